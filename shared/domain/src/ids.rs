@@ -1,0 +1,69 @@
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! integer_id {
+    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+        )]
+        #[serde(transparent)]
+        pub struct $name(pub u64);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = std::num::ParseIntError;
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                text.trim().parse().map(Self)
+            }
+        }
+    )*};
+}
+
+integer_id! {
+    /// Id of a product type.
+    ProductTypeId,
+    /// Id of a product.
+    ProductId,
+    /// Id of an engagement.
+    EngagementId,
+    /// Id of a test.
+    TestId,
+    /// Id of a test type (one for each kind of report).
+    TestTypeId,
+    /// Id of a development environment.
+    EnvironmentId,
+    /// Id of a user.
+    UserId,
+    /// Id of a finding: `block * 1024 + place in the block`.
+    FindingId,
+    /// Id of a note.
+    NoteId,
+    /// Id of one import or re-import.
+    ImportId,
+    /// A run of 1,024 consecutive finding ids that belongs to one product and is one partition.
+    BlockId,
+}
+
+impl BlockId {
+    /// How many finding ids a block holds.
+    pub const SIZE: u64 = 1024;
+
+    /// The first finding id of the block.
+    pub const fn first(self) -> FindingId {
+        FindingId(self.0 * Self::SIZE)
+    }
+}
+
+impl FindingId {
+    /// The block in which the finding lies.
+    pub const fn block(self) -> BlockId {
+        BlockId(self.0 / BlockId::SIZE)
+    }
+}

@@ -1,0 +1,8 @@
+//! What scanners share: reading JSON, XML and CSV without holding the whole file, and turning
+//! what reports write into what a finding holds.
+
+pub mod cvss;
+pub mod csv;
+pub mod json;
+pub mod text;
+pub mod xml;
