@@ -8,7 +8,10 @@ use crate::{Endpoint, Severity};
 /// Field names are those of the REST API. `None` means that the report doesn't say.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs, reason = "the names are the field's own; units are given where there are any")]
+#[allow(
+    missing_docs,
+    reason = "the names are the field's own; units are given where there are any"
+)]
 pub struct ReportFinding {
     pub title: String,
     pub severity: Severity,

@@ -1,4 +1,7 @@
+use std::cell::OnceCell;
 use std::io::{self, Cursor, Read};
+
+use crate::kit::json::{Outline, outline};
 
 /// How much of a report the detectors may look at.
 pub const SNIFF_BYTES: usize = 64 * 1024;
@@ -68,17 +71,22 @@ impl Read for Report<'_> {
 }
 
 /// The head of a report, for detection.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Sniff<'a> {
     name: &'a str,
     head: &'a [u8],
+    json: OnceCell<Outline>,
 }
 
 impl<'a> Sniff<'a> {
     /// Looks at no more than [`SNIFF_BYTES`] of `head`.
     pub fn new(name: &'a str, head: &'a [u8]) -> Self {
         let head = &head[..head.len().min(SNIFF_BYTES)];
-        Self { name, head }
+        Self {
+            name,
+            head,
+            json: OnceCell::new(),
+        }
     }
 
     /// File name without folders.
@@ -89,5 +97,11 @@ impl<'a> Sniff<'a> {
     /// The first bytes of the report.
     pub fn bytes(&self) -> &'a [u8] {
         self.head
+    }
+
+    /// The names in the head of a JSON report; empty for anything else. Looked up once for all
+    /// detectors.
+    pub fn json(&self) -> &Outline {
+        self.json.get_or_init(|| outline(self.head))
     }
 }

@@ -3,6 +3,8 @@
 
 pub mod cvss;
 pub mod csv;
+pub mod html;
 pub mod json;
+pub mod source;
 pub mod text;
 pub mod xml;

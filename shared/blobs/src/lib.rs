@@ -1,0 +1,350 @@
+//! S3: raw reports, packs of long texts, presigned links.
+//!
+//! Raw reports lie in the uploads bucket and are never changed. Long texts lie in the data bucket as
+//! packs: one zstd-compressed JSON array of [`Texts`] an object. A pack is small enough to be read
+//! whole and is never changed, so it may be cached for ever.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_sdk_s3::Client;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::presigning::PresigningConfig;
+use aws_sdk_s3::primitives::ByteStream;
+use moka::sync::Cache;
+use tatami_domain::{ImportId, TextRef, Texts};
+use tokio::io::AsyncRead;
+
+/// A pack is closed when its texts reach this many bytes, before compression.
+pub const PACK_BYTES: usize = 256 * 1024;
+/// A pack holds at most this many findings' texts.
+pub const PACK_TEXTS: usize = 256;
+/// Level 3 is where zstd's ratio flattens out against its time.
+const ZSTD_LEVEL: i32 = 3;
+/// What the cache of unpacked texts may hold, in bytes.
+const CACHE_BYTES: u64 = 24 * 1024 * 1024;
+/// No pack unpacks to more than this, whatever its header says.
+const MAX_UNPACKED: usize = 256 * 1024 * 1024;
+
+/// Something that S3 refused or that isn't what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// There is no such object.
+    #[error("s3://{bucket}/{key} does not exist")]
+    NotFound {
+        /// Its bucket.
+        bucket: String,
+        /// Its key.
+        key: String,
+    },
+    /// A call failed.
+    #[error("{call} of s3://{bucket}/{key} failed: {reason}")]
+    Call {
+        /// Which call.
+        call: &'static str,
+        /// On which bucket.
+        bucket: String,
+        /// On which key.
+        key: String,
+        /// What S3 said.
+        reason: String,
+    },
+    /// A pack that isn't one.
+    #[error("the text pack {key} is damaged: {reason}")]
+    Damaged {
+        /// Its key.
+        key: String,
+        /// What is wrong.
+        reason: String,
+    },
+}
+
+/// A raw report, opened for reading.
+pub struct Upload {
+    /// Its bytes, as they come.
+    pub body: Box<dyn AsyncRead + Send + Unpin>,
+    /// Bytes in all.
+    pub size: u64,
+    /// The object's metadata, names in lower case, without `x-amz-meta-`.
+    pub metadata: HashMap<String, String>,
+}
+
+/// The two buckets.
+#[derive(Debug, Clone)]
+pub struct Blobs {
+    client: Client,
+    uploads: String,
+    data: String,
+    cache: Cache<String, Arc<Vec<Texts>>>,
+}
+
+impl Blobs {
+    /// Reads reports from the bucket `uploads`, keeps packs in the bucket `data`.
+    pub fn new(client: Client, uploads: impl Into<String>, data: impl Into<String>) -> Self {
+        let cache = Cache::builder()
+            .max_capacity(CACHE_BYTES)
+            .weigher(|_, texts: &Arc<Vec<Texts>>| {
+                let bytes: usize = texts.iter().map(text_bytes).sum();
+                u32::try_from(bytes).unwrap_or(u32::MAX)
+            })
+            .build();
+        Self {
+            client,
+            uploads: uploads.into(),
+            data: data.into(),
+            cache,
+        }
+    }
+
+    /// Name of the bucket for raw reports.
+    pub fn uploads_bucket(&self) -> &str {
+        &self.uploads
+    }
+
+    /// Makes the buckets where they don't exist, for the local stack.
+    pub async fn create_buckets(&self) -> Result<(), BlobError> {
+        for bucket in [&self.uploads, &self.data] {
+            if self.client.head_bucket().bucket(bucket).send().await.is_err() {
+                let made = self.client.create_bucket().bucket(bucket).send().await;
+                made.map_err(|e| failed("CreateBucket", bucket, "", e))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a raw report. `bucket` is the one the event names.
+    pub async fn open(&self, bucket: &str, key: &str) -> Result<Upload, BlobError> {
+        let answer = self
+            .client
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+            .map_err(|e| failed("GetObject", bucket, key, e))?;
+        Ok(Upload {
+            size: answer.content_length().unwrap_or(0).try_into().unwrap_or(0),
+            metadata: (answer.metadata().cloned().unwrap_or_default().into_iter())
+                .map(|(name, value)| (name.to_lowercase(), decoded(value)))
+                .collect(),
+            body: Box::new(answer.body.into_async_read()),
+        })
+    }
+
+    /// The tags of a raw report; none where the bucket has none or they may not be read.
+    pub async fn tags(&self, bucket: &str, key: &str) -> HashMap<String, String> {
+        match self.client.get_object_tagging().bucket(bucket).key(key).send().await {
+            Ok(answer) => (answer.tag_set().iter())
+                .map(|tag| (tag.key().to_lowercase(), tag.value().to_owned()))
+                .collect(),
+            Err(error) => {
+                tracing::debug!(bucket, key, error = %DisplayErrorContext(error), "no object tags");
+                HashMap::new()
+            }
+        }
+    }
+
+    /// Stores a raw report.
+    pub async fn put_upload(
+        &self,
+        key: &str,
+        body: impl Into<ByteStream>,
+        metadata: HashMap<String, String>,
+    ) -> Result<(), BlobError> {
+        let metadata = metadata.into_iter().map(|(k, v)| (k, encoded(&v))).collect();
+        self.client
+            .put_object()
+            .bucket(&self.uploads)
+            .key(key)
+            .set_metadata(Some(metadata))
+            .body(body.into())
+            .send()
+            .await
+            .map_err(|e| failed("PutObject", &self.uploads, key, e))?;
+        Ok(())
+    }
+
+    /// A link by which somebody without AWS credentials may PUT one raw report, and the headers that
+    /// must go with it.
+    pub async fn presign_upload(
+        &self,
+        key: &str,
+        metadata: HashMap<String, String>,
+        valid: Duration,
+    ) -> Result<PresignedPut, BlobError> {
+        let call_failed = |reason: String| BlobError::Call {
+            call: "presigning",
+            bucket: self.uploads.clone(),
+            key: key.to_owned(),
+            reason,
+        };
+        let metadata = metadata.into_iter().map(|(k, v)| (k, encoded(&v))).collect();
+        let config = PresigningConfig::expires_in(valid).map_err(|e| call_failed(e.to_string()))?;
+        let request = self
+            .client
+            .put_object()
+            .bucket(&self.uploads)
+            .key(key)
+            .set_metadata(Some(metadata))
+            .presigned(config)
+            .await
+            .map_err(|e| call_failed(DisplayErrorContext(e).to_string()))?;
+        Ok(PresignedPut {
+            url: request.uri().to_owned(),
+            headers: (request.headers())
+                .map(|(name, value)| (name.to_owned(), value.to_owned()))
+                .collect(),
+        })
+    }
+
+    /// Stores the texts of some findings of an import as its pack number `n`; gives the pack's key.
+    /// Writing the same pack again changes nothing.
+    pub async fn put_pack(
+        &self,
+        import: ImportId,
+        n: u32,
+        texts: &[Texts],
+    ) -> Result<String, BlobError> {
+        let key = pack_key(import, n);
+        self.put_texts(&key, texts).await?;
+        Ok(key)
+    }
+
+    /// Stores the texts of one finding that a person wrote; gives the place.
+    pub async fn put_own_texts(&self, unique: &str, texts: Texts) -> Result<TextRef, BlobError> {
+        let key = format!("t/{unique}");
+        self.put_texts(&key, std::slice::from_ref(&texts)).await?;
+        Ok(TextRef(key, 0))
+    }
+
+    async fn put_texts(&self, key: &str, texts: &[Texts]) -> Result<(), BlobError> {
+        let damaged = |reason: String| BlobError::Damaged {
+            key: key.to_owned(),
+            reason,
+        };
+        let json = serde_json::to_vec(texts).map_err(|e| damaged(e.to_string()))?;
+        let packed = zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
+        self.client
+            .put_object()
+            .bucket(&self.data)
+            .key(key)
+            .body(packed.into())
+            .send()
+            .await
+            .map_err(|e| failed("PutObject", &self.data, key, e))?;
+        Ok(())
+    }
+
+    /// The long texts at a place.
+    pub async fn texts(&self, at: &TextRef) -> Result<Texts, BlobError> {
+        let pack = self.pack(&at.0).await?;
+        let texts = usize::try_from(at.1).ok().and_then(|n| pack.get(n));
+        texts.cloned().ok_or_else(|| BlobError::Damaged {
+            key: at.0.clone(),
+            reason: format!("it has {} texts, number {} is wanted", pack.len(), at.1),
+        })
+    }
+
+    /// A whole pack.
+    pub async fn pack(&self, key: &str) -> Result<Arc<Vec<Texts>>, BlobError> {
+        if let Some(pack) = self.cache.get(key) {
+            return Ok(pack);
+        }
+        let answer = self
+            .client
+            .get_object()
+            .bucket(&self.data)
+            .key(key)
+            .send()
+            .await
+            .map_err(|e| failed("GetObject", &self.data, key, e))?;
+        let damaged = |reason: String| BlobError::Damaged {
+            key: key.to_owned(),
+            reason,
+        };
+        let packed = answer.body.collect().await.map_err(|e| damaged(e.to_string()))?;
+        let json = zstd::bulk::Decompressor::new()
+            .and_then(|mut d| {
+                let packed = packed.into_bytes();
+                let size = zstd::bulk::Decompressor::upper_bound(&packed).unwrap_or(MAX_UNPACKED);
+                d.decompress(&packed, size.min(MAX_UNPACKED))
+            })
+            .map_err(|e| damaged(e.to_string()))?;
+        let texts: Vec<Texts> = serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
+        let texts = Arc::new(texts);
+        self.cache.insert(key.to_owned(), Arc::clone(&texts));
+        Ok(texts)
+    }
+}
+
+/// A presigned PUT.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PresignedPut {
+    /// Where to.
+    pub url: String,
+    /// Headers that the signature covers.
+    pub headers: Vec<(String, String)>,
+}
+
+/// The key of an import's pack.
+pub fn pack_key(import: ImportId, n: u32) -> String {
+    format!("i/{import}/{n}")
+}
+
+fn text_bytes(texts: &Texts) -> usize {
+    let optional = [
+        &texts.mitigation,
+        &texts.impact,
+        &texts.references,
+        &texts.steps_to_reproduce,
+        &texts.severity_justification,
+        &texts.payload,
+    ];
+    size_of::<Texts>()
+        + texts.description.len()
+        + optional.into_iter().flatten().map(String::len).sum::<usize>()
+        + texts.endpoints.iter().map(|e| e.len() + 24).sum::<usize>()
+        + (texts.requests.iter())
+            .map(|r| r.request.len() + r.response.len() + 48)
+            .sum::<usize>()
+        + texts.files.iter().map(|f| f.data.len() + f.title.len() + 48).sum::<usize>()
+}
+
+/// How many bytes the texts of a finding take in memory and, roughly, before compression.
+pub fn size_of_texts(texts: &Texts) -> usize {
+    text_bytes(texts)
+}
+
+/// Metadata values travel as HTTP headers: anything but plain ASCII is percent-encoded.
+const METADATA: &percent_encoding::AsciiSet = &percent_encoding::CONTROLS.add(b'%');
+
+fn encoded(value: &str) -> String {
+    percent_encoding::utf8_percent_encode(value, METADATA).to_string()
+}
+
+fn decoded(value: String) -> String {
+    match percent_encoding::percent_decode_str(&value).decode_utf8() {
+        Ok(text) => text.into_owned(),
+        Err(_) => value,
+    }
+}
+
+fn failed<E>(call: &'static str, bucket: &str, key: &str, error: SdkError<E>) -> BlobError
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    if matches!(code, Some("NoSuchKey" | "NotFound")) {
+        return BlobError::NotFound {
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+        };
+    }
+    BlobError::Call {
+        call,
+        bucket: bucket.to_owned(),
+        key: key.to_owned(),
+        reason: DisplayErrorContext(error).to_string(),
+    }
+}

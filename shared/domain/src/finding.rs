@@ -1,0 +1,318 @@
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    AttachedFile, BlockId, EngagementId, FindingId, Flags, ImportId, NoteId, ProductId,
+    RequestResponse, Severity, TestId, TestTypeId, UserId,
+};
+
+/// A finding as it is stored: everything that lists, filters and rules need, without its long
+/// texts, which lie in a pack (see [`TextRef`]).
+///
+/// The names in the stored document are short, because each byte is kept and paid for a million
+/// times; fields with their usual value are left out.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(
+    missing_docs,
+    reason = "the names are the REST API's; units are given where there are any"
+)]
+pub struct Finding {
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: FindingId,
+    /// Counts the writes of this finding, for optimistic locking; part of the item, not of the
+    /// document.
+    #[serde(skip)]
+    pub version: u64,
+    #[serde(rename = "p")]
+    pub product: ProductId,
+    #[serde(rename = "e")]
+    pub engagement: EngagementId,
+    #[serde(rename = "t")]
+    pub test: TestId,
+    #[serde(rename = "tt")]
+    pub test_type: TestTypeId,
+    #[serde(rename = "n")]
+    pub title: String,
+    #[serde(rename = "s", with = "severity_rank")]
+    pub severity: Severity,
+    #[serde(rename = "f")]
+    pub flags: Flags,
+    #[serde(rename = "c", skip_serializing_if = "is_zero")]
+    pub cwe: u32,
+    #[serde(rename = "cs", skip_serializing_if = "Vec::is_empty")]
+    pub extra_cwes: Vec<u32>,
+    #[serde(rename = "v", skip_serializing_if = "Vec::is_empty")]
+    pub vulnerability_ids: Vec<String>,
+    #[serde(rename = "v3", skip_serializing_if = "Option::is_none")]
+    pub cvssv3: Option<String>,
+    #[serde(rename = "v3s", skip_serializing_if = "Option::is_none")]
+    pub cvssv3_score: Option<f64>,
+    #[serde(rename = "v4", skip_serializing_if = "Option::is_none")]
+    pub cvssv4: Option<String>,
+    #[serde(rename = "v4s", skip_serializing_if = "Option::is_none")]
+    pub cvssv4_score: Option<f64>,
+    #[serde(rename = "ep", skip_serializing_if = "Option::is_none")]
+    pub epss_score: Option<f64>,
+    #[serde(rename = "epp", skip_serializing_if = "Option::is_none")]
+    pub epss_percentile: Option<f64>,
+    #[serde(rename = "ke", skip_serializing_if = "Option::is_none")]
+    pub known_exploited: Option<bool>,
+    #[serde(rename = "rw", skip_serializing_if = "Option::is_none")]
+    pub ransomware_used: Option<bool>,
+    #[serde(rename = "kd", skip_serializing_if = "Option::is_none")]
+    pub kev_date: Option<Date>,
+    #[serde(rename = "cn", skip_serializing_if = "Option::is_none")]
+    pub component_name: Option<String>,
+    #[serde(rename = "cv", skip_serializing_if = "Option::is_none")]
+    pub component_version: Option<String>,
+    #[serde(rename = "fa", skip_serializing_if = "Option::is_none")]
+    pub fix_available: Option<bool>,
+    #[serde(rename = "fv", skip_serializing_if = "Option::is_none")]
+    pub fix_version: Option<String>,
+    #[serde(rename = "fp", skip_serializing_if = "Option::is_none")]
+    pub file_path: Option<String>,
+    #[serde(rename = "l", skip_serializing_if = "Option::is_none")]
+    pub line: Option<u64>,
+    #[serde(rename = "so", skip_serializing_if = "Option::is_none")]
+    pub sast_source_object: Option<String>,
+    #[serde(rename = "sf", skip_serializing_if = "Option::is_none")]
+    pub sast_source_file_path: Option<String>,
+    #[serde(rename = "sl", skip_serializing_if = "Option::is_none")]
+    pub sast_source_line: Option<u64>,
+    #[serde(rename = "sk", skip_serializing_if = "Option::is_none")]
+    pub sast_sink_object: Option<String>,
+    /// The first endpoints; all of them are in the pack when there are more.
+    #[serde(rename = "en", skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
+    /// Hashes of host and path of every endpoint, sorted, for the duplicate check.
+    #[serde(rename = "eh", skip_serializing_if = "Vec::is_empty")]
+    pub endpoint_places: Vec<u32>,
+    #[serde(rename = "pa", skip_serializing_if = "Option::is_none")]
+    pub param: Option<String>,
+    #[serde(rename = "sv", skip_serializing_if = "Option::is_none")]
+    pub service: Option<String>,
+    #[serde(rename = "u", skip_serializing_if = "Option::is_none")]
+    pub unique_id_from_tool: Option<String>,
+    #[serde(rename = "vi", skip_serializing_if = "Option::is_none")]
+    pub vuln_id_from_tool: Option<String>,
+    /// The day it was found.
+    #[serde(rename = "d")]
+    pub date: Date,
+    #[serde(rename = "pd", skip_serializing_if = "Option::is_none")]
+    pub publish_date: Option<Date>,
+    #[serde(rename = "rd", skip_serializing_if = "Option::is_none")]
+    pub planned_remediation_date: Option<Date>,
+    #[serde(rename = "rv", skip_serializing_if = "Option::is_none")]
+    pub planned_remediation_version: Option<String>,
+    #[serde(rename = "ef", skip_serializing_if = "Option::is_none")]
+    pub effort_for_fixing: Option<String>,
+    #[serde(rename = "no", skip_serializing_if = "Option::is_none")]
+    pub nb_occurences: Option<u32>,
+    #[serde(rename = "sc", skip_serializing_if = "Option::is_none")]
+    pub scanner_confidence: Option<u32>,
+    #[serde(rename = "tg", skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<String>,
+    #[serde(rename = "st", skip_serializing_if = "is_false")]
+    pub static_finding: bool,
+    #[serde(rename = "dy", skip_serializing_if = "is_false")]
+    pub dynamic_finding: bool,
+    /// The original, where this is a duplicate.
+    #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
+    pub duplicate_finding: Option<FindingId>,
+    #[serde(rename = "cr", with = "seconds")]
+    pub created: Timestamp,
+    #[serde(
+        rename = "m",
+        with = "seconds_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub mitigated: Option<Timestamp>,
+    #[serde(rename = "mb", skip_serializing_if = "Option::is_none")]
+    pub mitigated_by: Option<UserId>,
+    #[serde(
+        rename = "su",
+        with = "seconds_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_status_update: Option<Timestamp>,
+    /// When the SLA starts, where that isn't `date`.
+    #[serde(rename = "ss", skip_serializing_if = "Option::is_none")]
+    pub sla_start_date: Option<Date>,
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
+    pub reporter: Option<UserId>,
+    /// Hex SHA-256 as the REST API's clients know it.
+    #[serde(rename = "h", skip_serializing_if = "String::is_empty")]
+    pub hash_code: String,
+    /// Our own keys: see the crate `tatami-dedup`.
+    #[serde(rename = "k", skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
+    /// The import that created it; none for one made by hand.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
+    pub import: Option<ImportId>,
+    /// Where its long texts lie.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub texts: Option<TextRef>,
+}
+
+/// Where a finding's long texts lie: an object of packed texts, and the place in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct TextRef(
+    /// Key of the pack.
+    pub String,
+    /// Place in the pack, from 0.
+    pub u32,
+);
+
+/// The long texts of a finding.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs)]
+pub struct Texts {
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub description: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mitigation: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub impact: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub references: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub steps_to_reproduce: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub severity_justification: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub payload: Option<String>,
+    /// All endpoints, where the finding itself holds only the first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub endpoints: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub requests: Vec<RequestResponse>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<AttachedFile>,
+}
+
+/// A remark on a finding, by a person or by an import.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct Note {
+    #[serde(skip)]
+    pub id: NoteId,
+    pub entry: String,
+    pub author: Option<UserId>,
+    pub date: Timestamp,
+    #[serde(default)]
+    pub private: bool,
+    #[serde(default)]
+    pub edited: bool,
+}
+
+impl Finding {
+    /// How many endpoints a finding holds itself.
+    pub const INLINE_ENDPOINTS: usize = 3;
+    /// The longest title, in characters.
+    pub const MAX_TITLE: usize = 511;
+
+    /// The block in which it lies.
+    pub const fn block(&self) -> BlockId {
+        self.id.block()
+    }
+
+    /// The day from which its SLA counts.
+    pub fn sla_start(&self) -> Date {
+        self.sla_start_date.unwrap_or(self.date)
+    }
+
+    /// The score to judge by: CVSS v4 before v3.
+    pub fn cvss_score(&self) -> Option<f64> {
+        self.cvssv4_score.or(self.cvssv3_score)
+    }
+
+    /// Sets the flags and what follows from them: the mitigation and the time of the change.
+    pub fn set_flags(&mut self, flags: Flags, by: Option<UserId>, now: Timestamp) {
+        if flags == self.flags {
+            return;
+        }
+        if flags.is_mitigated && !self.flags.is_mitigated {
+            self.mitigated = Some(now);
+            self.mitigated_by = by;
+        } else if !flags.is_mitigated {
+            self.mitigated = None;
+            self.mitigated_by = None;
+        }
+        if !flags.duplicate {
+            self.duplicate_finding = None;
+        }
+        self.flags = flags;
+        self.last_status_update = Some(now);
+    }
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(n: &u32) -> bool {
+    *n == 0
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_false(b: &bool) -> bool {
+    !*b
+}
+
+mod severity_rank {
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    use crate::Severity;
+
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(severity: &Severity, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_u64(severity.rank() as u64)
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Severity, D::Error> {
+        let rank = usize::deserialize(from)?;
+        Severity::ALL
+            .get(rank)
+            .copied()
+            .ok_or_else(|| D::Error::custom(format!("severity {rank} is not 0 to 4")))
+    }
+}
+
+mod seconds {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    pub fn serialize<S: Serializer>(at: &Timestamp, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(at.as_second())
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Timestamp, D::Error> {
+        Timestamp::from_second(i64::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+mod seconds_option {
+    use jiff::Timestamp;
+    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+
+    #[allow(clippy::ref_option, reason = "serde's signature")]
+    pub fn serialize<S: Serializer>(at: &Option<Timestamp>, to: S) -> Result<S::Ok, S::Error> {
+        match at {
+            Some(at) => to.serialize_i64(at.as_second()),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+        Option::<i64>::deserialize(from)?
+            .map(|s| Timestamp::from_second(s).map_err(D::Error::custom))
+            .transpose()
+    }
+}

@@ -1,0 +1,118 @@
+//! HTML that scanners put into their texts, as plain text.
+
+/// Tags that only format. What else stands between angle brackets is left alone: descriptions of
+/// web flaws quote markup.
+const BLOCKS: [&str; 22] = [
+    "p", "br", "div", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "thead",
+    "tbody", "tr", "td", "th", "blockquote", "hr", "section",
+];
+const INLINE: [&str; 11] = [
+    "a", "b", "i", "u", "em", "strong", "span", "code", "tt", "small", "font",
+];
+
+/// The text without formatting tags, with entities resolved and paragraphs set apart by one empty
+/// line.
+pub fn to_text(html: &str) -> String {
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some(at) = rest.find(['<', '&']) {
+        out.push_str(&rest[..at]);
+        rest = &rest[at..];
+        if rest.starts_with('&') {
+            rest = entity(rest, &mut out);
+        } else if let Some((name, closing, after)) = tag(rest) {
+            format_tag(&name, closing, &mut out);
+            rest = after;
+        } else {
+            out.push('<');
+            rest = &rest[1..];
+        }
+    }
+    out.push_str(rest);
+    tidy(&out)
+}
+
+fn format_tag(name: &str, closing: bool, out: &mut String) {
+    match (name, closing) {
+        ("br" | "tr" | "hr", _) | ("li" | "ul" | "ol", true) => out.push('\n'),
+        ("li", false) => out.push_str("\n* "),
+        ("td" | "th", true) => out.push(' '),
+        ("td" | "th", false) => {}
+        _ if BLOCKS.contains(&name) => out.push_str("\n\n"),
+        _ => {}
+    }
+}
+
+/// The name of a formatting tag at the start of `text`, whether it closes, and what follows it.
+fn tag(text: &str) -> Option<(String, bool, &str)> {
+    let end = text.find('>')?;
+    let inner = &text[1..end];
+    let (inner, closing) = match inner.strip_prefix('/') {
+        Some(inner) => (inner, true),
+        None => (inner, false),
+    };
+    let len = inner
+        .find(|c: char| !c.is_ascii_alphanumeric())
+        .unwrap_or(inner.len());
+    let name = inner[..len].to_ascii_lowercase();
+    let known = BLOCKS.contains(&name.as_str()) || INLINE.contains(&name.as_str());
+    // `<b` must be followed by white space, a slash or the end, else it is something like `<b@c>`.
+    let clean = inner[len..].is_empty() || inner[len..].starts_with([' ', '\t', '\n', '/']);
+    (known && clean).then(|| (name, closing, &text[end + 1..]))
+}
+
+/// Writes the entity at the start of `text`; one that isn't known stays as it is.
+fn entity<'t>(text: &'t str, out: &mut String) -> &'t str {
+    let name = text[1..].split_once(';').map(|(name, _)| name);
+    let found = name.filter(|n| n.len() <= 8).and_then(|name| {
+        let number = name.strip_prefix('#');
+        let number = number.and_then(|n| match n.strip_prefix(['x', 'X']) {
+            Some(hex) => u32::from_str_radix(hex, 16).ok(),
+            None => n.parse().ok(),
+        });
+        let character = match name {
+            "lt" => Some('<'),
+            "gt" => Some('>'),
+            "amp" => Some('&'),
+            "quot" => Some('"'),
+            "apos" => Some('\''),
+            "nbsp" => Some(' '),
+            _ => number.and_then(char::from_u32),
+        };
+        character.map(|c| (c, &text[name.len() + 2..]))
+    });
+    let (character, rest) = found.unwrap_or(('&', &text[1..]));
+    out.push(character);
+    rest
+}
+
+/// No white space at the ends of lines or of the text, no two empty lines in a row.
+fn tidy(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    let mut empty = 0;
+    for line in text.trim().lines().map(str::trim_end) {
+        empty = if line.is_empty() { empty + 1 } else { 0 };
+        if empty < 2 {
+            out.push_str(line);
+            out.push('\n');
+        }
+    }
+    out.truncate(out.trim_end().len());
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formatting_goes_and_quoted_markup_stays() {
+        assert_eq!(to_text("<p>One.</p><p>Two</p>"), "One.\n\nTwo");
+        assert_eq!(to_text("a<br/>b <B class=\"x\">c</B>"), "a\nb c");
+        assert_eq!(to_text("<ul><li>x</li><li>y</li></ul>"), "* x\n\n* y");
+        assert_eq!(to_text("use <script>alert(1)</script>"), "use <script>alert(1)</script>");
+        assert_eq!(to_text("1 < 2 &lt;p&gt; &amp;amp; &#39; &nope; &"), "1 < 2 <p> &amp; ' &nope; &");
+        assert_eq!(to_text("me <b@c.test>"), "me <b@c.test>");
+        assert_eq!(to_text(""), "");
+    }
+}

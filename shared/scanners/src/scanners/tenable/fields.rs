@@ -1,0 +1,91 @@
+//! What the XML and CSV exports have in common.
+
+use std::collections::HashMap;
+use std::hash::Hash;
+
+use tatami_domain::{Endpoint, EndpointError, ReportFinding, Severity};
+
+use crate::kit::cvss::{self, Scored};
+use crate::{Sink, Stop};
+
+/// Findings by what makes them one, in the order they came up.
+pub struct Findings<K> {
+    places: HashMap<K, usize>,
+    list: Vec<ReportFinding>,
+}
+
+impl<K: Hash + Eq> Findings<K> {
+    pub fn new() -> Self {
+        Self {
+            places: HashMap::new(),
+            list: Vec::new(),
+        }
+    }
+
+    /// The finding of this key, made by `make` when it is new.
+    pub fn entry(&mut self, key: K, make: impl FnOnce() -> ReportFinding) -> &mut ReportFinding {
+        let at = *self.places.entry(key).or_insert(self.list.len());
+        if at == self.list.len() {
+            self.list.push(make());
+        }
+        &mut self.list[at]
+    }
+
+    pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
+        for mut finding in self.list {
+            finding.endpoints.sort();
+            finding.endpoints.dedup();
+            sink.finding(finding)?;
+        }
+        Ok(())
+    }
+}
+
+/// `4` to `0`, or a name.
+pub fn severity(text: &str) -> Option<Severity> {
+    match text.trim() {
+        "4" => Some(Severity::Critical),
+        "3" => Some(Severity::High),
+        "2" => Some(Severity::Medium),
+        "1" => Some(Severity::Low),
+        "0" => Some(Severity::Info),
+        name => Severity::from_report(name),
+    }
+}
+
+/// A CVSS v3 vector, which CSV exports write without its prefix; undefined metrics are left out.
+pub fn cvss_v3(text: &str) -> Option<Scored> {
+    let text = text.trim();
+    let defined: Vec<&str> = text.split('/').filter(|part| !part.ends_with(":X")).collect();
+    let vector = defined.join("/");
+    if vector.starts_with("AV:") {
+        return cvss::v3(&format!("CVSS:3.0/{vector}"));
+    }
+    cvss::v3(&vector)
+}
+
+/// Port 0 stands for the host as a whole. The host of a web application scan is its URL.
+pub fn endpoint(host: &str, port: &str, protocol: &str) -> Result<Endpoint, EndpointError> {
+    let (host, port) = (host.trim(), port.trim());
+    if host.contains("://") {
+        return Endpoint::parse(host);
+    }
+    if host.is_empty() {
+        return Err(EndpointError::NoHost(host.to_owned()));
+    }
+    let port = match port {
+        "" => None,
+        port => match port.parse::<u16>() {
+            Ok(port) => Some(port).filter(|p| *p != 0),
+            Err(_) => return Err(EndpointError::BadPort(port.to_owned())),
+        },
+    };
+    Ok(Endpoint::from_parts(host, port, Some(protocol.trim())))
+}
+
+pub fn add_vulnerability_id(finding: &mut ReportFinding, id: &str) {
+    let id = id.trim().to_ascii_uppercase();
+    if !id.is_empty() && !finding.vulnerability_ids.contains(&id) {
+        finding.vulnerability_ids.push(id);
+    }
+}

@@ -1,0 +1,408 @@
+//! # Trivy
+//!
+//! [Trivy](https://trivy.dev) by Aqua Security looks for vulnerable packages, misconfigurations,
+//! secrets and licences in container images, file systems, repositories and Kubernetes clusters.
+//!
+//! ## Exporting the report
+//!
+//! ```text
+//! trivy image --format json --output trivy.json alpine:3.20
+//! trivy fs --scanners vuln,misconfig,secret,license --format json --output trivy.json .
+//! trivy k8s --report all --format json --output trivy.json
+//! ```
+//!
+//! ## What is read
+//!
+//! JSON in three shapes: schema version 2 (an object with `Results`), the list that Trivy wrote
+//! before version 0.20, and the Kubernetes report (an object with `ClusterName` and a list of
+//! resources). The [report format](https://trivy.dev/latest/docs/configuration/reporting/) is
+//! Trivy's own; its Go types are in
+//! [pkg/types/report.go](https://github.com/aquasecurity/trivy/blob/main/pkg/types/report.go).
+//!
+//! | in the report | in the finding |
+//! |---|---|
+//! | `Severity` | severity; `UNKNOWN` is Info. Without it, that of the CVSS score |
+//! | `VulnerabilityID`, `PkgName`, `InstalledVersion` | title, vulnerability id, component |
+//! | `Title`, `Target`, `Type`, `FixedVersion`, `Description` | description |
+//! | `FixedVersion` | mitigation and fix version |
+//! | `PkgPath`, else `Target` | file path |
+//! | `CweIDs` | CWE, the first is the main one |
+//! | `CVSS` | the vector and score of `SeveritySource`, else of NVD, GitHub, Red Hat, Bitnami |
+//! | `Status` | impact; a `not_affected` one is mitigated, a `fixed` or `affected` one verified |
+//! | `PublishedDate` | publish date |
+//! | `Class`, `Type` | tags |
+//! | `Namespace`, `Kind`, `Name` of a Kubernetes resource | service |
+//!
+//! A misconfiguration has its id as vulnerability id and shows the lines that cause it; checks that
+//! passed are no findings. A secret has its line. A licence has the file that it was found in.
+//!
+//! Findings are the same where title, severity, vulnerability ids, CWE and description are.
+
+use tatami_domain::{ReportFinding, Severity};
+
+use self::schema::{Cvss, License, Misconfiguration, Secret, Vulnerability};
+use crate::kit::json::{self, Json, Kind, Pairs, Text};
+use crate::kit::{cvss, text};
+use crate::{Algorithm, Dedupe, Format, HashField, Refusal, Report, Scanner, Sink, Sniff, Stop};
+
+mod schema;
+
+pub static SCANNERS: &[Scanner] = &[Scanner {
+    scan_type: "Trivy Scan",
+    formats: &[Format {
+        name: "JSON",
+        extensions: &["json"],
+    }],
+    dedupe: Dedupe {
+        algorithm: Algorithm::HashCode,
+        fields: &[
+            HashField::Title,
+            HashField::Severity,
+            HashField::VulnerabilityIds,
+            HashField::Cwe,
+            HashField::Description,
+        ],
+        allows_null_cwe: true,
+    },
+    detect,
+    read,
+}];
+
+/// Lists of Kubernetes resources; which of them there are depends on Trivy's version.
+const RESOURCES: [&str; 4] = ["Resources", "Vulnerabilities", "Misconfigurations", "Findings"];
+
+fn detect(sniff: &Sniff<'_>) -> bool {
+    let seen = sniff.json();
+    if seen.has("[]") {
+        let lists = ["Vulnerabilities", "Misconfigurations", "Secrets", "Licenses", "Packages"];
+        return seen.has("[].Target")
+            && (seen.has("[].Type") || lists.iter().any(|list| seen.has(&format!("[].{list}"))));
+    }
+    let cluster = seen.has("ClusterName") && RESOURCES.iter().any(|list| seen.has(list));
+    let artifact = seen.has("ArtifactName") || seen.has("ArtifactType");
+    cluster || seen.has("SchemaVersion") && artifact
+}
+
+fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    json::read(report, |json| {
+        let recognised = match json.kind()? {
+            Kind::List => legacy(json, sink)?,
+            _ => current(json, sink)?,
+        };
+        if recognised {
+            return Ok(());
+        }
+        Err(Refusal::new("this is not a Trivy report: it has neither \"Results\" nor \"ClusterName\"")
+            .hint("export it by `trivy ... --format json`"))
+    })
+}
+
+/// A list of results. An empty one is a report without findings.
+fn legacy(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
+    let mut results = 0;
+    let mut recognised = 0;
+    json.list(|json| {
+        results += 1;
+        let target = result(json, sink, None)?;
+        recognised += usize::from(target);
+        Ok(())
+    })?;
+    Ok(results == 0 || recognised > 0)
+}
+
+fn current(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
+    let mut recognised = false;
+    json.object(|json, key| {
+        match key {
+            "Results" => {
+                recognised = true;
+                json.list(|json| result(json, sink, None).map(drop))?;
+            }
+            "ArtifactName" | "ArtifactType" | "ClusterName" => recognised = true,
+            _ if RESOURCES.contains(&key) => {
+                json.list(|json| {
+                    recognised |= resource(json, sink)?;
+                    Ok(())
+                })?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(recognised)
+}
+
+/// A Kubernetes resource with the results for it.
+fn resource(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
+    if !json.expect(Kind::Object, sink)? {
+        return Ok(false);
+    }
+    let mut recognised = false;
+    let mut name = [const { String::new() }; 3];
+    json.object(|json, key| {
+        match key {
+            "Namespace" => name[0] = json.value::<Text>()?.0,
+            "Kind" => name[1] = json.value::<Text>()?.0,
+            "Name" => name[2] = json.value::<Text>()?.0,
+            "Results" => {
+                recognised = true;
+                let parts: Vec<_> = (name.iter().map(String::as_str))
+                    .filter(|part| !part.is_empty())
+                    .collect();
+                let service = parts.join(" / ");
+                json.list(|json| result(json, sink, Some(&service)).map(drop))?;
+            }
+            _ => {}
+        }
+        Ok(())
+    })?;
+    Ok(recognised)
+}
+
+/// What a result says of all its records.
+#[derive(Debug, Default)]
+struct Context {
+    target: Option<String>,
+    class: Option<String>,
+    kind: Option<String>,
+    service: Option<String>,
+}
+
+enum Record {
+    Vulnerability(Vulnerability),
+    Misconfiguration(Misconfiguration),
+    Secret(Secret),
+    License(License),
+}
+
+/// The records of one target. `true` if it was one, that is, if it had a target.
+fn result(
+    json: &mut Json<'_>,
+    sink: &mut dyn Sink,
+    service: Option<&str>,
+) -> Result<bool, Refusal> {
+    if !json.expect(Kind::Object, sink)? {
+        return Ok(false);
+    }
+    let mut context = Context {
+        service: service.map(str::to_owned),
+        ..Context::default()
+    };
+    // Records that come before the context is whole, as in reports with their keys sorted.
+    let mut waiting = Vec::new();
+    json.object(|json, key| match key {
+        "Target" => Ok(context.target = Some(json.value::<Text>()?.0)),
+        "Class" => Ok(context.class = Some(json.value::<Text>()?.0)),
+        "Type" => Ok(context.kind = Some(json.value::<Text>()?.0)),
+        "Vulnerabilities" => records(json, sink, &context, &mut waiting, Record::Vulnerability),
+        "Misconfigurations" => records(json, sink, &context, &mut waiting, Record::Misconfiguration),
+        "Secrets" => records(json, sink, &context, &mut waiting, Record::Secret),
+        "Licenses" => records(json, sink, &context, &mut waiting, Record::License),
+        _ => Ok(()),
+    })?;
+    for record in waiting {
+        context.send(record, sink)?;
+    }
+    Ok(context.target.is_some())
+}
+
+fn records<T: serde::de::DeserializeOwned + schema::Identified>(
+    json: &mut Json<'_>,
+    sink: &mut dyn Sink,
+    context: &Context,
+    waiting: &mut Vec<Record>,
+    wrap: fn(T) -> Record,
+) -> Result<(), Refusal> {
+    let ready = context.target.is_some() && context.class.is_some() && context.kind.is_some();
+    if !json.expect(Kind::List, sink)? {
+        return Ok(());
+    }
+    json.list(|json| {
+        let warning = json.warning(format!("has no {}", T::ID));
+        match json.record::<T>(sink)? {
+            Some(record) if record.id().is_empty() => sink.warning(warning),
+            Some(record) if ready => context.send(wrap(record), sink)?,
+            Some(record) => waiting.push(wrap(record)),
+            None => {}
+        }
+        Ok(())
+    })
+}
+
+impl Context {
+    fn send(&self, record: Record, sink: &mut dyn Sink) -> Result<(), Stop> {
+        match record {
+            Record::Vulnerability(record) => sink.finding(self.vulnerability(record)),
+            Record::Misconfiguration(record) if record.passed() => Ok(()),
+            Record::Misconfiguration(record) => sink.finding(self.misconfiguration(record)),
+            Record::Secret(record) => sink.finding(self.secret(record)),
+            Record::License(record) => sink.finding(self.license(record)),
+        }
+    }
+
+    fn target(&self) -> &str {
+        self.target.as_deref().unwrap_or_default()
+    }
+
+    fn kind(&self) -> &str {
+        self.kind.as_deref().unwrap_or_default()
+    }
+
+    /// What findings of all kinds have in common.
+    fn finding(&self) -> ReportFinding {
+        let tags = [&self.kind, &self.class].into_iter().flatten();
+        ReportFinding {
+            static_finding: true,
+            tags: tags.filter(|tag| !tag.is_empty()).cloned().collect(),
+            service: self.service.clone().filter(|service| !service.is_empty()),
+            ..ReportFinding::default()
+        }
+    }
+
+    fn vulnerability(&self, record: Vulnerability) -> ReportFinding {
+        let Vulnerability { id, package, installed, fixed, .. } = &record;
+        let mut cwes = Vec::new();
+        for cwe in record.cwes.0.iter().flat_map(|cwe| text::cwes(cwe)) {
+            text::push_new(&mut cwes, cwe);
+        }
+        let (state_known, affected) = match &*record.status {
+            "affected" | "fixed" | "will_not_fix" | "fix_deferred" | "end_of_life" => (true, true),
+            "not_affected" => (true, false),
+            _ => (false, true),
+        };
+        let score = chosen_cvss(&record.cvss, &record.severity_source);
+        let v3 = score.and_then(|score| cvss::v3(&score.v3_vector));
+        let v4 = score.and_then(|score| cvss::v4(&score.v40_vector));
+        let v3_score = score.and_then(|score| score.v3_score.0);
+        let v4_score = score.and_then(|score| score.v40_score.0);
+        let cvssv3_score = v3_score.or(v3.as_ref().map(|v| v.score));
+        let cvssv4_score = v4_score.or(v4.as_ref().map(|v| v.score));
+        let severity = Severity::from_report(&record.severity)
+            .or_else(|| {
+                let score = cvssv4_score.or(cvssv3_score);
+                score.filter(|_| record.severity.is_empty()).map(cvss::severity)
+            })
+            .unwrap_or(Severity::Info);
+        // Only results of a class that means packages have a file for target.
+        let file_path = record.path.clone().some().or_else(|| {
+            let of_packages = matches!(self.class.as_deref(), Some("os-pkgs" | "lang-pkgs"));
+            of_packages.then(|| self.target().to_owned())
+        });
+        ReportFinding {
+            title: format!("{} {} {}", &**id, &**package, &**installed),
+            severity,
+            description: format!(
+                "{}\n**Target:** {}\n**Type:** {}\n**Fixed version:** {}\n\n{}\n",
+                &*record.title,
+                self.target(),
+                self.kind(),
+                &**fixed,
+                &*record.description,
+            ),
+            mitigation: fixed.clone().some(),
+            impact: record.status.clone().some(),
+            references: lines(record.references.0.iter().map(|url| &**url)),
+            cwe: cwes.first().copied().unwrap_or(0),
+            extra_cwes: cwes.into_iter().skip(1).collect(),
+            vulnerability_ids: vec![id.0.clone()],
+            cvssv3: v3.map(|v| v.vector),
+            cvssv3_score,
+            cvssv4: v4.map(|v| v.vector),
+            cvssv4_score,
+            component_name: package.clone().some(),
+            component_version: installed.clone().some(),
+            fix_available: Some(!fixed.is_empty()),
+            fix_version: fixed.clone().some(),
+            file_path,
+            publish_date: text::date(&record.published),
+            active: state_known.then_some(affected),
+            verified: Some(state_known),
+            is_mitigated: (!affected).then_some(true),
+            ..self.finding()
+        }
+    }
+
+    fn misconfiguration(&self, record: Misconfiguration) -> ReportFinding {
+        let mut description = format!(
+            "**Target:** {}\n**Type:** {}\n\n{}\n{}\n",
+            self.target(),
+            &*record.kind,
+            &*record.description,
+            &*record.message,
+        );
+        let code = record.cause.code.lines.0;
+        if !code.is_empty() {
+            description.push_str("Number\tContent\n");
+            for line in code {
+                let number = line.number.0.map(|n| n.to_string()).unwrap_or_default();
+                description.push_str(&format!("{number}\t{}\n", &*line.content));
+            }
+            description.push('\n');
+        }
+        let primary = &*record.primary_url;
+        let urls = record.references.0.iter().map(|url| &**url);
+        let references = lines([primary].into_iter().chain(urls.filter(|url| *url != primary)));
+        ReportFinding {
+            title: format!("{} - {}", &*record.id, &*record.title),
+            severity: Severity::from_report(&record.severity).unwrap_or(Severity::Info),
+            description,
+            mitigation: record.resolution.some(),
+            impact: record.description.some(),
+            references,
+            vulnerability_ids: vec![record.id.0],
+            file_path: self.target.clone(),
+            fix_available: Some(true),
+            ..self.finding()
+        }
+    }
+
+    fn secret(&self, record: Secret) -> ReportFinding {
+        let title = &*record.title;
+        ReportFinding {
+            title: format!("Secret detected in {} - {title}", self.target()),
+            severity: Severity::from_report(&record.severity).unwrap_or(Severity::Info),
+            description: format!(
+                "{title}\n**Category:** {}\n**Match:** {}\n",
+                &*record.category, &*record.matched,
+            ),
+            file_path: self.target.clone(),
+            line: record.start_line.0,
+            fix_available: Some(true),
+            ..self.finding()
+        }
+    }
+
+    fn license(&self, record: License) -> ReportFinding {
+        let name = &*record.name;
+        let confidence = record.confidence.0.map(f64::round);
+        ReportFinding {
+            title: format!("License detected in {} - {name}", self.target()),
+            severity: Severity::from_report(&record.severity).unwrap_or(Severity::Info),
+            description: format!(
+                "{name}\n**Category:** {}\n**Package:** {}\n",
+                &*record.category, &*record.package,
+            ),
+            references: record.link.some(),
+            file_path: record.file_path.some(),
+            scanner_confidence: confidence.map(|c| u32::from(c >= 1.0)),
+            fix_available: Some(true),
+            ..self.finding()
+        }
+    }
+}
+
+/// The scores of the source that Trivy took the severity from, else of the best known source.
+fn chosen_cvss<'r>(all: &'r Pairs<Cvss>, severity_source: &str) -> Option<&'r Cvss> {
+    let known = [severity_source, "nvd", "ghsa", "redhat", "bitnami"];
+    let mut by_source = known.iter().filter_map(|source| all.get(source));
+    by_source.next().or_else(|| all.0.first().map(|(_, score)| score))
+}
+
+/// One text a line; `None` where there is none.
+fn lines<'t>(texts: impl Iterator<Item = &'t str>) -> Option<String> {
+    let texts: Vec<_> = texts.filter(|text| !text.is_empty()).collect();
+    (!texts.is_empty()).then(|| texts.join("\n"))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,162 @@
+use std::collections::HashMap;
+
+use serde::{Deserialize, Serialize};
+use tatami_domain::{FindingId, TestId};
+
+use crate::db::{Item, Table, document, number, number_of, read_document, text_of};
+use crate::keys::Scope;
+use crate::{Result, Store, keys};
+
+/// Who holds a dedupe key: its originals, and which findings of which tests have it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Claim {
+    /// Within what.
+    pub scope: Scope,
+    /// Which key.
+    pub key: String,
+    /// Counts the writes; 0: nobody holds the key.
+    pub(crate) version: u64,
+    /// In the order in which they came.
+    pub members: Vec<Member>,
+    /// Members were left out to keep the claim small; where a test isn't among the members, its
+    /// findings must be looked through.
+    pub overflow: bool,
+}
+
+/// A finding that has a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(u64, u64, u8)", into = "(u64, u64, u8)")]
+pub struct Member {
+    /// Its test.
+    pub test: TestId,
+    /// Itself.
+    pub finding: FindingId,
+    /// Is it an original, and no duplicate?
+    pub original: bool,
+}
+
+impl From<(u64, u64, u8)> for Member {
+    fn from((test, finding, original): (u64, u64, u8)) -> Self {
+        Self {
+            test: TestId(test),
+            finding: FindingId(finding),
+            original: original != 0,
+        }
+    }
+}
+
+impl From<Member> for (u64, u64, u8) {
+    fn from(m: Member) -> Self {
+        (m.test.0, m.finding.0, m.original.into())
+    }
+}
+
+#[derive(Serialize, Deserialize)]
+struct Document {
+    m: Vec<Member>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    x: bool,
+}
+
+impl Claim {
+    /// So many members keep a claim within one write unit.
+    const MAX_MEMBERS: usize = 32;
+
+    fn absent(scope: Scope, key: &str) -> Self {
+        Self {
+            scope,
+            key: key.to_owned(),
+            version: 0,
+            members: Vec::new(),
+            overflow: false,
+        }
+    }
+
+    /// The findings of a test that have the key.
+    pub fn of_test(&self, test: TestId) -> impl Iterator<Item = FindingId> + '_ {
+        self.members.iter().filter(move |m| m.test == test).map(|m| m.finding)
+    }
+
+    /// The originals, earliest first.
+    pub fn originals(&self) -> impl Iterator<Item = FindingId> + '_ {
+        self.members.iter().filter(|m| m.original).map(|m| m.finding)
+    }
+
+    /// Adds a finding. The oldest duplicates give way when there are many.
+    pub fn add(&mut self, member: Member) {
+        if self.members.iter().any(|m| m.finding == member.finding) {
+            return;
+        }
+        self.members.push(member);
+        while self.members.len() > Self::MAX_MEMBERS {
+            let Some(oldest) = self.members.iter().position(|m| !m.original) else {
+                return;
+            };
+            self.members.remove(oldest);
+            self.overflow = true;
+        }
+    }
+
+    pub(crate) fn item(&self) -> Result<Item> {
+        let body = Document {
+            m: self.members.clone(),
+            x: self.overflow,
+        };
+        let mut item = document(&keys::claim(self.scope, &self.key), &body)?;
+        item.insert("v".into(), number(self.version + 1));
+        Ok(item)
+    }
+}
+
+impl Store {
+    /// The claims of the keys, each once; a key that nobody holds has no members.
+    pub async fn claims<'k>(
+        &self,
+        scope: Scope,
+        wanted: impl IntoIterator<Item = &'k str>,
+    ) -> Result<HashMap<String, Claim>> {
+        let mut claims: HashMap<String, Claim> = (wanted.into_iter())
+            .map(|key| (key.to_owned(), Claim::absent(scope, key)))
+            .collect();
+        let mut by_pk = HashMap::with_capacity(claims.len());
+        let mut wanted = Vec::with_capacity(claims.len());
+        for key in claims.keys() {
+            let item_key = keys::claim(scope, key);
+            by_pk.insert(item_key.pk.clone(), key.clone());
+            wanted.push(item_key);
+        }
+        for item in self.db.get_many(Table::Findings, wanted).await? {
+            let body: Document = read_document(&item)?;
+            let key = text_of(&item, "pk").and_then(|pk| by_pk.get(pk));
+            if let Some(claim) = key.and_then(|key| claims.get_mut(key)) {
+                claim.version = number_of(&item, "v").unwrap_or(1);
+                claim.members = body.m;
+                claim.overflow = body.x;
+            }
+        }
+        Ok(claims)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tatami_domain::ProductId;
+
+    use super::*;
+
+    #[test]
+    fn originals_stay_when_a_claim_grows() {
+        let mut claim = Claim::absent(Scope::Product(ProductId(1)), "hx");
+        for n in 0..100 {
+            claim.add(Member {
+                test: TestId(n),
+                finding: FindingId(n),
+                original: n == 0,
+            });
+        }
+        assert_eq!(claim.members.len(), Claim::MAX_MEMBERS);
+        assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(0)]);
+        assert!(claim.overflow);
+        assert_eq!(claim.of_test(TestId(99)).count(), 1);
+    }
+}

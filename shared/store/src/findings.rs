@@ -1,0 +1,149 @@
+use serde::{Deserialize, Serialize};
+use tatami_domain::{BlockId, Finding, FindingId, Note, NoteId, ProductId};
+
+use crate::db::{ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of};
+use crate::{Result, Store, StoreError, keys};
+
+/// The next free ids of a product.
+#[derive(Debug, Default, Serialize, Deserialize)]
+struct Allocation {
+    /// The block that is being filled.
+    block: BlockId,
+    /// How many of its ids are given out; a full one has none left.
+    used: u64,
+}
+
+pub(crate) fn read_finding(item: &Item) -> Result<Finding> {
+    let mut finding: Finding = read_document(item)?;
+    let id = text_of(item, "sk").and_then(|sk| sk.parse().ok());
+    finding.id = FindingId(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?);
+    finding.version = number_of(item, "v").unwrap_or(1);
+    Ok(finding)
+}
+
+impl Store {
+    /// The finding with this id.
+    pub async fn finding(&self, id: FindingId) -> Result<Finding> {
+        match self.db.get(Table::Findings, &keys::finding(id)).await? {
+            Some(item) => read_finding(&item),
+            None => Err(StoreError::NotFound {
+                kind: "finding",
+                id: id.to_string(),
+            }),
+        }
+    }
+
+    /// Those of the findings that exist, in no order.
+    pub async fn findings(&self, ids: impl IntoIterator<Item = FindingId>) -> Result<Vec<Finding>> {
+        let mut ids: Vec<FindingId> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let keys = ids.into_iter().map(keys::finding).collect();
+        let items = self.db.get_many(Table::Findings, keys).await?;
+        items.iter().map(read_finding).collect()
+    }
+
+    /// Every finding of some blocks, by ascending id, read afresh.
+    pub async fn findings_in(&self, blocks: &[BlockId]) -> Result<Vec<Finding>> {
+        let partitions = blocks.iter().map(|block| keys::block(*block));
+        let items = self.db.query_all(Table::Findings, partitions).await?;
+        items.iter().flatten().map(read_finding).collect()
+    }
+
+    /// Gives `n` new finding ids to a product, ascending: what is left of its block, then new ones.
+    /// Ids that are then not used stay unused.
+    pub async fn allocate(&self, product: ProductId, n: u64) -> Result<Vec<FindingId>> {
+        let key = keys::allocation(product);
+        let mut fresh: Option<(u64, u64)> = None; // blocks taken from the common counter
+        for _ in 0..50 {
+            let item = self.db.get(Table::Findings, &key).await?;
+            let version = item.as_ref().and_then(|i| number_of(i, "v"));
+            let now = match &item {
+                Some(item) => read_document(item)?,
+                None => Allocation {
+                    block: BlockId(0),
+                    used: BlockId::SIZE,
+                },
+            };
+            let mut ids: Vec<FindingId> = (now.used..BlockId::SIZE)
+                .map(|place| FindingId(now.block.first().0 + place))
+                .take(usize::try_from(n).unwrap_or(usize::MAX))
+                .collect();
+            let missing = n - ids.len() as u64;
+            let mut next = Allocation {
+                block: now.block,
+                used: now.used + ids.len() as u64,
+            };
+            if missing > 0 {
+                let needed = missing.div_ceil(BlockId::SIZE);
+                let (first, _) = match fresh.filter(|(_, got)| *got >= needed) {
+                    Some(blocks) => blocks,
+                    None => (self.next_ids("BLOCK", needed).await?, needed),
+                };
+                fresh = Some((first, needed));
+                let start = BlockId(first).first().0;
+                ids.extend((start..start + missing).map(FindingId));
+                next = Allocation {
+                    block: BlockId(first + needed - 1),
+                    used: missing - (needed - 1) * BlockId::SIZE,
+                };
+            }
+            let mut item = document(&key, &next)?;
+            item.insert("v".into(), number(version.unwrap_or(0) + 1));
+            let written = match version {
+                None => self.db.put(Table::Findings, item, Some(ABSENT), vec![]).await,
+                Some(v) => {
+                    let unchanged = vec![(":v", number(v))];
+                    self.db.put(Table::Findings, item, Some("v = :v"), unchanged).await
+                }
+            };
+            match written {
+                Ok(()) => return Ok(ids),
+                Err(error) if error.is_condition() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Err(StoreError::Contention(format!("product {product}")))
+    }
+
+    /// The notes of a finding, oldest first.
+    pub async fn notes(&self, finding: FindingId) -> Result<Vec<Note>> {
+        let pk = keys::notes(finding);
+        let items = self.db.query(Table::Findings, &pk, None).await?;
+        let read = |item: &Item| {
+            let mut note: Note = read_document(item)?;
+            let id = text_of(item, "sk").and_then(|sk| sk.parse().ok());
+            note.id = NoteId(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?);
+            Ok(note)
+        };
+        items.iter().map(read).collect()
+    }
+
+    /// Adds a note to a finding and gives it with its id.
+    pub async fn add_note(&self, finding: FindingId, mut note: Note) -> Result<Note> {
+        note.id = NoteId(self.next_ids("NOTE", 1).await?);
+        let item = document(&keys::note(finding, note.id), &note)?;
+        self.db.put(Table::Findings, item, None, vec![]).await?;
+        Ok(note)
+    }
+
+    /// Takes a note off a finding.
+    pub async fn remove_note(&self, finding: FindingId, note: NoteId) -> Result<()> {
+        self.db.delete(Table::Findings, &keys::note(finding, note)).await
+    }
+
+    /// Keeps a product's SLA summary, whatever its shape; see the sla function.
+    pub async fn put_sla_summary<T: Serialize>(&self, product: ProductId, summary: &T) -> Result<()> {
+        let item = document(&keys::sla_summary(product), summary)?;
+        self.db.put(Table::Findings, item, None, vec![]).await
+    }
+
+    /// A product's SLA summary as the sla function last wrote it.
+    pub async fn sla_summary<T: serde::de::DeserializeOwned>(
+        &self,
+        product: ProductId,
+    ) -> Result<Option<T>> {
+        let item = self.db.get(Table::Findings, &keys::sla_summary(product)).await?;
+        item.as_ref().map(read_document).transpose()
+    }
+}

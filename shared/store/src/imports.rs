@@ -1,0 +1,234 @@
+use std::collections::BTreeSet;
+
+use aws_sdk_dynamodb::types::AttributeValue;
+use tatami_domain::{Import, ImportActions, ImportId, ImportState, TestId};
+
+use crate::db::{ABSENT, Item, Table, Update, corrupt, document, number, number_of, numbers_of, read_document, text, text_of, to_json};
+use crate::keys::Key;
+use crate::{Result, Store, StoreError, keys};
+
+/// How far the parts of an import are.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Progress {
+    /// The parts that are in the store.
+    pub done: BTreeSet<u32>,
+    /// How many there are; `None` while the parser is reading.
+    pub parts: Option<u32>,
+}
+
+impl Progress {
+    /// Is every part in?
+    pub fn is_complete(&self) -> bool {
+        self.parts.is_some_and(|parts| self.done.len() as u64 >= u64::from(parts))
+    }
+
+    fn read(item: &Item) -> Self {
+        let small = |n: u64| u32::try_from(n).ok();
+        Self {
+            done: numbers_of(item, "done").into_iter().filter_map(small).collect(),
+            parts: number_of(item, "parts").and_then(small),
+        }
+    }
+}
+
+/// An import as it is stored.
+pub type ImportRecord = Import;
+
+fn state_name(state: ImportState) -> AttributeValue {
+    text(state.name())
+}
+
+fn read_import(item: &Item) -> Result<Import> {
+    let mut import: Import = read_document(item)?;
+    let id = text_of(item, "pk").and_then(|pk| pk.rsplit('#').next()?.parse().ok());
+    import.id = ImportId(id.ok_or_else(|| corrupt(item, "its partition key is no import"))?);
+    let state = text_of(item, "state").unwrap_or_default();
+    import.state = serde_json::from_value(state.into()).map_err(|e| corrupt(item, e))?;
+    Ok(import)
+}
+
+impl Store {
+    /// Makes an import and gives it with its id.
+    pub async fn create_import(&self, mut import: Import) -> Result<Import> {
+        import.id = ImportId(self.next_ids("IMPORT", 1).await?);
+        self.put_new_import(&import).await?;
+        Ok(import)
+    }
+
+    async fn put_new_import(&self, import: &Import) -> Result<()> {
+        let mut item = document(&keys::import(import.id), import)?;
+        item.insert("state".into(), state_name(import.state));
+        self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await
+    }
+
+    /// The import that an S3 event stands for: the one made at its first delivery, else a new one.
+    /// `event` tells apart two uploads to the same key.
+    pub async fn import_of_event(&self, event: &str, import: Import) -> Result<Import> {
+        let key = keys::upload_event(&import.bucket, &import.key, event);
+        if let Some(known) = self.import_at(&key).await? {
+            return match self.import(known).await {
+                Err(error) if error.is_not_found() => {
+                    let import = Import { id: known, ..import };
+                    self.put_new_import(&import).await?;
+                    Ok(import)
+                }
+                other => other,
+            };
+        }
+        let id = self.next_ids("IMPORT", 1).await?;
+        let mut item = crate::db::key_item(&key);
+        item.insert("import".into(), number(id));
+        match self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await {
+            Ok(()) => {
+                let import = Import {
+                    id: ImportId(id),
+                    ..import
+                };
+                self.put_new_import(&import).await?;
+                Ok(import)
+            }
+            Err(error) if error.is_condition() => {
+                let known = self.import_at(&key).await?;
+                self.import(known.unwrap_or(ImportId(id))).await
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn import_at(&self, key: &Key) -> Result<Option<ImportId>> {
+        let item = self.db.get(Table::Jobs, key).await?;
+        Ok(item.and_then(|i| number_of(&i, "import")).map(ImportId))
+    }
+
+    /// The import with this id.
+    pub async fn import(&self, id: ImportId) -> Result<Import> {
+        match self.db.get(Table::Jobs, &keys::import(id)).await? {
+            Some(item) => read_import(&item),
+            None => Err(StoreError::NotFound {
+                kind: "import",
+                id: id.to_string(),
+            }),
+        }
+    }
+
+    /// Writes the record of an import with its state, unless it has ended meanwhile (then `false`).
+    pub async fn save_import(&self, import: &Import) -> Result<bool> {
+        let key = keys::import(import.id);
+        let update = Update {
+            expression: "SET d = :d, #s = :s",
+            condition: Some("attribute_exists(pk) AND NOT #s IN (:done, :failed)"),
+            values: vec![
+                (":d", text(to_json(&key, import)?)),
+                (":s", state_name(import.state)),
+                (":done", state_name(ImportState::Done)),
+                (":failed", state_name(ImportState::Failed)),
+            ],
+        };
+        match self.db.update_state(Table::Jobs, &key, update).await {
+            Ok(_) => Ok(true),
+            Err(error) if error.is_condition() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Lets a failed import go on, when its message is delivered again after a fix.
+    pub async fn revive_import(&self, import: &Import) -> Result<()> {
+        let key = keys::import(import.id);
+        let update = Update {
+            expression: "SET d = :d, #s = :s",
+            condition: Some("attribute_exists(pk)"),
+            values: vec![
+                (":d", text(to_json(&key, import)?)),
+                (":s", state_name(import.state)),
+            ],
+        };
+        self.db.update_state(Table::Jobs, &key, update).await?;
+        Ok(())
+    }
+
+    /// Notes that an import went into a test, for the test's history.
+    pub async fn add_import_to_test(&self, test: TestId, import: ImportId) -> Result<()> {
+        let item = crate::db::key_item(&keys::import_of_test(test, import));
+        self.db.put(Table::Jobs, item, None, vec![]).await
+    }
+
+    /// The imports of a test, oldest first.
+    pub async fn imports_of(&self, test: TestId) -> Result<Vec<Import>> {
+        let items = self.db.query(Table::Jobs, &keys::imports_of_test(test), None).await?;
+        let wanted = (items.iter())
+            .filter_map(|item| text_of(item, "sk")?.parse().ok())
+            .map(|id| keys::import(ImportId(id)))
+            .collect();
+        let items = self.db.get_many(Table::Jobs, wanted).await?;
+        let mut imports: Vec<Import> = items.iter().map(read_import).collect::<Result<_>>()?;
+        imports.sort_by_key(|i| i.id);
+        Ok(imports)
+    }
+
+    /// Says of how many parts an import consists.
+    pub async fn set_parts(&self, import: ImportId, parts: u32) -> Result<Progress> {
+        let update = Update {
+            expression: "SET parts = :n",
+            condition: None,
+            values: vec![(":n", number(parts.into()))],
+        };
+        let item = self.db.update(Table::Jobs, &keys::import_progress(import), update).await?;
+        Ok(Progress::read(&item))
+    }
+
+    /// Notes that a part is in.
+    pub async fn part_done(&self, import: ImportId, part: u32) -> Result<Progress> {
+        let update = Update {
+            expression: "ADD done :p",
+            condition: None,
+            values: vec![(":p", AttributeValue::Ns(vec![part.to_string()]))],
+        };
+        let item = self.db.update(Table::Jobs, &keys::import_progress(import), update).await?;
+        Ok(Progress::read(&item))
+    }
+
+    /// How far the parts of an import are.
+    pub async fn progress(&self, import: ImportId) -> Result<Progress> {
+        let item = self.db.get(Table::Jobs, &keys::import_progress(import)).await?;
+        Ok(item.map(|i| Progress::read(&i)).unwrap_or_default())
+    }
+
+    /// What each of a part's chunks did; `None` for those that were not committed.
+    pub async fn chunk_actions(
+        &self,
+        import: ImportId,
+        part: u32,
+        chunks: usize,
+    ) -> Result<Vec<Option<ImportActions>>> {
+        let wanted: Vec<Key> = (0u32..)
+            .take(chunks)
+            .map(|chunk| keys::import_chunk(import, part, chunk))
+            .collect();
+        let items = self.db.get_many(Table::Jobs, wanted.clone()).await?;
+        let read = |key: &Key| {
+            let item = items.iter().find(|i| text_of(i, "sk") == Some(&key.sk));
+            item.map(read_document).transpose()
+        };
+        wanted.iter().map(read).collect()
+    }
+
+    /// Keeps what a part did. Writing it again is harmless.
+    pub async fn put_part(&self, import: ImportId, part: u32, actions: &ImportActions) -> Result<()> {
+        let item = document(&keys::import_part(import, part), actions)?;
+        self.db.put(Table::Jobs, item, None, vec![]).await
+    }
+
+    /// What an import did so far: its parts, and what it closed.
+    pub async fn import_actions(&self, import: ImportId) -> Result<ImportActions> {
+        let pk = keys::import_partition(import);
+        let (parts, closings) = tokio::try_join!(
+            self.db.query(Table::Jobs, &pk, Some(keys::PART_PREFIX)),
+            self.db.query(Table::Jobs, &pk, Some(keys::CLOSING_PREFIX)),
+        )?;
+        let mut all = ImportActions::default();
+        for item in parts.iter().chain(&closings) {
+            all.merge(&read_document(item)?);
+        }
+        Ok(all)
+    }
+}

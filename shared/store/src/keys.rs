@@ -1,0 +1,248 @@
+//! Every key of every table, one function for each kind of item.
+
+use tatami_domain::{BlockId, EngagementId, FindingId, ImportId, NoteId, ProductId, TestId};
+
+/// Partition and sort key.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct Key {
+    pub pk: String,
+    pub sk: String,
+}
+
+fn key(pk: String, sk: impl Into<String>) -> Key {
+    Key { pk, sk: sk.into() }
+}
+
+/// Numbers in sort keys have ten digits, so that text order is their order.
+fn digits(n: u64) -> String {
+    format!("{n:010}")
+}
+
+/// Within what findings are compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scope {
+    /// All findings of a product.
+    Product(ProductId),
+    /// Only those of one engagement (deduplication on engagement).
+    Engagement(EngagementId),
+}
+
+// catalog
+
+/// Entities lie in partitions of 1,024 ids, so that none grows without bound.
+const CATALOG_BLOCK: u64 = 1024;
+
+pub(crate) fn entity(kind: &str, id: u64) -> Key {
+    key(entity_block(kind, id / CATALOG_BLOCK), digits(id))
+}
+
+pub(crate) fn entity_block(kind: &str, block: u64) -> String {
+    format!("{kind}#{block}")
+}
+
+pub(crate) fn entity_blocks(last_id: u64) -> std::ops::RangeInclusive<u64> {
+    0..=last_id / CATALOG_BLOCK
+}
+
+pub(crate) fn counter(kind: &str) -> Key {
+    key("COUNTER".into(), kind)
+}
+
+/// A name is held by at most one entity of its kind within its parent (0: everywhere).
+pub(crate) fn name(kind: &str, parent: u64, folded: &str) -> Key {
+    key(format!("NAME#{kind}#{parent}#{folded}"), "NAME")
+}
+
+pub(crate) fn child(parent_kind: &str, parent: u64, kind: &str, id: u64) -> Key {
+    key(
+        children(parent_kind, parent),
+        format!("{kind}#{}", digits(id)),
+    )
+}
+
+pub(crate) fn children(parent_kind: &str, parent: u64) -> String {
+    format!("{parent_kind}#{parent}#CHILDREN")
+}
+
+pub(crate) fn children_prefix(kind: &str) -> String {
+    format!("{kind}#")
+}
+
+pub(crate) fn child_id(sk: &str) -> Option<u64> {
+    sk.rsplit('#').next()?.parse().ok()
+}
+
+pub(crate) fn token(sha256: &str) -> Key {
+    key(format!("TOKEN#{sha256}"), "TOKEN")
+}
+
+/// Blocks and re-import numbers of a test; apart from the test itself, since imports write here.
+pub(crate) fn test_state(test: TestId) -> Key {
+    key(format!("TEST#{test}#STATE"), "STATE")
+}
+
+// findings
+
+pub(crate) fn block(block: BlockId) -> String {
+    format!("B#{block}")
+}
+
+pub(crate) fn finding(id: FindingId) -> Key {
+    key(block(id.block()), digits(id.0))
+}
+
+pub(crate) fn claim(scope: Scope, dedupe_key: &str) -> Key {
+    let scope = match scope {
+        Scope::Product(id) => format!("P{id}"),
+        Scope::Engagement(id) => format!("E{id}"),
+    };
+    key(format!("K#{scope}#{dedupe_key}"), "K")
+}
+
+pub(crate) fn notes(finding: FindingId) -> String {
+    format!("N#{finding}")
+}
+
+pub(crate) fn note(finding: FindingId, note: NoteId) -> Key {
+    key(notes(finding), digits(note.0))
+}
+
+pub(crate) fn allocation(product: ProductId) -> Key {
+    key(format!("A#{product}"), "A")
+}
+
+/// Counts of all products lie in this many partitions, so that one look at few partitions tells what
+/// has changed anywhere.
+pub(crate) const COUNT_SHARDS: u64 = 4;
+
+pub(crate) fn count_shard(shard: u64) -> String {
+    format!("C#{shard}")
+}
+
+fn count_partition(product: ProductId) -> String {
+    count_shard(product.0 % COUNT_SHARDS)
+}
+
+pub(crate) fn count_prefix(product: ProductId) -> Key {
+    key(
+        count_partition(product),
+        format!("{}#", digits(product.0)),
+    )
+}
+
+pub(crate) fn count_base(product: ProductId) -> Key {
+    key(
+        count_partition(product),
+        format!("{}#B", digits(product.0)),
+    )
+}
+
+pub(crate) fn count_delta(product: ProductId, delta: &str) -> Key {
+    key(
+        count_partition(product),
+        format!("{}#D#{delta}", digits(product.0)),
+    )
+}
+
+/// What a sort key of a count partition stands for.
+pub(crate) enum CountItem<'a> {
+    Base(ProductId),
+    Delta(ProductId, &'a str),
+}
+
+pub(crate) fn count_item(sk: &str) -> Option<CountItem<'_>> {
+    let (product, rest) = sk.split_once('#')?;
+    let product = ProductId(product.parse().ok()?);
+    match rest.strip_prefix("D#") {
+        Some(delta) => Some(CountItem::Delta(product, delta)),
+        None if rest == "B" => Some(CountItem::Base(product)),
+        None => None,
+    }
+}
+
+pub(crate) fn test_counts(test: TestId) -> Key {
+    key(format!("T#{test}"), "COUNTS")
+}
+
+pub(crate) fn sla_summary(product: ProductId) -> Key {
+    key(format!("S#{product}"), "SLA")
+}
+
+// jobs
+
+pub(crate) fn import_partition(import: ImportId) -> String {
+    format!("I#{import}")
+}
+
+pub(crate) fn import(import: ImportId) -> Key {
+    key(import_partition(import), "IMPORT")
+}
+
+/// Which parts are done and how many there are; apart from the record, to keep updates small.
+pub(crate) fn import_progress(import: ImportId) -> Key {
+    key(import_partition(import), "PROGRESS")
+}
+
+pub(crate) fn import_part(import: ImportId, part: u32) -> Key {
+    key(
+        import_partition(import),
+        format!("{PART_PREFIX}{}", digits(part.into())),
+    )
+}
+
+pub(crate) const PART_PREFIX: &str = "PART#";
+
+pub(crate) fn import_chunk(import: ImportId, part: u32, chunk: u32) -> Key {
+    key(
+        import_partition(import),
+        format!("CHUNK#{}#{}", digits(part.into()), digits(chunk.into())),
+    )
+}
+
+pub(crate) fn import_closing(import: ImportId, unique: &str) -> Key {
+    key(
+        import_partition(import),
+        format!("{CLOSING_PREFIX}{unique}"),
+    )
+}
+
+pub(crate) const CLOSING_PREFIX: &str = "CLOSING#";
+
+pub(crate) fn imports_of_test(test: TestId) -> String {
+    format!("T#{test}#IMPORTS")
+}
+
+pub(crate) fn import_of_test(test: TestId, import: ImportId) -> Key {
+    key(imports_of_test(test), digits(import.0))
+}
+
+/// One S3 event of one object, so that the second delivery finds the first one's import.
+pub(crate) fn upload_event(bucket: &str, object: &str, event: &str) -> Key {
+    key(format!("S3#{bucket}/{object}"), event)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_a_partition() {
+        let first = finding(FindingId(2048));
+        assert_eq!(first.pk, "B#2");
+        assert_eq!(first.pk, finding(FindingId(3071)).pk);
+        assert_ne!(first.pk, finding(FindingId(3072)).pk);
+        assert!(first.sk < finding(FindingId(3071)).sk);
+    }
+
+    #[test]
+    fn count_items_are_told_apart() {
+        let base = count_base(ProductId(7));
+        assert!(matches!(count_item(&base.sk), Some(CountItem::Base(ProductId(7)))));
+        let delta = count_delta(ProductId(7), "I1.0.2");
+        assert!(delta.sk.starts_with(&count_prefix(ProductId(7)).sk));
+        assert!(matches!(
+            count_item(&delta.sk),
+            Some(CountItem::Delta(ProductId(7), "I1.0.2"))
+        ));
+    }
+}

@@ -1,0 +1,61 @@
+//! DynamoDB: the product tree, findings, claims, counts and imports.
+//!
+//! Only this crate knows tables and keys (`keys.rs`). Three tables, each with a text partition key
+//! `pk` and a text sort key `sk`:
+//!
+//! - *catalog*: product types, products, engagements, tests, test types, environments, users,
+//!   tokens, and the counters that give them their ids;
+//! - *findings*: findings in blocks of 1,024, claims, notes, count deltas and their bases;
+//! - *jobs*: imports with their parts and what they did.
+//!
+//! An item's document is JSON in the attribute `d`; what conditions and updates need stands beside
+//! it as attributes of its own.
+
+mod catalog;
+mod claims;
+mod commit;
+mod counts;
+mod db;
+mod error;
+mod findings;
+mod imports;
+mod keys;
+mod setup;
+mod view;
+
+pub use catalog::{Entity, Named};
+pub use claims::{Claim, Member};
+pub use commit::{Change, Commit, Committed, Marker};
+pub use db::Usage;
+pub use error::StoreError;
+pub use imports::{ImportRecord, Progress};
+pub use keys::Scope;
+pub use setup::Tables;
+pub use view::BlockView;
+
+use db::Db;
+
+/// Everything Tatami keeps in DynamoDB.
+#[derive(Debug, Clone)]
+pub struct Store {
+    db: Db,
+    view: view::Cache,
+}
+
+impl Store {
+    /// A store on the given tables.
+    pub fn new(client: aws_sdk_dynamodb::Client, tables: Tables) -> Self {
+        Self {
+            db: Db::new(client, tables),
+            view: view::Cache::default(),
+        }
+    }
+
+    /// Requests, read and write units since the start of this process.
+    pub fn usage(&self) -> Usage {
+        self.db.usage()
+    }
+}
+
+/// Result of a store call.
+pub type Result<T, E = StoreError> = std::result::Result<T, E>;

@@ -1,0 +1,128 @@
+//! Findings as lists need them: whole blocks, decoded once and kept as long as nothing in them has
+//! changed. What has changed is told by the count deltas, so a list never shows old state.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use tatami_domain::{BlockId, Finding, ProductId};
+
+use crate::counts::State;
+use crate::{Result, Store};
+
+/// How many decoded blocks are kept; a full block takes about a megabyte.
+const MAX_BLOCKS: usize = 512;
+/// How many blocks are read side by side.
+const PARALLEL: usize = 4;
+/// More unfolded deltas than this, and the reader folds them.
+const FOLD_AT: usize = 64;
+
+/// The findings of one block, by ascending id.
+pub type BlockView = Arc<[Arc<Finding>]>;
+
+#[derive(Clone)]
+struct Cached {
+    /// The product's fold when the block was read.
+    fold: u64,
+    /// The unfolded deltas that were in it.
+    deltas: HashSet<String>,
+    findings: BlockView,
+    used: u64,
+}
+
+#[derive(Clone, Default)]
+pub(crate) struct Cache {
+    blocks: Arc<Mutex<Blocks>>,
+}
+
+#[derive(Default)]
+struct Blocks {
+    clock: u64,
+    by_id: HashMap<BlockId, Cached>,
+}
+
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").finish_non_exhaustive()
+    }
+}
+
+impl Cache {
+    fn get(&self, block: BlockId, state: &State) -> Option<BlockView> {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.clock += 1;
+        let now = blocks.clock;
+        let cached = blocks.by_id.get_mut(&block)?;
+        let folded_later = state.base.blocks.get(&block).is_some_and(|f| *f > cached.fold);
+        let news = touching(state, block).any(|id| !cached.deltas.contains(id));
+        if folded_later || news {
+            return None;
+        }
+        cached.used = now;
+        Some(Arc::clone(&cached.findings))
+    }
+
+    fn put(&self, block: BlockId, state: &State, findings: BlockView) {
+        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+        blocks.clock += 1;
+        let cached = Cached {
+            fold: state.base.fold,
+            deltas: touching(state, block).cloned().collect(),
+            findings,
+            used: blocks.clock,
+        };
+        blocks.by_id.insert(block, cached);
+        if blocks.by_id.len() > MAX_BLOCKS {
+            let oldest = blocks.by_id.iter().min_by_key(|(_, c)| c.used).map(|(id, _)| *id);
+            if let Some(oldest) = oldest {
+                blocks.by_id.remove(&oldest);
+            }
+        }
+    }
+}
+
+fn touching(state: &State, block: BlockId) -> impl Iterator<Item = &String> {
+    let touches = move |d: &&String| state.deltas.get(*d).is_some_and(|d| d.blocks.contains(&block));
+    state.deltas.keys().filter(touches)
+}
+
+impl Store {
+    /// Every finding of some products (`None`: of all), block by block, as of now.
+    pub async fn view(&self, products: Option<&[ProductId]>) -> Result<Vec<BlockView>> {
+        let states: BTreeMap<ProductId, State> = match products {
+            None => self.count_states().await?,
+            Some(products) => {
+                futures::stream::iter(products.iter().copied())
+                    .map(|p| async move { Ok::<_, crate::StoreError>((p, self.count_state(p).await?)) })
+                    .buffer_unordered(PARALLEL)
+                    .try_collect()
+                    .await?
+            }
+        };
+        let wanted = states.values().flat_map(|state| {
+            state.blocks().into_iter().map(move |block| (block, state))
+        });
+        let views = futures::stream::iter(wanted)
+            .map(|(block, state)| self.block(block, state))
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        for (product, state) in &states {
+            if state.deltas.len() > FOLD_AT {
+                self.fold_counts(*product).await?;
+            }
+        }
+        Ok(views)
+    }
+
+    async fn block(&self, block: BlockId, state: &State) -> Result<BlockView> {
+        if let Some(findings) = self.view.get(block, state) {
+            return Ok(findings);
+        }
+        let findings = self.findings_in(&[block]).await?;
+        let findings: BlockView = findings.into_iter().map(Arc::new).collect();
+        self.view.put(block, state, Arc::clone(&findings));
+        Ok(findings)
+    }
+}
