@@ -17,7 +17,7 @@ fn main() -> io::Result<()> {
 
     let mut code = String::new();
     for name in &names {
-        let path = root.join(name).join("mod.rs");
+        let path = root.join(name).join("mod.rs").display().to_string();
         writeln!(code, "#[path = {path:?}]\npub mod {name};").map_err(io::Error::other)?;
     }
     code.push_str("/// The scanners of every folder, in the folders' order.\n");
@@ -26,7 +26,10 @@ fn main() -> io::Result<()> {
         writeln!(code, "    ({name:?}, {name}::SCANNERS),").map_err(io::Error::other)?;
     }
     code.push_str("];\n");
-    #[allow(clippy::disallowed_methods, reason = "cargo hands the folder over this way")]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "cargo hands the folder over this way"
+    )]
     let out = std::env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(Path::new(&out).join("registry.rs"), code)
 }

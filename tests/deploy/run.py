@@ -114,7 +114,7 @@ class Checks:
             self._failed(name, start, "the test's time is up", True)
         except Failure as failure:
             self._failed(name, start, str(failure), vital)
-        except (ClientError, OSError, ValueError, KeyError) as error:
+        except (ClientError, OSError, ValueError, KeyError, subprocess.SubprocessError) as error:
             self._failed(name, start, f"{type(error).__name__}: {error}", vital)
         else:
             self.passed += 1

@@ -41,7 +41,7 @@ pub use crate::db::DbError;
 pub use crate::s3::BucketNotification;
 
 /// How often expired items, messages and uploads are deleted.
-const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEEP_EVERY: Duration = Duration::from_mins(1);
 
 /// What to start.
 #[derive(Debug, Clone)]

@@ -4,8 +4,6 @@
 //! browser can reach loopback: without this check they would hand out the whole database. S3
 //! requests are checked by `s3s`.
 
-use std::collections::BTreeMap;
-
 use hmac::{Hmac, KeyInit, Mac};
 use http::request::Parts;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str};
@@ -146,22 +144,22 @@ fn canonical_request(
     canonical += &query.join("&");
     canonical.push('\n');
 
-    let signed: BTreeMap<&str, ()> = signed_headers.split(';').map(|name| (name, ())).collect();
+    let signed: Vec<&str> = signed_headers.split(';').collect();
     // A signature that does not cover the host could be replayed against another server.
-    if !signed.contains_key("host") {
+    if !signed.contains(&"host") {
         return Err(SignatureError::Incomplete);
     }
-    for name in signed.keys() {
+    for name in signed {
         let values: Vec<&str> = parts
             .headers
-            .get_all(*name)
+            .get_all(name)
             .iter()
             .map(|value| value.to_str().map(str::trim))
             .collect::<Result<_, _>>()
             .map_err(|_| SignatureError::Incomplete)?;
-        canonical += &format!("{name}:{}\n", values.join(","));
+        canonical.extend([name, ":", &values.join(","), "\n"]);
     }
-    canonical += &format!("\n{signed_headers}\n{}", hex(&Sha256::digest(body)));
+    canonical.extend(["\n", signed_headers, "\n", &hex(&Sha256::digest(body))]);
     Ok(canonical)
 }
 
@@ -178,7 +176,11 @@ fn hmac(key: &[u8], data: &str) -> Result<Hmac<Sha256>, SignatureError> {
 
 /// Lower-case hexadecimal.
 pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or('0');
+    bytes
+        .iter()
+        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+        .collect()
 }
 
 /// The reverse of [`hex`].

@@ -105,7 +105,14 @@ impl Blobs {
     /// Makes the buckets where they don't exist, for the local stack.
     pub async fn create_buckets(&self) -> Result<(), BlobError> {
         for bucket in [&self.uploads, &self.data] {
-            if self.client.head_bucket().bucket(bucket).send().await.is_err() {
+            if self
+                .client
+                .head_bucket()
+                .bucket(bucket)
+                .send()
+                .await
+                .is_err()
+            {
                 let made = self.client.create_bucket().bucket(bucket).send().await;
                 made.map_err(|e| failed("CreateBucket", bucket, "", e))?;
             }
@@ -134,7 +141,14 @@ impl Blobs {
 
     /// The tags of a raw report; none where the bucket has none or they may not be read.
     pub async fn tags(&self, bucket: &str, key: &str) -> HashMap<String, String> {
-        match self.client.get_object_tagging().bucket(bucket).key(key).send().await {
+        match self
+            .client
+            .get_object_tagging()
+            .bucket(bucket)
+            .key(key)
+            .send()
+            .await
+        {
             Ok(answer) => (answer.tag_set().iter())
                 .map(|tag| (tag.key().to_lowercase(), tag.value().to_owned()))
                 .collect(),
@@ -152,7 +166,10 @@ impl Blobs {
         body: impl Into<ByteStream>,
         metadata: HashMap<String, String>,
     ) -> Result<(), BlobError> {
-        let metadata = metadata.into_iter().map(|(k, v)| (k, encoded(&v))).collect();
+        let metadata = metadata
+            .into_iter()
+            .map(|(k, v)| (k, encoded(&v)))
+            .collect();
         self.client
             .put_object()
             .bucket(&self.uploads)
@@ -179,7 +196,10 @@ impl Blobs {
             key: key.to_owned(),
             reason,
         };
-        let metadata = metadata.into_iter().map(|(k, v)| (k, encoded(&v))).collect();
+        let metadata = metadata
+            .into_iter()
+            .map(|(k, v)| (k, encoded(&v)))
+            .collect();
         let config = PresigningConfig::expires_in(valid).map_err(|e| call_failed(e.to_string()))?;
         let request = self
             .client
@@ -263,7 +283,11 @@ impl Blobs {
             key: key.to_owned(),
             reason,
         };
-        let packed = answer.body.collect().await.map_err(|e| damaged(e.to_string()))?;
+        let packed = answer
+            .body
+            .collect()
+            .await
+            .map_err(|e| damaged(e.to_string()))?;
         let json = zstd::bulk::Decompressor::new()
             .and_then(|mut d| {
                 let packed = packed.into_bytes();
@@ -271,7 +295,8 @@ impl Blobs {
                 d.decompress(&packed, size.min(MAX_UNPACKED))
             })
             .map_err(|e| damaged(e.to_string()))?;
-        let texts: Vec<Texts> = serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
+        let texts: Vec<Texts> =
+            serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
         let texts = Arc::new(texts);
         self.cache.insert(key.to_owned(), Arc::clone(&texts));
         Ok(texts)
@@ -303,12 +328,20 @@ fn text_bytes(texts: &Texts) -> usize {
     ];
     size_of::<Texts>()
         + texts.description.len()
-        + optional.into_iter().flatten().map(String::len).sum::<usize>()
+        + optional
+            .into_iter()
+            .flatten()
+            .map(String::len)
+            .sum::<usize>()
         + texts.endpoints.iter().map(|e| e.len() + 24).sum::<usize>()
         + (texts.requests.iter())
             .map(|r| r.request.len() + r.response.len() + 48)
             .sum::<usize>()
-        + texts.files.iter().map(|f| f.data.len() + f.title.len() + 48).sum::<usize>()
+        + texts
+            .files
+            .iter()
+            .map(|f| f.data.len() + f.title.len() + 48)
+            .sum::<usize>()
 }
 
 /// How many bytes the texts of a finding take in memory and, roughly, before compression.
@@ -334,7 +367,9 @@ fn failed<E>(call: &'static str, bucket: &str, key: &str, error: SdkError<E>) ->
 where
     E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
 {
-    let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+    let code = error
+        .as_service_error()
+        .and_then(ProvideErrorMetadata::code);
     if matches!(code, Some("NoSuchKey" | "NotFound")) {
         return BlobError::NotFound {
             bucket: bucket.to_owned(),

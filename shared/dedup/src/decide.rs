@@ -110,7 +110,10 @@ mod tests {
         let decide = |e, r| decide_reimport(e, r, false);
         assert_eq!(decide(Existing::Active, open), Outcome::Untouched);
         for gone in [mitigated, accepted, false_p] {
-            assert_eq!(decide(Existing::Active, gone), Outcome::TakeStatus(gone.flags));
+            assert_eq!(
+                decide(Existing::Active, gone),
+                Outcome::TakeStatus(gone.flags)
+            );
             assert!(!gone.flags.active);
             assert_eq!(decide(Existing::Mitigated, gone), Outcome::Untouched);
             assert_eq!(decide(Existing::Decided, gone), Outcome::Untouched);

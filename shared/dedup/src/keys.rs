@@ -86,7 +86,10 @@ fn hash_key(finding: &ReportFinding, fields: &[HashField]) -> String {
     for field in fields {
         feed(&mut hash, value(finding, *field).as_deref());
     }
-    feed(&mut hash, finding.service.as_deref().filter(|s| !s.is_empty()));
+    feed(
+        &mut hash,
+        finding.service.as_deref().filter(|s| !s.is_empty()),
+    );
     key_text("h", hash)
 }
 
@@ -127,12 +130,14 @@ fn compatible_hash(finding: &ReportFinding, fields: &[HashField]) -> String {
     }
     let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
     let digest = Sha256::digest(folded(trimmed).as_bytes());
-    digest.iter().fold(String::with_capacity(64), |mut hex, byte| {
-        for nibble in [byte >> 4, byte & 15] {
-            hex.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
-        }
-        hex
-    })
+    digest
+        .iter()
+        .fold(String::with_capacity(64), |mut hex, byte| {
+            for nibble in [byte >> 4, byte & 15] {
+                hex.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+            }
+            hex
+        })
 }
 
 fn folded(text: &str) -> String {
@@ -202,9 +207,15 @@ mod tests {
             component_name: Some("bc".into()),
             ..finding()
         };
-        let (a, b) = (keys(&a, &BY_HASH, TestTypeId(1)), keys(&b, &BY_HASH, TestTypeId(1)));
+        let (a, b) = (
+            keys(&a, &BY_HASH, TestTypeId(1)),
+            keys(&b, &BY_HASH, TestTypeId(1)),
+        );
         assert_ne!(a.keys, b.keys);
-        assert_eq!(a.hash_code, b.hash_code, "the compatible hash keeps the old weakness");
+        assert_eq!(
+            a.hash_code, b.hash_code,
+            "the compatible hash keeps the old weakness"
+        );
     }
 
     #[test]

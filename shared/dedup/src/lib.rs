@@ -4,5 +4,7 @@
 mod decide;
 mod keys;
 
-pub use decide::{Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state};
+pub use decide::{
+    Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state,
+};
 pub use keys::{Keys, endpoint_places, keys, share_a_place};

@@ -235,10 +235,19 @@ mod tests {
     fn urls_have_one_canonical_text() {
         for (text, canonical) in [
             ("HTTPS://App.Example.test:443/", "https://app.example.test"),
-            ("http://app.test:8080/A/b/?q=1", "http://app.test:8080/A/b/?q=1"),
+            (
+                "http://app.test:8080/A/b/?q=1",
+                "http://app.test:8080/A/b/?q=1",
+            ),
             ("http://app.test//login.php", "http://app.test/login.php"),
-            ("http://app.test?x=%3Cb%3e%20'[1]", "http://app.test?x=%3Cb%3E%20'%5B1%5D"),
-            ("http://app.test/%3Cb%3e/[x] y", "http://app.test/%3Cb%3e/%5Bx%5D%20y"),
+            (
+                "http://app.test?x=%3Cb%3e%20'[1]",
+                "http://app.test?x=%3Cb%3E%20'%5B1%5D",
+            ),
+            (
+                "http://app.test/%3Cb%3e/[x] y",
+                "http://app.test/%3Cb%3e/%5Bx%5D%20y",
+            ),
             ("http://app.test/p#s%2f1", "http://app.test/p#s/1"),
             ("http://app.test/p?x=%FF", "http://app.test/p?x=%FF"),
             ("http://app.test/p?x=a%23b", "http://app.test/p?x=a%23b"),
@@ -256,17 +265,23 @@ mod tests {
     #[test]
     fn cleaning_a_canonical_text_again_changes_nothing() {
         let once = Endpoint::parse("https://a.test/x y?q=<%25>[#f").unwrap();
-        assert_eq!(Endpoint::parse(&once.to_string()).unwrap(), Endpoint {
-            path: Some("x%20y".into()),
-            ..once
-        });
+        assert_eq!(
+            Endpoint::parse(&once.to_string()).unwrap(),
+            Endpoint {
+                path: Some("x%20y".into()),
+                ..once
+            }
+        );
     }
 
     #[test]
     fn the_usual_port_is_filled_in() {
         assert_eq!(Endpoint::parse("https://a.test").unwrap().port, Some(443));
         let ssh = Endpoint::from_parts("A.test", None, Some("SSH"));
-        assert_eq!((ssh.port, ssh.to_string().as_str()), (Some(22), "ssh://a.test"));
+        assert_eq!(
+            (ssh.port, ssh.to_string().as_str()),
+            (Some(22), "ssh://a.test")
+        );
         let udp = Endpoint::from_parts("a.test", Some(53), Some("udp"));
         assert_eq!(udp.to_string(), "udp://a.test:53");
         let page = Endpoint::from_parts("a.test", None, None).at_path("//x");
@@ -276,10 +291,16 @@ mod tests {
     #[test]
     fn what_has_no_host_or_a_bad_port_is_an_error() {
         for text in ["", "http://", "http:///favicon.ico", "/path"] {
-            assert!(matches!(Endpoint::parse(text), Err(EndpointError::NoHost(_))), "{text}");
+            assert!(
+                matches!(Endpoint::parse(text), Err(EndpointError::NoHost(_))),
+                "{text}"
+            );
         }
         for text in ["a.test:port", "a.test:70000", "http://a.test:-1/"] {
-            assert!(matches!(Endpoint::parse(text), Err(EndpointError::BadPort(_))), "{text}");
+            assert!(
+                matches!(Endpoint::parse(text), Err(EndpointError::BadPort(_))),
+                "{text}"
+            );
         }
     }
 }

@@ -7,6 +7,7 @@ mod finding;
 mod id_set;
 mod ids;
 mod import;
+mod options;
 mod report;
 mod severity;
 mod sla;
@@ -26,6 +27,7 @@ pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, SeverityCounts,
 };
+pub use options::{FieldError, parse_bool, parse_date};
 pub use report::{AttachedFile, ReportFinding, ReportTest, RequestResponse};
 pub use severity::{Severity, UnknownSeverity};
 pub use sla::{SlaConfiguration, SlaDays};

@@ -2,9 +2,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{
-    EngagementId, EnvironmentId, ProductId, ProductTypeId, TestId, TestTypeId, UserId,
-};
+use crate::{EngagementId, EnvironmentId, ProductId, ProductTypeId, TestId, TestTypeId, UserId};
 
 /// A group of products.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]

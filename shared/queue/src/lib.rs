@@ -123,7 +123,10 @@ impl Sender {
 
     /// Sends messages, as many in a call as SQS takes. Either all are sent or there is an error;
     /// sending them all again is safe.
-    pub async fn send(&self, messages: impl IntoIterator<Item = Outgoing>) -> Result<(), SendError> {
+    pub async fn send(
+        &self,
+        messages: impl IntoIterator<Item = Outgoing>,
+    ) -> Result<(), SendError> {
         let mut call = Vec::new();
         let mut bytes = 0;
         for message in messages {
@@ -195,7 +198,10 @@ mod tests {
                 ..Finding::default()
             }]],
         };
-        assert_eq!(read::<FindingsMessage>(&write(&message).unwrap()).unwrap(), message);
+        assert_eq!(
+            read::<FindingsMessage>(&write(&message).unwrap()).unwrap(),
+            message
+        );
     }
 
     #[test]

@@ -1,1 +1,21 @@
-//! (see Cargo.toml)
+//! What every function needs to run: settings from the environment, logging, AWS clients, and the
+//! wrapper around batches of messages. Only this crate reads the environment.
+
+mod batch;
+mod services;
+mod settings;
+
+pub use batch::{Delivery, MAX_RECEIVES, each_message};
+pub use services::{Services, StartError};
+pub use settings::{Settings, SettingsError};
+
+/// Starts logging as JSON lines on standard output, at the level that `TATAMI_LOG` names.
+pub fn init_logging() {
+    let filter = tracing_subscriber::EnvFilter::new(settings::log_filter());
+    // A second call (in tests) finds a logger in place, and that is fine.
+    let _ = tracing_subscriber::fmt()
+        .json()
+        .with_env_filter(filter)
+        .without_time()
+        .try_init();
+}

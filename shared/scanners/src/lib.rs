@@ -23,8 +23,8 @@ pub use output::parsed_json;
 pub use registry::{DetectError, all, by_scan_type, detect};
 pub use report::{Report, SNIFF_BYTES, Sniff};
 pub use scanner::{Format, Scanner};
-pub use tatami_domain::{Algorithm, Dedupe, HashField};
 pub use sink::{Collected, Position, Refusal, Sink, Stop, Warning};
+pub use tatami_domain::{Algorithm, Dedupe, HashField};
 
 #[allow(missing_docs, clippy::doc_markdown)]
 mod scanners {

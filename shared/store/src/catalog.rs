@@ -120,7 +120,10 @@ fn folded(name: &str) -> String {
 fn read_entity<T: Entity>(item: &Item) -> Result<T> {
     let mut entity: T = read_document(item)?;
     let id = text_of(item, "sk").and_then(|sk| sk.parse::<u64>().ok());
-    entity.set_id(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?.into());
+    entity.set_id(
+        id.ok_or_else(|| corrupt(item, "its sort key is no id"))?
+            .into(),
+    );
     Ok(entity)
 }
 
@@ -133,7 +136,10 @@ impl Store {
             condition: None,
             values: vec![(":n", number(n))],
         };
-        let item = self.db.update(Table::Catalog, &keys::counter(kind), update).await?;
+        let item = self
+            .db
+            .update(Table::Catalog, &keys::counter(kind), update)
+            .await?;
         let last = number_of(&item, "n").ok_or_else(|| corrupt(&item, "no counter"))?;
         Ok(last + 1 - n)
     }
@@ -200,7 +206,11 @@ impl Store {
     /// The entity with this id.
     pub async fn get<T: Entity>(&self, id: T::Id) -> Result<T> {
         let id: u64 = id.into();
-        match self.db.get(Table::Catalog, &keys::entity(T::KIND, id)).await? {
+        match self
+            .db
+            .get(Table::Catalog, &keys::entity(T::KIND, id))
+            .await?
+        {
             Some(item) => read_entity(&item),
             None => Err(StoreError::NotFound {
                 kind: T::WORD,
@@ -214,7 +224,10 @@ impl Store {
         let mut ids: Vec<u64> = ids.into_iter().map(Into::into).collect();
         ids.sort_unstable();
         ids.dedup();
-        let keys = ids.into_iter().map(|id| keys::entity(T::KIND, id)).collect();
+        let keys = ids
+            .into_iter()
+            .map(|id| keys::entity(T::KIND, id))
+            .collect();
         let items = self.db.get_many(Table::Catalog, keys).await?;
         let mut entities: Vec<T> = items.iter().map(read_entity).collect::<Result<_>>()?;
         entities.sort_by_key(|e| e.id().into());
@@ -232,7 +245,10 @@ impl Store {
     /// The entity with the name that `entity` has, made where there is none; and whether it was made.
     /// Of several callers at once one makes it and all get the same.
     pub async fn find_or_create<T: Named>(&self, entity: T) -> Result<(T, bool)> {
-        let name = entity.unique_name().map(|(_, n)| n.to_owned()).unwrap_or_default();
+        let name = entity
+            .unique_name()
+            .map(|(_, n)| n.to_owned())
+            .unwrap_or_default();
         if let Some(found) = self.find(&name).await? {
             return Ok((found, false));
         }
@@ -278,7 +294,11 @@ impl Store {
         let key = keys::name(T::KIND, parent, &folded(name));
         let mut claim = crate::db::key_item(&key);
         claim.insert("id".into(), number(id));
-        let id = match self.db.put(Table::Catalog, claim, Some(ABSENT), vec![]).await {
+        let id = match self
+            .db
+            .put(Table::Catalog, claim, Some(ABSENT), vec![])
+            .await
+        {
             Ok(()) => id,
             Err(error) if error.is_condition() => {
                 let held = self.id_by_name::<T>(parent, name).await?.unwrap_or(id);
@@ -288,7 +308,11 @@ impl Store {
                         let mut item = crate::db::key_item(&key);
                         item.insert("id".into(), number(id));
                         let held = vec![(":held", number(held))];
-                        match self.db.put(Table::Catalog, item, Some("id = :held"), held).await {
+                        match self
+                            .db
+                            .put(Table::Catalog, item, Some("id = :held"), held)
+                            .await
+                        {
                             Ok(()) => id,
                             Err(error) if error.is_condition() => {
                                 self.id_by_name::<T>(parent, name).await?.unwrap_or(id)
@@ -384,7 +408,12 @@ impl Store {
             return Ok(true);
         }
         let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
-        let put = self.db.put_in(Table::Catalog, document(&key, new)?, Some("d = :d"), unchanged)?;
+        let put = self.db.put_in(
+            Table::Catalog,
+            document(&key, new)?,
+            Some("d = :d"),
+            unchanged,
+        )?;
         let mut items = vec![put];
         let (was, is) = (old.unique_name(), new.unique_name());
         let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
@@ -437,7 +466,9 @@ impl Store {
             condition: None,
             values: vec![(":b", aws_sdk_dynamodb::types::AttributeValue::Ns(new))],
         };
-        self.db.update(Table::Catalog, &keys::test_state(test), update).await?;
+        self.db
+            .update(Table::Catalog, &keys::test_state(test), update)
+            .await?;
         Ok(())
     }
 
@@ -448,7 +479,10 @@ impl Store {
             condition: None,
             values: vec![(":one", number(1))],
         };
-        let item = self.db.update(Table::Catalog, &keys::test_state(test), update).await?;
+        let item = self
+            .db
+            .update(Table::Catalog, &keys::test_state(test), update)
+            .await?;
         number_of(&item, "seq").ok_or_else(|| corrupt(&item, "no sequence"))
     }
 

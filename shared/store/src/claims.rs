@@ -74,12 +74,18 @@ impl Claim {
 
     /// The findings of a test that have the key.
     pub fn of_test(&self, test: TestId) -> impl Iterator<Item = FindingId> + '_ {
-        self.members.iter().filter(move |m| m.test == test).map(|m| m.finding)
+        self.members
+            .iter()
+            .filter(move |m| m.test == test)
+            .map(|m| m.finding)
     }
 
     /// The originals, earliest first.
     pub fn originals(&self) -> impl Iterator<Item = FindingId> + '_ {
-        self.members.iter().filter(|m| m.original).map(|m| m.finding)
+        self.members
+            .iter()
+            .filter(|m| m.original)
+            .map(|m| m.finding)
     }
 
     /// Adds a finding. The oldest duplicates give way when there are many.

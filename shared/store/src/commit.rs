@@ -105,20 +105,26 @@ impl Store {
             let mut item = document(&keys::finding(finding.id), finding)?;
             item.insert("v".into(), number(expected + 1));
             items.push(match expected {
-                0 => self.db.put_in(Table::Findings, item, Some(ABSENT), vec![])?,
+                0 => self
+                    .db
+                    .put_in(Table::Findings, item, Some(ABSENT), vec![])?,
                 n => {
                     let unchanged = vec![(":v", number(n))];
-                    self.db.put_in(Table::Findings, item, Some("v = :v"), unchanged)?
+                    self.db
+                        .put_in(Table::Findings, item, Some("v = :v"), unchanged)?
                 }
             });
         }
         for claim in &commit.claims {
             let item = claim.item()?;
             items.push(match claim.version {
-                0 => self.db.put_in(Table::Findings, item, Some(ABSENT), vec![])?,
+                0 => self
+                    .db
+                    .put_in(Table::Findings, item, Some(ABSENT), vec![])?,
                 n => {
                     let unchanged = vec![(":v", number(n))];
-                    self.db.put_in(Table::Findings, item, Some("v = :v"), unchanged)?
+                    self.db
+                        .put_in(Table::Findings, item, Some("v = :v"), unchanged)?
                 }
             });
         }
@@ -128,7 +134,10 @@ impl Store {
         }
         let delta_key = keys::count_delta(commit.product, &commit.unique);
         let delta = document(&delta_key, &commit.delta())?;
-        items.push(self.db.put_in(Table::Findings, delta, Some(ABSENT), vec![])?);
+        items.push(
+            self.db
+                .put_in(Table::Findings, delta, Some(ABSENT), vec![])?,
+        );
         if let Some((marker, actions)) = &commit.marker {
             let key = match marker {
                 Marker::Chunk {

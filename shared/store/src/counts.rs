@@ -6,7 +6,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde::{Deserialize, Serialize};
 use tatami_domain::{BlockId, Finding, ProductId, SeverityCounts, TestId};
 
-use crate::db::{ABSENT, Item, Table, Transacted, document, number, number_of, read_document, text_of};
+use crate::db::{
+    ABSENT, Item, Table, Transacted, document, number, number_of, read_document, text_of,
+};
 use crate::keys::CountItem;
 use crate::{Result, Store, StoreError, keys};
 
@@ -64,7 +66,10 @@ impl State {
     /// Every block of the product, ascending.
     pub fn blocks(&self) -> BTreeSet<BlockId> {
         let folded = self.base.blocks.keys();
-        folded.chain(self.deltas.values().flat_map(|d| &d.blocks)).copied().collect()
+        folded
+            .chain(self.deltas.values().flat_map(|d| &d.blocks))
+            .copied()
+            .collect()
     }
 
     fn counts(&self) -> SeverityCounts {
@@ -101,7 +106,10 @@ fn read_states(items: &[Item]) -> Result<BTreeMap<ProductId, State>> {
 impl Store {
     pub(crate) async fn count_state(&self, product: ProductId) -> Result<State> {
         let key = keys::count_prefix(product);
-        let items = self.db.query(Table::Findings, &key.pk, Some(&key.sk)).await?;
+        let items = self
+            .db
+            .query(Table::Findings, &key.pk, Some(&key.sk))
+            .await?;
         Ok(read_states(&items)?.remove(&product).unwrap_or_default())
     }
 
@@ -121,8 +129,14 @@ impl Store {
     pub async fn test_counts(&self, product: ProductId, test: TestId) -> Result<SeverityCounts> {
         for _ in 0..20 {
             let state = self.count_state(product).await?;
-            let item = self.db.get(Table::Findings, &keys::test_counts(test)).await?;
-            let folded = item.as_ref().and_then(|i| number_of(i, "fold")).unwrap_or(0);
+            let item = self
+                .db
+                .get(Table::Findings, &keys::test_counts(test))
+                .await?;
+            let folded = item
+                .as_ref()
+                .and_then(|i| number_of(i, "fold"))
+                .unwrap_or(0);
             if folded > state.base.fold {
                 continue; // a fold came between the two reads
             }
@@ -155,12 +169,16 @@ impl Store {
         let mut items = Vec::new();
         for (id, delta) in deltas.into_iter().take(FOLD) {
             base.counts += delta.counts;
-            base.blocks.extend(delta.blocks.iter().map(|block| (*block, base.fold)));
+            base.blocks
+                .extend(delta.blocks.iter().map(|block| (*block, base.fold)));
             *by_test.entry(delta.test).or_default() += delta.counts;
             let key = keys::count_delta(product, &id);
             items.push(self.db.delete_in(Table::Findings, &key)?);
         }
-        let tests = by_test.keys().map(|test| keys::test_counts(*test)).collect();
+        let tests = by_test
+            .keys()
+            .map(|test| keys::test_counts(*test))
+            .collect();
         let mut bases: HashMap<String, (u64, TestBase)> = HashMap::new();
         for item in self.db.get_many(Table::Findings, tests).await? {
             if let Some(pk) = text_of(&item, "pk") {
@@ -193,7 +211,8 @@ impl Store {
             None => self.db.put_in(Table::Findings, item, Some(ABSENT), vec![]),
             Some(n) => {
                 let unchanged = vec![(":n", number(n))];
-                self.db.put_in(Table::Findings, item, Some("fold = :n"), unchanged)
+                self.db
+                    .put_in(Table::Findings, item, Some("fold = :n"), unchanged)
             }
         }
     }

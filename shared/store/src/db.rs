@@ -20,7 +20,7 @@ use crate::{Result, StoreError, Tables};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
-/// Most keys that one BatchGetItem takes.
+/// Most keys that one `BatchGetItem` takes.
 const BATCH_GET: usize = 100;
 /// How many calls of one operation run side by side.
 const PARALLEL: usize = 8;
@@ -171,7 +171,13 @@ impl Db {
                 .await
                 .map_err(|e| StoreError::from_sdk("BatchGetItem", e))?;
             self.read(answer.consumed_capacity());
-            items.extend(answer.responses.into_iter().flat_map(HashMap::into_values).flatten());
+            items.extend(
+                answer
+                    .responses
+                    .into_iter()
+                    .flat_map(HashMap::into_values)
+                    .flatten(),
+            );
             keys = (answer.unprocessed_keys.into_iter())
                 .flat_map(HashMap::into_values)
                 .flat_map(|left| left.keys)
@@ -224,9 +230,9 @@ impl Db {
         table: Table,
         partitions: impl IntoIterator<Item = String>,
     ) -> Result<Vec<Vec<Item>>> {
-        let calls = partitions.into_iter().map(|pk| async move {
-            self.query(table, &pk, None).await
-        });
+        let calls = partitions
+            .into_iter()
+            .map(|pk| async move { self.query(table, &pk, None).await });
         let mut answers = futures::stream::iter(calls).buffered(PARALLEL);
         let mut all = Vec::new();
         while let Some(answer) = answers.next().await {
@@ -401,8 +407,15 @@ impl Db {
 pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";
 
 fn tenths<'c>(used: impl IntoIterator<Item = &'c ConsumedCapacity>) -> u64 {
-    let units: f64 = used.into_iter().filter_map(ConsumedCapacity::capacity_units).sum();
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "small and positive")]
+    let units: f64 = used
+        .into_iter()
+        .filter_map(ConsumedCapacity::capacity_units)
+        .sum();
+    #[allow(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "small and positive"
+    )]
     {
         (units * 10.0).round() as u64
     }
@@ -452,7 +465,7 @@ pub(crate) fn read_document<T: DeserializeOwned>(item: &Item) -> Result<T> {
     serde_json::from_str(json.map_or("null", String::as_str)).map_err(|e| corrupt(item, e))
 }
 
-pub(crate) fn corrupt(item: &Item, reason: impl ToString) -> StoreError {
+pub(crate) fn corrupt(item: &Item, reason: impl std::fmt::Display) -> StoreError {
     StoreError::Corrupt {
         pk: text_of(item, "pk").unwrap_or_default().to_owned(),
         sk: text_of(item, "sk").unwrap_or_default().to_owned(),
@@ -470,5 +483,8 @@ pub(crate) fn number_of(item: &Item, name: &str) -> Option<u64> {
 
 pub(crate) fn numbers_of(item: &Item, name: &str) -> Vec<u64> {
     let set = item.get(name).and_then(|v| v.as_ns().ok());
-    set.into_iter().flatten().filter_map(|n| n.parse().ok()).collect()
+    set.into_iter()
+        .flatten()
+        .filter_map(|n| n.parse().ok())
+        .collect()
 }

@@ -53,7 +53,9 @@ impl StoreError {
     where
         E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
     {
-        let code = error.as_service_error().and_then(ProvideErrorMetadata::code);
+        let code = error
+            .as_service_error()
+            .and_then(ProvideErrorMetadata::code);
         match code {
             Some("ConditionalCheckFailedException") => Self::Condition { call },
             _ => Self::Call {

@@ -1,7 +1,9 @@
 use serde::{Deserialize, Serialize};
 use tatami_domain::{BlockId, Finding, FindingId, Note, NoteId, ProductId};
 
-use crate::db::{ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of};
+use crate::db::{
+    ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of,
+};
 use crate::{Result, Store, StoreError, keys};
 
 /// The next free ids of a product.
@@ -91,10 +93,16 @@ impl Store {
             let mut item = document(&key, &next)?;
             item.insert("v".into(), number(version.unwrap_or(0) + 1));
             let written = match version {
-                None => self.db.put(Table::Findings, item, Some(ABSENT), vec![]).await,
+                None => {
+                    self.db
+                        .put(Table::Findings, item, Some(ABSENT), vec![])
+                        .await
+                }
                 Some(v) => {
                     let unchanged = vec![(":v", number(v))];
-                    self.db.put(Table::Findings, item, Some("v = :v"), unchanged).await
+                    self.db
+                        .put(Table::Findings, item, Some("v = :v"), unchanged)
+                        .await
                 }
             };
             match written {
@@ -129,11 +137,17 @@ impl Store {
 
     /// Takes a note off a finding.
     pub async fn remove_note(&self, finding: FindingId, note: NoteId) -> Result<()> {
-        self.db.delete(Table::Findings, &keys::note(finding, note)).await
+        self.db
+            .delete(Table::Findings, &keys::note(finding, note))
+            .await
     }
 
     /// Keeps a product's SLA summary, whatever its shape; see the sla function.
-    pub async fn put_sla_summary<T: Serialize>(&self, product: ProductId, summary: &T) -> Result<()> {
+    pub async fn put_sla_summary<T: Serialize>(
+        &self,
+        product: ProductId,
+        summary: &T,
+    ) -> Result<()> {
         let item = document(&keys::sla_summary(product), summary)?;
         self.db.put(Table::Findings, item, None, vec![]).await
     }
@@ -143,7 +157,10 @@ impl Store {
         &self,
         product: ProductId,
     ) -> Result<Option<T>> {
-        let item = self.db.get(Table::Findings, &keys::sla_summary(product)).await?;
+        let item = self
+            .db
+            .get(Table::Findings, &keys::sla_summary(product))
+            .await?;
         item.as_ref().map(read_document).transpose()
     }
 }

@@ -3,7 +3,10 @@ use std::collections::BTreeSet;
 use aws_sdk_dynamodb::types::AttributeValue;
 use tatami_domain::{Import, ImportActions, ImportId, ImportState, TestId};
 
-use crate::db::{ABSENT, Item, Table, Update, corrupt, document, number, number_of, numbers_of, read_document, text, text_of, to_json};
+use crate::db::{
+    ABSENT, Item, Table, Update, corrupt, document, number, number_of, numbers_of, read_document,
+    text, text_of, to_json,
+};
 use crate::keys::Key;
 use crate::{Result, Store, StoreError, keys};
 
@@ -19,13 +22,17 @@ pub struct Progress {
 impl Progress {
     /// Is every part in?
     pub fn is_complete(&self) -> bool {
-        self.parts.is_some_and(|parts| self.done.len() as u64 >= u64::from(parts))
+        self.parts
+            .is_some_and(|parts| self.done.len() as u64 >= u64::from(parts))
     }
 
     fn read(item: &Item) -> Self {
         let small = |n: u64| u32::try_from(n).ok();
         Self {
-            done: numbers_of(item, "done").into_iter().filter_map(small).collect(),
+            done: numbers_of(item, "done")
+                .into_iter()
+                .filter_map(small)
+                .collect(),
             parts: number_of(item, "parts").and_then(small),
         }
     }
@@ -68,7 +75,10 @@ impl Store {
         if let Some(known) = self.import_at(&key).await? {
             return match self.import(known).await {
                 Err(error) if error.is_not_found() => {
-                    let import = Import { id: known, ..import };
+                    let import = Import {
+                        id: known,
+                        ..import
+                    };
                     self.put_new_import(&import).await?;
                     Ok(import)
                 }
@@ -125,7 +135,7 @@ impl Store {
             ],
         };
         match self.db.update_state(Table::Jobs, &key, update).await {
-            Ok(_) => Ok(true),
+            Ok(()) => Ok(true),
             Err(error) if error.is_condition() => Ok(false),
             Err(error) => Err(error),
         }
@@ -154,7 +164,10 @@ impl Store {
 
     /// The imports of a test, oldest first.
     pub async fn imports_of(&self, test: TestId) -> Result<Vec<Import>> {
-        let items = self.db.query(Table::Jobs, &keys::imports_of_test(test), None).await?;
+        let items = self
+            .db
+            .query(Table::Jobs, &keys::imports_of_test(test), None)
+            .await?;
         let wanted = (items.iter())
             .filter_map(|item| text_of(item, "sk")?.parse().ok())
             .map(|id| keys::import(ImportId(id)))
@@ -172,7 +185,10 @@ impl Store {
             condition: None,
             values: vec![(":n", number(parts.into()))],
         };
-        let item = self.db.update(Table::Jobs, &keys::import_progress(import), update).await?;
+        let item = self
+            .db
+            .update(Table::Jobs, &keys::import_progress(import), update)
+            .await?;
         Ok(Progress::read(&item))
     }
 
@@ -183,13 +199,19 @@ impl Store {
             condition: None,
             values: vec![(":p", AttributeValue::Ns(vec![part.to_string()]))],
         };
-        let item = self.db.update(Table::Jobs, &keys::import_progress(import), update).await?;
+        let item = self
+            .db
+            .update(Table::Jobs, &keys::import_progress(import), update)
+            .await?;
         Ok(Progress::read(&item))
     }
 
     /// How far the parts of an import are.
     pub async fn progress(&self, import: ImportId) -> Result<Progress> {
-        let item = self.db.get(Table::Jobs, &keys::import_progress(import)).await?;
+        let item = self
+            .db
+            .get(Table::Jobs, &keys::import_progress(import))
+            .await?;
         Ok(item.map(|i| Progress::read(&i)).unwrap_or_default())
     }
 
@@ -213,7 +235,12 @@ impl Store {
     }
 
     /// Keeps what a part did. Writing it again is harmless.
-    pub async fn put_part(&self, import: ImportId, part: u32, actions: &ImportActions) -> Result<()> {
+    pub async fn put_part(
+        &self,
+        import: ImportId,
+        part: u32,
+        actions: &ImportActions,
+    ) -> Result<()> {
         let item = document(&keys::import_part(import, part), actions)?;
         self.db.put(Table::Jobs, item, None, vec![]).await
     }

@@ -124,17 +124,11 @@ fn count_partition(product: ProductId) -> String {
 }
 
 pub(crate) fn count_prefix(product: ProductId) -> Key {
-    key(
-        count_partition(product),
-        format!("{}#", digits(product.0)),
-    )
+    key(count_partition(product), format!("{}#", digits(product.0)))
 }
 
 pub(crate) fn count_base(product: ProductId) -> Key {
-    key(
-        count_partition(product),
-        format!("{}#B", digits(product.0)),
-    )
+    key(count_partition(product), format!("{}#B", digits(product.0)))
 }
 
 pub(crate) fn count_delta(product: ProductId, delta: &str) -> Key {
@@ -237,7 +231,10 @@ mod tests {
     #[test]
     fn count_items_are_told_apart() {
         let base = count_base(ProductId(7));
-        assert!(matches!(count_item(&base.sk), Some(CountItem::Base(ProductId(7)))));
+        assert!(matches!(
+            count_item(&base.sk),
+            Some(CountItem::Base(ProductId(7)))
+        ));
         let delta = count_delta(ProductId(7), "I1.0.2");
         assert!(delta.sk.starts_with(&count_prefix(ProductId(7)).sk));
         assert!(matches!(

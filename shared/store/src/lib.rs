@@ -21,6 +21,7 @@ mod findings;
 mod imports;
 mod keys;
 mod setup;
+mod target;
 mod view;
 
 pub use catalog::{Entity, Named};
@@ -31,6 +32,7 @@ pub use error::StoreError;
 pub use imports::{ImportRecord, Progress};
 pub use keys::Scope;
 pub use setup::Tables;
+pub use target::{Target, TargetError};
 pub use view::BlockView;
 
 use db::Db;

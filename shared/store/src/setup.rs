@@ -36,7 +36,13 @@ impl Store {
         let client = self.db.client();
         let tables = self.db.tables();
         for table in [&tables.catalog, &tables.findings, &tables.jobs] {
-            if client.describe_table().table_name(table).send().await.is_ok() {
+            if client
+                .describe_table()
+                .table_name(table)
+                .send()
+                .await
+                .is_ok()
+            {
                 continue;
             }
             let mut call = client
@@ -44,7 +50,10 @@ impl Store {
                 .table_name(table)
                 .billing_mode(BillingMode::PayPerRequest);
             for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
-                let key = KeySchemaElement::builder().attribute_name(name).key_type(kind).build();
+                let key = KeySchemaElement::builder()
+                    .attribute_name(name)
+                    .key_type(kind)
+                    .build();
                 let attribute = AttributeDefinition::builder()
                     .attribute_name(name)
                     .attribute_type(ScalarAttributeType::S)
@@ -53,8 +62,13 @@ impl Store {
                     .key_schema(key.map_err(|e| call_failed(e.to_string()))?)
                     .attribute_definitions(attribute.map_err(|e| call_failed(e.to_string()))?);
             }
-            call.send().await.map_err(|e| StoreError::from_sdk("CreateTable", e))?;
-            let ttl = TimeToLiveSpecification::builder().enabled(true).attribute_name("ttl").build();
+            call.send()
+                .await
+                .map_err(|e| StoreError::from_sdk("CreateTable", e))?;
+            let ttl = TimeToLiveSpecification::builder()
+                .enabled(true)
+                .attribute_name("ttl")
+                .build();
             client
                 .update_time_to_live()
                 .table_name(table)

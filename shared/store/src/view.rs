@@ -54,7 +54,11 @@ impl Cache {
         blocks.clock += 1;
         let now = blocks.clock;
         let cached = blocks.by_id.get_mut(&block)?;
-        let folded_later = state.base.blocks.get(&block).is_some_and(|f| *f > cached.fold);
+        let folded_later = state
+            .base
+            .blocks
+            .get(&block)
+            .is_some_and(|f| *f > cached.fold);
         let news = touching(state, block).any(|id| !cached.deltas.contains(id));
         if folded_later || news {
             return None;
@@ -74,7 +78,11 @@ impl Cache {
         };
         blocks.by_id.insert(block, cached);
         if blocks.by_id.len() > MAX_BLOCKS {
-            let oldest = blocks.by_id.iter().min_by_key(|(_, c)| c.used).map(|(id, _)| *id);
+            let oldest = blocks
+                .by_id
+                .iter()
+                .min_by_key(|(_, c)| c.used)
+                .map(|(id, _)| *id);
             if let Some(oldest) = oldest {
                 blocks.by_id.remove(&oldest);
             }
@@ -83,7 +91,12 @@ impl Cache {
 }
 
 fn touching(state: &State, block: BlockId) -> impl Iterator<Item = &String> {
-    let touches = move |d: &&String| state.deltas.get(*d).is_some_and(|d| d.blocks.contains(&block));
+    let touches = move |d: &&String| {
+        state
+            .deltas
+            .get(*d)
+            .is_some_and(|d| d.blocks.contains(&block))
+    };
     state.deltas.keys().filter(touches)
 }
 
@@ -92,17 +105,15 @@ impl Store {
     pub async fn view(&self, products: Option<&[ProductId]>) -> Result<Vec<BlockView>> {
         let states: BTreeMap<ProductId, State> = match products {
             None => self.count_states().await?,
-            Some(products) => {
-                futures::stream::iter(products.iter().copied())
-                    .map(|p| async move { Ok::<_, crate::StoreError>((p, self.count_state(p).await?)) })
-                    .buffer_unordered(PARALLEL)
-                    .try_collect()
-                    .await?
-            }
+            Some(products) => futures::stream::iter(products.iter().copied())
+                .map(|p| async move { Ok::<_, crate::StoreError>((p, self.count_state(p).await?)) })
+                .buffer_unordered(PARALLEL)
+                .try_collect()
+                .await?,
         };
-        let wanted = states.values().flat_map(|state| {
-            state.blocks().into_iter().map(move |block| (block, state))
-        });
+        let wanted = states
+            .values()
+            .flat_map(|state| state.blocks().into_iter().map(move |block| (block, state)));
         let views = futures::stream::iter(wanted)
             .map(|(block, state)| self.block(block, state))
             .buffered(PARALLEL)

@@ -159,6 +159,18 @@ async fn dispatch(queues: &Queues, call: &str, host: &str, body: &[u8]) -> Resul
                 .await?;
             Ok(batch_answer(ids, outcomes))
         }
+        _ => dispatch_queue(queues, call, host, body).await,
+    }
+}
+
+/// The calls about whole queues.
+async fn dispatch_queue(
+    queues: &Queues,
+    call: &str,
+    host: &str,
+    body: &[u8],
+) -> Result<Value, SqsError> {
+    match call {
         "CreateQueue" => {
             let CreateQueue {
                 queue_name,
@@ -466,7 +478,7 @@ async fn send_batch(queues: &Queues, request: Batch<SendEntry>) -> Result<Value,
                 answers.push(answer);
                 messages.push(message);
             }
-            Err(error) => failed.push(failed_entry(id, &error)),
+            Err(error) => failed.push(failed_entry(&id, &error)),
         }
     }
     let message_ids = queues
@@ -498,13 +510,13 @@ fn batch_answer(ids: Vec<String>, outcomes: Vec<Result<(), SqsError>>) -> Value 
     for (id, outcome) in ids.into_iter().zip(outcomes) {
         match outcome {
             Ok(()) => successful.push(json!({"Id": id})),
-            Err(error) => failed.push(failed_entry(id, &error)),
+            Err(error) => failed.push(failed_entry(&id, &error)),
         }
     }
     json!({"Successful": successful, "Failed": failed})
 }
 
-fn failed_entry(id: String, error: &SqsError) -> Value {
+fn failed_entry(id: &str, error: &SqsError) -> Value {
     let (status, code, _) = codes(error);
     json!({
         "Id": id,

@@ -140,7 +140,10 @@ impl<'a> Rows<'a> {
         let there: Vec<String> = (self.header.names.iter().take(12))
             .map(|name| name.chars().take(40).collect())
             .collect();
-        let message = format!("the CSV header lacks the column{plural} {}", missing.join(", "));
+        let message = format!(
+            "the CSV header lacks the column{plural} {}",
+            missing.join(", ")
+        );
         Err(Refusal::new(message)
             .at(1, 0)
             .hint(format!("it begins with: {}", there.join(", "))))
@@ -249,6 +252,8 @@ impl<'r> Row<'r> {
     }
 }
 
+const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
+
 /// The delimiter, and how many bytes to skip for a `sep=` line.
 fn delimiter_of(head: &[u8]) -> (u8, usize) {
     if let Some([delimiter, rest @ ..]) = head.strip_prefix(b"sep=") {
@@ -258,7 +263,6 @@ fn delimiter_of(head: &[u8]) -> (u8, usize) {
             }
         }
     }
-    const CANDIDATES: [u8; 4] = [b',', b';', b'\t', b'|'];
     let mut counts = [0_usize; 4];
     let mut quoted = false;
     for byte in head {
@@ -338,7 +342,10 @@ mod tests {
         assert!(open(b"\n\n").is_err());
         let mut other = Rows::open(Report::from_bytes("r.csv", b"a,b\n1,2\n")).unwrap();
         let refusal = other.require(&[&["Name", "Title"], &["b"]]).unwrap_err();
-        assert!(refusal.message.contains("\"Name\" or \"Title\""), "{refusal}");
+        assert!(
+            refusal.message.contains("\"Name\" or \"Title\""),
+            "{refusal}"
+        );
         let cut = b"Name,Risk,x\na,High,1\nb,Low,2\n\"c, and";
         let mut rows = Rows::open(Report::from_bytes("r.csv", cut)).unwrap();
         let mut sink = Collected::default();

@@ -19,7 +19,9 @@ pub fn v3(text: &str) -> Option<Scored> {
         let parsed = cvss::v3::Vector::from_str(vector).ok()?;
         let mandatory = ["AV:", "AC:", "PR:", "UI:", "S:", "C:", "I:", "A:"];
         let metrics = || vector.split('/');
-        let whole = mandatory.iter().all(|m| metrics().any(|part| part.starts_with(m)));
+        let whole = mandatory
+            .iter()
+            .all(|m| metrics().any(|part| part.starts_with(m)));
         whole.then(|| Scored {
             vector: vector.to_owned(),
             score: parsed.base_score().value(),
@@ -66,11 +68,21 @@ mod tests {
     #[test]
     fn v3_vectors_are_found_and_scored() {
         let scored = v3("see (CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N), or not").unwrap();
-        assert_eq!(scored.vector, "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N");
+        assert_eq!(
+            scored.vector,
+            "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N"
+        );
         assert!((scored.score - 4.8).abs() < 1e-9);
         let temporal = "CVSS:3.0/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:H/A:H/E:P/RL:O/RC:C";
         assert!((v3(temporal).unwrap().score - 9.8).abs() < 1e-9);
-        for wrong in ["", "AV:N/AC:L", "CVSS:3.1/AV:N", "CVSS:3.1/AV:Q/AC:L", "CVSS:3.7/AV:N", "CVSS:3."] {
+        for wrong in [
+            "",
+            "AV:N/AC:L",
+            "CVSS:3.1/AV:N",
+            "CVSS:3.1/AV:Q/AC:L",
+            "CVSS:3.7/AV:N",
+            "CVSS:3.",
+        ] {
             assert_eq!(v3(wrong), None, "{wrong}");
         }
     }
@@ -87,6 +99,11 @@ mod tests {
     fn scores_have_their_severity() {
         let severities = [10.0, 9.0, 8.9, 7.0, 6.9, 4.0, 3.9, 0.1, 0.0].map(severity);
         use Severity::{Critical, High, Info, Low, Medium};
-        assert_eq!(severities, [Critical, Critical, High, High, Medium, Medium, Low, Low, Info]);
+        assert_eq!(
+            severities,
+            [
+                Critical, Critical, High, High, Medium, Medium, Low, Low, Info
+            ]
+        );
     }
 }

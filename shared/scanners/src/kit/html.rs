@@ -3,8 +3,28 @@
 /// Tags that only format. What else stands between angle brackets is left alone: descriptions of
 /// web flaws quote markup.
 const BLOCKS: [&str; 22] = [
-    "p", "br", "div", "ul", "ol", "li", "h1", "h2", "h3", "h4", "h5", "h6", "pre", "table", "thead",
-    "tbody", "tr", "td", "th", "blockquote", "hr", "section",
+    "p",
+    "br",
+    "div",
+    "ul",
+    "ol",
+    "li",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "pre",
+    "table",
+    "thead",
+    "tbody",
+    "tr",
+    "td",
+    "th",
+    "blockquote",
+    "hr",
+    "section",
 ];
 const INLINE: [&str; 11] = [
     "a", "b", "i", "u", "em", "strong", "span", "code", "tt", "small", "font",
@@ -110,8 +130,14 @@ mod tests {
         assert_eq!(to_text("<p>One.</p><p>Two</p>"), "One.\n\nTwo");
         assert_eq!(to_text("a<br/>b <B class=\"x\">c</B>"), "a\nb c");
         assert_eq!(to_text("<ul><li>x</li><li>y</li></ul>"), "* x\n\n* y");
-        assert_eq!(to_text("use <script>alert(1)</script>"), "use <script>alert(1)</script>");
-        assert_eq!(to_text("1 < 2 &lt;p&gt; &amp;amp; &#39; &nope; &"), "1 < 2 <p> &amp; ' &nope; &");
+        assert_eq!(
+            to_text("use <script>alert(1)</script>"),
+            "use <script>alert(1)</script>"
+        );
+        assert_eq!(
+            to_text("1 < 2 &lt;p&gt; &amp;amp; &#39; &nope; &"),
+            "1 < 2 <p> &amp; ' &nope; &"
+        );
         assert_eq!(to_text("me <b@c.test>"), "me <b@c.test>");
         assert_eq!(to_text(""), "");
     }

@@ -30,7 +30,7 @@ use serde_json::error::Category;
 use super::source::{CUT_OFF, Source, empty, unreadable};
 use crate::{Refusal, Report, Sink, Stop, Warning};
 
-pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text};
+pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts};
 pub use outline::{Outline, outline};
 
 /// How deep a report may nest; more is an attack, not a report.
@@ -111,7 +111,9 @@ impl<'r> Json<'r> {
         };
         match json.peek_byte()? {
             None => Err(empty()),
-            Some(b'<') => Err(json.refuse("this is not JSON").hint("it looks like XML or HTML")),
+            Some(b'<') => Err(json
+                .refuse("this is not JSON")
+                .hint("it looks like XML or HTML")),
             Some(_) => Ok(json),
         }
     }
@@ -232,7 +234,11 @@ impl<'r> Json<'r> {
         let (line, column) = self.place(0);
         self.take()?.map_err(|Misfit(message)| {
             let path = self.path();
-            let message = if path.is_empty() { message } else { format!("{path}: {message}") };
+            let message = if path.is_empty() {
+                message
+            } else {
+                format!("{path}: {message}")
+            };
             Refusal::new(message).at(line, column)
         })
     }
@@ -297,7 +303,11 @@ impl<'r> Json<'r> {
     pub fn warning(&self, message: impl Into<String>) -> Warning {
         let path = self.path();
         Warning {
-            record: if path.is_empty() { "the report".into() } else { path },
+            record: if path.is_empty() {
+                "the report".into()
+            } else {
+                path
+            },
             message: message.into(),
         }
     }
@@ -324,7 +334,10 @@ impl<'r> Json<'r> {
         rest.starts_with(word.as_bytes()) || word.as_bytes().starts_with(rest)
     }
 
-    fn visit(&mut self, each: impl FnOnce(&mut Self) -> Result<(), Refusal>) -> Result<(), Refusal> {
+    fn visit(
+        &mut self,
+        each: impl FnOnce(&mut Self) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         let before = self.passed;
         each(self)?;
         if self.passed == before {
@@ -470,7 +483,11 @@ impl<'r> Json<'r> {
         let (line, column) = self.place(0);
         let below = (error.line() as u64).saturating_sub(1);
         let inside = error.column() as u64;
-        let column = if below == 0 { column + inside.saturating_sub(1) } else { inside };
+        let column = if below == 0 {
+            column + inside.saturating_sub(1)
+        } else {
+            inside
+        };
         let refusal = Refusal::new(self.named(&format!("broken JSON: {message}")));
         refusal.at(line + below, column)
     }
@@ -488,7 +505,11 @@ impl<'r> Json<'r> {
     fn unexpected(&self) -> Refusal {
         let rest = &self.buf[self.pos..];
         let text = String::from_utf8_lossy(&rest[..rest.len().min(16)]);
-        let what: String = text.chars().take_while(|c| !c.is_whitespace()).take(12).collect();
+        let what: String = text
+            .chars()
+            .take_while(|c| !c.is_whitespace())
+            .take(12)
+            .collect();
         if self.path.is_empty() && self.passed == 0 {
             return self
                 .refuse(format!("this is not JSON: it begins with \"{what}\""))
@@ -510,7 +531,11 @@ impl<'r> Json<'r> {
 
     fn named(&self, message: &str) -> String {
         let path = self.path();
-        if path.is_empty() { message.to_owned() } else { format!("{message} in {path}") }
+        if path.is_empty() {
+            message.to_owned()
+        } else {
+            format!("{message} in {path}")
+        }
     }
 }
 
@@ -548,9 +573,15 @@ impl Scan {
         }
         if self.bare {
             let rest = &text[self.len..];
-            let end = (rest.iter()).position(|b| matches!(b, b',' | b']' | b'}' | b':' | b' ' | b'\n' | b'\r' | b'\t'));
+            let end = (rest.iter()).position(|b| {
+                matches!(b, b',' | b']' | b'}' | b':' | b' ' | b'\n' | b'\r' | b'\t')
+            });
             self.len += end.unwrap_or(rest.len());
-            return if end.is_some() { Progress::Done } else { Progress::Hungry };
+            return if end.is_some() {
+                Progress::Done
+            } else {
+                Progress::Hungry
+            };
         }
         while let Some(&byte) = text.get(self.len) {
             if self.escaped {

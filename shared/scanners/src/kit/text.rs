@@ -20,7 +20,9 @@ pub fn cwes(text: &str) -> impl Iterator<Item = u32> {
         }
         let rest = &text[at + 3..];
         let rest = rest.strip_prefix(['-', '_', ' ', ':']).unwrap_or(rest);
-        let end = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let end = rest
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(rest.len());
         rest[..end].parse().ok().filter(|cwe| *cwe > 0)
     })
 }
@@ -74,29 +76,41 @@ pub fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
-/// A text on one line, cut at a word to at most `width` characters with ` [...]` at its end.
+/// A text on one line of at most `width` characters. A longer one is cut behind a word, or behind a
+/// hyphen between words, and ends with ` [...]`.
 pub fn shorten(text: &str, width: usize) -> String {
     const MARK: &str = " [...]";
-    let mut short = String::new();
-    let mut length = 0;
-    let mut fits_with_mark = 0;
-    for word in text.split_whitespace() {
-        let more = word.chars().count() + usize::from(length > 0);
-        if length + more > width {
-            short.truncate(fits_with_mark);
-            short.push_str(if fits_with_mark == 0 { MARK.trim_start() } else { MARK });
-            return short;
-        }
-        if length > 0 {
-            short.push(' ');
-        }
-        short.push_str(word);
-        length += more;
-        if length + MARK.len() <= width {
-            fits_with_mark = short.len();
-        }
+    let line: Vec<char> = text
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ")
+        .chars()
+        .collect();
+    if line.len() <= width {
+        return line.into_iter().collect();
     }
-    short
+    let room = width.saturating_sub(MARK.len());
+    let is_end = |at: &usize| line[*at] == ' ' || parts_after(&line, at - 1);
+    let end = (1..=room).rev().find(is_end).unwrap_or(room);
+    line[..end]
+        .iter()
+        .chain(&MARK.chars().collect::<Vec<_>>())
+        .collect()
+}
+
+/// Is this a hyphen behind which a line may break: between two words of at least two letters (a word
+/// may be a hyphenated letter)?
+fn parts_after(line: &[char], hyphen: usize) -> bool {
+    let is = |at: Option<usize>, wanted: char| at.and_then(|at| line.get(at)) == Some(&wanted);
+    let letter = |at: Option<usize>| {
+        (at.and_then(|at| line.get(at))).is_some_and(|c| c.is_alphabetic() || *c == '_')
+    };
+    let before = |n| hyphen.checked_sub(n);
+    let after = |n| hyphen.checked_add(n);
+    let word_before = letter(before(2)) || is(before(2), '-') && letter(before(3));
+    let word_after = letter(after(2)) || is(after(2), '-') && letter(after(3));
+    let between = letter(before(1)) && letter(after(1));
+    is(Some(hyphen), '-') && between && word_before && word_after
 }
 
 /// The name of the test type for a report that names its own tool.
@@ -127,7 +141,13 @@ pub fn date(text: &str) -> Option<Date> {
     for separator in ['-', '/', '.'] {
         let parts: Option<Vec<i16>> = first.split(separator).map(number).collect();
         if let Some(&[a, b, c]) = parts.as_deref() {
-            let short_year = |year: i16| if (0..100).contains(&year) { 2000 + year } else { year };
+            let short_year = |year: i16| {
+                if (0..100).contains(&year) {
+                    2000 + year
+                } else {
+                    year
+                }
+            };
             let year_first = first.find(separator) == Some(4);
             return match (year_first, separator) {
                 (true, _) => day(a, b, c),
@@ -136,11 +156,16 @@ pub fn date(text: &str) -> Option<Date> {
             };
         }
     }
-    let words = || text.split([' ', ',', '-', '/', 'T']).filter(|w| !w.is_empty());
+    let words = || {
+        text.split([' ', ',', '-', '/', 'T'])
+            .filter(|w| !w.is_empty())
+    };
     let month = words().find_map(month_of)?;
     let year = words().filter(|w| w.len() == 4).find_map(number)?;
     let ordinal = |word: &str| number(word.trim_end_matches(['s', 't', 'n', 'd', 'r', 'h']));
-    let day_of_month = words().filter(|w| w.len() <= 4).find_map(|w| ordinal(w).filter(|d| *d < 32))?;
+    let day_of_month = words()
+        .filter(|w| w.len() <= 4)
+        .find_map(|w| ordinal(w).filter(|d| *d < 32))?;
     day(year, month, day_of_month)
 }
 
@@ -150,11 +175,23 @@ fn day(year: i16, month: i16, day: i16) -> Option<Date> {
 
 fn month_of(word: &str) -> Option<i16> {
     const MONTHS: [&str; 12] = [
-        "january", "february", "march", "april", "may", "june", "july", "august", "september",
-        "october", "november", "december",
+        "january",
+        "february",
+        "march",
+        "april",
+        "may",
+        "june",
+        "july",
+        "august",
+        "september",
+        "october",
+        "november",
+        "december",
     ];
     let word = word.trim_end_matches('.').to_ascii_lowercase();
-    let at = MONTHS.iter().position(|m| word.len() >= 3 && m.starts_with(&word))?;
+    let at = MONTHS
+        .iter()
+        .position(|m| word.len() >= 3 && m.starts_with(&word))?;
     i16::try_from(at + 1).ok()
 }
 
@@ -178,7 +215,10 @@ mod tests {
             ["CVE-2021-44228", "GHSA-jfh8-c2jp-5v3q"]
         );
         assert_eq!(vulnerability_ids("GHSA-jfh8-c2jp-5v3qq ghsa"), [""; 0]);
-        assert_eq!(cve("java-CVE-2008-0732-x").as_deref(), Some("CVE-2008-0732"));
+        assert_eq!(
+            cve("java-CVE-2008-0732-x").as_deref(),
+            Some("CVE-2008-0732")
+        );
         assert_eq!(cve("CVE-1999-"), None);
     }
 
@@ -187,7 +227,10 @@ mod tests {
         assert_eq!(shorten("a  b\n c", 10), "a b c");
         assert_eq!(shorten("aaaa bbbb cccc dddd", 19), "aaaa bbbb cccc dddd");
         assert_eq!(shorten("aaaa bbbb cccc dddd", 18), "aaaa bbbb [...]");
-        assert_eq!(shorten(&"x".repeat(30), 10), "[...]");
+        assert_eq!(shorten("aaaa (java-archive) dd", 21), "aaaa (java- [...]");
+        assert_eq!(shorten("aaaa 2020-1234567890 dd", 21), "aaaa [...]");
+        assert_eq!(shorten(&"x".repeat(30), 10), "xxxx [...]");
+        assert_eq!(shorten("aaaa", 2), " [...]");
     }
 
     #[test]

@@ -135,7 +135,7 @@ impl<'a> Xml<'a> {
                 return Err(xml.refuse("this is not XML: there is text before the root element"));
             }
             if matches!(step, Step::Start) {
-                xml.root = xml.name().to_owned();
+                xml.tag.name().clone_into(&mut xml.root);
                 return Ok(xml);
             }
         }

@@ -200,6 +200,73 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
+/// All texts and numbers in a value of whatever shape, for properties that no schema binds.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Texts(pub Vec<String>);
+
+impl Texts {
+    /// The first of them, if any.
+    pub fn first(&self) -> Option<&str> {
+        self.0.first().map(String::as_str)
+    }
+}
+
+impl<'de> Deserialize<'de> for Texts {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct All;
+
+        impl<'de> Visitor<'de> for All {
+            type Value = Texts;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("anything")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_bool<E: Error>(self, _: bool) -> Result<Texts, E> {
+                Ok(Texts::default())
+            }
+
+            fn visit_i64<E: Error>(self, value: i64) -> Result<Texts, E> {
+                Ok(Texts(vec![value.to_string()]))
+            }
+
+            fn visit_u64<E: Error>(self, value: u64) -> Result<Texts, E> {
+                Ok(Texts(vec![value.to_string()]))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Texts, E> {
+                Ok(Texts(vec![value.to_string()]))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Texts, E> {
+                Ok(Texts(vec![value.to_owned()]))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Texts, A::Error> {
+                let mut all = Texts::default();
+                while let Some(more) = list.next_element::<Texts>()? {
+                    all.0.extend(more.0);
+                }
+                Ok(all)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Texts, A::Error> {
+                let mut all = Texts::default();
+                while let Some((_, more)) = map.next_entry::<IgnoredAny, Texts>()? {
+                    all.0.extend(more.0);
+                }
+                Ok(all)
+            }
+        }
+
+        deserializer.deserialize_any(All)
+    }
+}
+
 /// The members of an object in the report's order; `null` and anything else has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pairs<T>(pub Vec<(String, T)>);
@@ -213,7 +280,10 @@ impl<T> Default for Pairs<T> {
 impl<T> Pairs<T> {
     /// The value of the first member of this name.
     pub fn get(&self, key: &str) -> Option<&T> {
-        self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value)
+        self.0
+            .iter()
+            .find(|(k, _)| k == key)
+            .map(|(_, value)| value)
     }
 }
 

@@ -38,7 +38,11 @@ impl Outline {
         let dot = usize::from(!path.is_empty());
         (self.places.iter()).filter_map(move |(place, _)| {
             let key = place.strip_prefix(path)?;
-            let key = if dot == 1 { key.strip_prefix('.')? } else { key };
+            let key = if dot == 1 {
+                key.strip_prefix('.')?
+            } else {
+                key
+            };
             (!key.is_empty() && !key.contains(['.', '['])).then_some(key)
         })
     }
@@ -165,7 +169,9 @@ impl Look<'_> {
 
     fn bare(&mut self) -> Option<String> {
         let rest = self.text.get(self.at..)?;
-        let len = rest.iter().position(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.'))?;
+        let len = rest
+            .iter()
+            .position(|b| !matches!(b, b'0'..=b'9' | b'a'..=b'z' | b'E' | b'+' | b'-' | b'.'))?;
         if len == 0 {
             return None;
         }

@@ -100,7 +100,11 @@ fn every_truncation_is_refused_with_its_place() {
             panic!("accepted {:?}", &whole.as_bytes()[..end]);
         };
         assert!(refusal.position.is_some(), "{refusal}");
-        assert_eq!(refusal.hint.as_deref(), Some("was the upload cut off?"), "{end} {refusal}");
+        assert_eq!(
+            refusal.hint.as_deref(),
+            Some("was the upload cut off?"),
+            "{end} {refusal}"
+        );
     }
     let cut = refusal(&GOOD.as_bytes()[..70]);
     assert_eq!(
@@ -112,18 +116,42 @@ fn every_truncation_is_refused_with_its_place() {
 #[test]
 fn broken_syntax_is_refused_with_its_place() {
     for (text, message) in [
-        ("", "the report is empty; send the scanner's report file itself"),
-        (" \n", "the report is empty; send the scanner's report file itself"),
-        ("<a/>", "this is not JSON at line 1, column 1; it looks like XML or HTML"),
+        (
+            "",
+            "the report is empty; send the scanner's report file itself",
+        ),
+        (
+            " \n",
+            "the report is empty; send the scanner's report file itself",
+        ),
+        (
+            "<a/>",
+            "this is not JSON at line 1, column 1; it looks like XML or HTML",
+        ),
         (
             "title,severity",
             "this is not JSON: it begins with \"title,severi\" at line 1, column 1; is this the right file for the scan type?",
         ),
-        ("[1]", "the report is a list, expected an object at line 1, column 1"),
-        ("{\"a\": 1,}", "broken JSON: unexpected \"}\" at line 1, column 9"),
-        ("{\"a\" 1}", "broken JSON: unexpected \"1}\" at line 1, column 6"),
-        ("{\"a\": 1}\n{}", "more follows after the end of the JSON value at line 2, column 1; send one report in one file"),
-        ("{\"a\":\n [1}]}", "broken JSON: a bracket is closed that wasn't opened in a at line 2, column 4"),
+        (
+            "[1]",
+            "the report is a list, expected an object at line 1, column 1",
+        ),
+        (
+            "{\"a\": 1,}",
+            "broken JSON: unexpected \"}\" at line 1, column 9",
+        ),
+        (
+            "{\"a\" 1}",
+            "broken JSON: unexpected \"1}\" at line 1, column 6",
+        ),
+        (
+            "{\"a\": 1}\n{}",
+            "more follows after the end of the JSON value at line 2, column 1; send one report in one file",
+        ),
+        (
+            "{\"a\":\n [1}]}",
+            "broken JSON: a bracket is closed that wasn't opened in a at line 2, column 4",
+        ),
         (
             "{\"groups\": [{\"records\": [{\"id\": 1,\n \"name\": oops}]}]}",
             "broken JSON: expected value in groups[0].records[0] at line 2, column 10",
@@ -136,7 +164,11 @@ fn broken_syntax_is_refused_with_its_place() {
 #[test]
 fn deep_nesting_is_refused() {
     for (open, close) in [("[", "]"), ("{\"a\":", "}")] {
-        let text = format!("{{\"x\": {}1{}}}", open.repeat(100_000), close.repeat(100_000));
+        let text = format!(
+            "{{\"x\": {}1{}}}",
+            open.repeat(100_000),
+            close.repeat(100_000)
+        );
         assert!(refusal(text.as_bytes()).message.contains("nested deeper"));
     }
     let text = "[".repeat(50_000);
@@ -147,7 +179,8 @@ fn deep_nesting_is_refused() {
 fn wrong_bytes_and_half_characters_do_not_cost_the_record() {
     let (found, _) = records(b"{\"groups\": [{\"records\": [{\"id\": 1, \"name\": \"a\xffb\"}]}]}");
     assert_eq!(found.unwrap()[0].name, "a\u{fffd}b");
-    let text = r#"{"groups": [{"records": [{"id": 1, "name": "\\ud800 \ud83d\ude00 \ud800 \udc00x"}]}]}"#;
+    let text =
+        r#"{"groups": [{"records": [{"id": 1, "name": "\\ud800 \ud83d\ude00 \ud800 \udc00x"}]}]}"#;
     let (found, _) = records(text.as_bytes());
     assert_eq!(found.unwrap()[0].name, "\\ud800 😀 \u{fffd} \u{fffd}x");
 }
@@ -199,11 +232,21 @@ fn an_outline_needs_no_whole_report() {
         let seen = outline(bytes.as_bytes());
         assert_eq!(seen.text("version"), Some("2.1.0"));
         assert!(seen.has_all(&["runs", "runs[].tool.driver"]));
-        assert_eq!(seen.text("runs[].tool.driver.name"), whole.then_some("N\"x"));
+        assert_eq!(
+            seen.text("runs[].tool.driver.name"),
+            whole.then_some("N\"x")
+        );
         assert!(!seen.has("runs[].other"));
         assert_eq!(seen.keys("runs[].tool").collect::<Vec<_>>(), ["driver"]);
         let top: Vec<_> = seen.keys("").collect();
-        assert_eq!(top, if whole { vec!["version", "runs", "z"] } else { vec!["version", "runs"] });
+        assert_eq!(
+            top,
+            if whole {
+                vec!["version", "runs", "z"]
+            } else {
+                vec!["version", "runs"]
+            }
+        );
     }
     assert!(outline(b"[{\"a\": 1}]").has("[].a"));
     assert_eq!(outline(b"<xml/>"), Outline::default());

@@ -16,7 +16,8 @@ const SHOWN: usize = 20;
 #[serde(default)]
 pub struct Alert {
     pluginid: Text,
-    alert: Text,
+    #[serde(rename = "alert")]
+    title: Text,
     name: Text,
     riskcode: Text,
     riskdesc: Text,
@@ -58,7 +59,7 @@ impl Alert {
         while xml.next_in(item)? {
             let field = match xml.name() {
                 "pluginid" => &mut alert.pluginid,
-                "alert" => &mut alert.alert,
+                "alert" => &mut alert.title,
                 "name" => &mut alert.name,
                 "riskcode" => &mut alert.riskcode,
                 "riskdesc" => &mut alert.riskdesc,
@@ -89,7 +90,7 @@ impl Alert {
         sink: &mut dyn Sink,
         warning: impl Fn(String) -> Warning,
     ) -> Result<(), Stop> {
-        let title = [&self.alert, &self.name].map(|t| t.trim());
+        let title = [&self.title, &self.name].map(|t| t.trim());
         let Some(title) = title.into_iter().find(|t| !t.is_empty()) else {
             sink.warning(warning("the alert has no name".into()));
             return Ok(());
@@ -221,7 +222,7 @@ impl Instance {
         }
         let mut response = message(&self.responseheader, &self.responsebody);
         if response.is_empty() {
-            response = self.evidence.trim().to_owned();
+            self.evidence.trim().clone_into(&mut response);
         }
         RequestResponse { request, response }
     }

@@ -1,0 +1,83 @@
+use crate::{Collected, Refusal, Report, detect, parsed_json};
+
+const XML: &str = include_str!("fixtures/report.xml");
+const JSON: &str = include_str!("fixtures/report.json");
+
+fn parse(text: &str) -> Result<Collected, Refusal> {
+    let mut out = Collected::default();
+    super::SCANNERS[0].parse(Report::from_bytes("report", text.as_bytes()), &mut out)?;
+    Ok(out)
+}
+
+#[test]
+fn xml_and_json_say_the_same() {
+    let xml = parse(XML).unwrap();
+    assert_eq!(xml.findings, parse(JSON).unwrap().findings);
+    assert_eq!(xml.warnings, []);
+    insta::assert_json_snapshot!("report", parsed_json("ZAP Scan", &xml).unwrap());
+}
+
+#[test]
+fn its_reports_are_detected_even_from_a_cut_off_head() {
+    for text in [XML, JSON, &XML[..300], &JSON[..300]] {
+        let report = Report::from_bytes("report", text.as_bytes());
+        assert_eq!(detect(&report).unwrap().scan_type, "ZAP Scan");
+    }
+}
+
+#[test]
+fn an_empty_report_has_no_findings() {
+    for text in [
+        r#"<OWASPZAPReport version="2.9.0"></OWASPZAPReport>"#,
+        r#"<OWASPZAPReport><site name="http://a.test"><alerts/></site></OWASPZAPReport>"#,
+        r#"{"@version": "2.9.0", "site": []}"#,
+        r#"{"@version": "2.9.0", "site": {"@name": "http://a.test", "alerts": []}}"#,
+    ] {
+        assert_eq!(parse(text).unwrap().findings, [], "{text}");
+    }
+}
+
+#[test]
+fn a_broken_alert_is_a_warning_and_the_others_stay() {
+    let broken = XML.replacen("<alert>Cross Site Scripting (Reflected)</alert>", "", 1);
+    let broken = broken.replacen("<name>Cross Site Scripting (Reflected)</name>", "", 1);
+    let out = parse(&broken).unwrap();
+    assert_eq!(out.findings.len(), 2);
+    assert_eq!(out.warnings[0].record, "site https://shop.example.test, alert 1");
+
+    let broken = JSON.replacen(r#""riskcode": "1""#, r#""riskcode": "9""#, 1);
+    let out = parse(&broken.replacen("Low (False Positive)", "", 1)).unwrap();
+    assert_eq!(out.findings.len(), 2);
+    assert_eq!(out.warnings[0].record, "site[0].alerts[1]");
+
+    let out = parse(&JSON.replacen(r#"api.example.test:8080/""#, r#"api.example.test:port/""#, 1));
+    let out = out.unwrap();
+    assert_eq!((out.findings.len(), out.warnings.len()), (3, 1));
+}
+
+#[test]
+fn what_is_no_zap_report_is_refused() {
+    for (text, says) in [
+        ("", "empty"),
+        ("<report/>", "<report>"),
+        ("{}", "no \"site\""),
+        (r#"{"site": 1}"#, ""),
+        ("[]", ""),
+        ("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><OWASPZAPReport/>", "DOCTYPE"),
+    ] {
+        match parse(text) {
+            Err(refusal) => assert!(refusal.to_string().contains(says), "{refusal}"),
+            Ok(out) => assert!(!out.warnings.is_empty(), "{text} was read"),
+        }
+    }
+}
+
+#[test]
+fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
+    for text in [XML, JSON] {
+        let text = text.trim_end();
+        for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
+            assert!(parse(&text[..end]).is_err(), "cut at {end}");
+        }
+    }
+}

@@ -1,0 +1,124 @@
+use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
+use jiff::Timestamp;
+use tatami_blobs::Blobs;
+use tatami_domain::{Token, User};
+use tatami_queue::Sender;
+use tatami_store::{Store, StoreError};
+
+use crate::{Settings, SettingsError};
+
+/// Everything a function works with.
+#[derive(Debug, Clone)]
+pub struct Services {
+    /// What the environment says.
+    pub settings: Settings,
+    /// DynamoDB.
+    pub store: Store,
+    /// S3.
+    pub blobs: Blobs,
+    /// The queue to the dedup function.
+    pub findings: Sender,
+    /// The queue to the sla function.
+    pub sla: Sender,
+}
+
+/// A function that cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The environment is incomplete.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// The store cannot be reached or set up.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The first admin's password cannot be hashed.
+    #[error("the first admin cannot be made: {0}")]
+    Admin(String),
+}
+
+impl Services {
+    /// Services as the environment of a Lambda function describes them.
+    pub async fn from_env() -> Result<Self, StartError> {
+        let settings = Settings::from_env()?;
+        let config = aws_config::defaults(BehaviorVersion::latest())
+            .http_client(http_client())
+            .load()
+            .await;
+        Ok(Self::new(&config, settings))
+    }
+
+    /// Services on the given AWS configuration.
+    pub fn new(config: &SdkConfig, settings: Settings) -> Self {
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            // an endpoint of one's own has no name for each bucket
+            .force_path_style(config.endpoint_url().is_some())
+            .build();
+        let s3 = aws_sdk_s3::Client::from_conf(s3);
+        let sqs = aws_sdk_sqs::Client::new(config);
+        let dynamodb = aws_sdk_dynamodb::Client::new(config);
+        Self {
+            store: Store::new(dynamodb, settings.tables.clone()),
+            blobs: Blobs::new(s3, &settings.uploads_bucket, &settings.data_bucket),
+            findings: Sender::new(sqs.clone(), &settings.findings_queue_url),
+            sla: Sender::new(sqs, &settings.sla_queue_url),
+            settings,
+        }
+    }
+
+    /// Makes the first admin, where there is no user yet, with the password and token that the
+    /// environment presets. Where it presets no password, gives the random one.
+    pub async fn ensure_admin(&self) -> Result<Option<String>, StartError> {
+        let mut shown = None;
+        if !self
+            .store
+            .list::<User>()
+            .await?
+            .iter()
+            .any(|user| user.is_superuser)
+        {
+            let password = self.settings.admin_password.clone().unwrap_or_else(|| {
+                let password = tatami_auth::new_password();
+                shown = Some(password.clone());
+                password
+            });
+            let hash = tatami_auth::hash_password(&password)
+                .map_err(|e| StartError::Admin(e.to_string()))?;
+            let admin = User {
+                username: "admin".into(),
+                is_active: true,
+                is_superuser: true,
+                date_joined: Timestamp::now(),
+                password_hash: Some(hash),
+                ..User::default()
+            };
+            let (_, made) = self.store.find_or_create(admin).await?;
+            if !made {
+                shown = None;
+            }
+        }
+        if let Some(token) = &self.settings.admin_token
+            && let Some(admin) = self.store.find::<User>("admin").await?
+        {
+            let sha256 = tatami_auth::token_sha256(token);
+            if self.store.token(&sha256).await?.is_none() {
+                let token = Token {
+                    user: admin.id,
+                    name: "preset".into(),
+                    created: Timestamp::now(),
+                    expires: None,
+                };
+                self.store.put_token(&sha256, &token).await?;
+            }
+        }
+        Ok(shown)
+    }
+}
+
+/// HTTPS by rustls with ring: it needs nothing but a C compiler to build.
+pub fn http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
+    Builder::new()
+        .tls_provider(Provider::Rustls(CryptoMode::Ring))
+        .build_https()
+}

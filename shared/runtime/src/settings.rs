@@ -1,0 +1,126 @@
+use tatami_store::Tables;
+
+/// Bucket that raw reports are dropped into.
+const UPLOADS_BUCKET: &str = "TATAMI_UPLOADS_BUCKET";
+/// Bucket for packs of texts.
+const DATA_BUCKET: &str = "TATAMI_DATA_BUCKET";
+/// Table of the product tree, users and tokens.
+const CATALOG_TABLE: &str = "TATAMI_CATALOG_TABLE";
+/// Table of findings, claims and counts.
+const FINDINGS_TABLE: &str = "TATAMI_FINDINGS_TABLE";
+/// Table of imports.
+const JOBS_TABLE: &str = "TATAMI_JOBS_TABLE";
+/// Queue to the dedup function.
+const FINDINGS_QUEUE_URL: &str = "TATAMI_FINDINGS_QUEUE_URL";
+/// Queue to the sla function.
+const SLA_QUEUE_URL: &str = "TATAMI_SLA_QUEUE_URL";
+/// Where people reach the API; links in answers start with it where it is set.
+const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
+/// Password of the first admin; random and logged once where absent.
+const ADMIN_PASSWORD: &str = "TATAMI_ADMIN_PASSWORD";
+/// A token of the first admin; none where absent.
+const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
+/// The largest report in bytes; 100 MB where absent.
+const MAX_REPORT_BYTES: &str = "TATAMI_MAX_REPORT_BYTES";
+/// What is logged, such as `info` or `tatami_dedup=debug,warn`.
+const LOG: &str = "TATAMI_LOG";
+/// URL of a Tatami, for the client commands.
+const URL: &str = "TATAMI_URL";
+/// Token for it.
+const TOKEN: &str = "TATAMI_TOKEN";
+
+/// The limit of a report where nothing else is said.
+const DEFAULT_MAX_REPORT_BYTES: u64 = 100 * 1024 * 1024;
+
+/// What a function is told by its environment.
+#[derive(Debug, Clone)]
+#[allow(missing_docs, reason = "the variables of these names say it")]
+pub struct Settings {
+    pub uploads_bucket: String,
+    pub data_bucket: String,
+    pub tables: Tables,
+    pub findings_queue_url: String,
+    pub sla_queue_url: String,
+    pub public_url: Option<String>,
+    pub admin_password: Option<String>,
+    pub admin_token: Option<String>,
+    pub max_report_bytes: u64,
+}
+
+/// The environment doesn't say what it must.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {
+    /// A variable is missing.
+    #[error("the environment variable {0} is not set")]
+    Missing(&'static str),
+    /// A variable isn't what it should be.
+    #[error("the environment variable {0} must be a number of bytes, not \"{1}\"")]
+    NotANumber(&'static str, String),
+}
+
+#[allow(clippy::disallowed_methods, reason = "this is the one place")]
+fn variable(name: &'static str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+fn required(name: &'static str) -> Result<String, SettingsError> {
+    variable(name).ok_or(SettingsError::Missing(name))
+}
+
+pub(crate) fn log_filter() -> String {
+    variable(LOG).unwrap_or_else(|| "info".into())
+}
+
+impl Settings {
+    /// Reads the environment of a function.
+    pub fn from_env() -> Result<Self, SettingsError> {
+        Ok(Self {
+            uploads_bucket: required(UPLOADS_BUCKET)?,
+            data_bucket: required(DATA_BUCKET)?,
+            tables: Tables {
+                catalog: required(CATALOG_TABLE)?,
+                findings: required(FINDINGS_TABLE)?,
+                jobs: required(JOBS_TABLE)?,
+            },
+            findings_queue_url: required(FINDINGS_QUEUE_URL)?,
+            sla_queue_url: required(SLA_QUEUE_URL)?,
+            ..Self::local()?
+        })
+    }
+
+    /// Names for the local stack; what a person may set is read from the environment all the same.
+    /// The queues' URLs are the caller's to fill in.
+    pub fn local() -> Result<Self, SettingsError> {
+        let max_report_bytes = match variable(MAX_REPORT_BYTES) {
+            None => DEFAULT_MAX_REPORT_BYTES,
+            Some(text) => text
+                .parse()
+                .map_err(|_| SettingsError::NotANumber(MAX_REPORT_BYTES, text))?,
+        };
+        Ok(Self {
+            uploads_bucket: "tatami-uploads".into(),
+            data_bucket: "tatami-data".into(),
+            tables: Tables {
+                catalog: "tatami-catalog".into(),
+                findings: "tatami-findings".into(),
+                jobs: "tatami-jobs".into(),
+            },
+            findings_queue_url: String::new(),
+            sla_queue_url: String::new(),
+            public_url: variable(PUBLIC_URL),
+            admin_password: variable(ADMIN_PASSWORD),
+            admin_token: variable(ADMIN_TOKEN),
+            max_report_bytes,
+        })
+    }
+
+    /// URL and token that the client commands use where none are given.
+    pub fn client() -> (Option<String>, Option<String>) {
+        (variable(URL), variable(TOKEN))
+    }
+
+    /// What `TATAMI_LOG` says, for programs with a logger of their own.
+    pub fn log_filter() -> Option<String> {
+        variable(LOG)
+    }
+}

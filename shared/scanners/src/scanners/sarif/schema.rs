@@ -1,0 +1,221 @@
+//! The parts of a SARIF log that a finding has room for. The section numbers are those of the
+//! SARIF 2.1.0 specification.
+
+use serde::Deserialize;
+
+use crate::kit::json::{Int, OneOrMany, Pairs, Text, Texts};
+
+/// The tool of a run, 3.18.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Tool {
+    pub driver: Component,
+    pub extensions: OneOrMany<Component>,
+}
+
+/// The driver or a plug-in, 3.19.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Component {
+    pub name: Text,
+    pub version: Text,
+    pub rules: OneOrMany<Rule>,
+    pub global_message_strings: Pairs<Message>,
+}
+
+/// A reporting descriptor, 3.49.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Rule {
+    pub id: Text,
+    pub name: Option<Text>,
+    pub short_description: Option<Message>,
+    pub full_description: Option<Message>,
+    pub help_uri: Text,
+    pub help: Message,
+    pub message_strings: Pairs<Message>,
+    pub default_configuration: Configuration,
+    pub relationships: OneOrMany<Relationship>,
+    pub properties: Properties,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Configuration {
+    pub level: Text,
+}
+
+/// Relates a rule to another one or to an entry of a taxonomy such as CWE, 3.53.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Relationship {
+    pub target: Reference,
+}
+
+/// Points at a rule, 3.52.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Reference {
+    pub id: Text,
+    pub index: Int,
+    pub tool_component: ComponentReference,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ComponentReference {
+    pub name: Text,
+    pub index: Int,
+}
+
+/// A message or a message string, 3.11 and 3.12.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Message {
+    pub text: Text,
+    pub markdown: Text,
+    pub id: Text,
+    pub arguments: OneOrMany<Text>,
+}
+
+/// What tools hang on to rules and results, 3.8. Nothing of it is bound by the standard.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Properties {
+    pub tags: Texts,
+    pub cwe: Texts,
+    #[serde(rename = "security-severity")]
+    pub security_severity: Texts,
+}
+
+/// An execution of the tool, 3.20.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Invocation {
+    pub end_time_utc: Text,
+}
+
+/// A file, 3.24.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Artifact {
+    pub location: ArtifactLocation,
+}
+
+/// 3.4.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ArtifactLocation {
+    pub uri: Text,
+    pub index: Int,
+}
+
+/// A result, 3.27.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Outcome {
+    pub rule_id: Text,
+    pub rule_index: Int,
+    pub rule: Reference,
+    pub kind: Text,
+    pub level: Text,
+    pub message: Message,
+    pub locations: OneOrMany<Location>,
+    pub code_flows: OneOrMany<CodeFlow>,
+    pub fingerprints: Pairs<Fingerprint>,
+    pub partial_fingerprints: Pairs<Fingerprint>,
+    pub suppressions: OneOrMany<Suppression>,
+    pub fixes: OneOrMany<Fix>,
+    pub properties: Properties,
+}
+
+/// A text; some tools wrap it in an object.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+pub enum Fingerprint {
+    Plain(Text),
+    Wrapped { value: Text },
+}
+
+impl Fingerprint {
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Plain(value) | Self::Wrapped { value } => value,
+        }
+    }
+}
+
+/// 3.28.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Location {
+    pub physical_location: PhysicalLocation,
+    pub message: Message,
+}
+
+/// 3.29.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct PhysicalLocation {
+    pub artifact_location: ArtifactLocation,
+    pub region: Region,
+    pub context_region: Region,
+}
+
+/// 3.30.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct Region {
+    pub start_line: Int,
+    pub start_column: Int,
+    pub snippet: Option<Snippet>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Snippet {
+    pub text: Option<Text>,
+}
+
+impl Region {
+    /// The code, where the report carries it.
+    pub fn code(&self) -> Option<&str> {
+        self.snippet.as_ref()?.text.as_deref()
+    }
+}
+
+/// 3.36.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct CodeFlow {
+    pub thread_flows: OneOrMany<ThreadFlow>,
+}
+
+/// 3.37.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct ThreadFlow {
+    pub locations: OneOrMany<Place>,
+}
+
+/// 3.38.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Place {
+    pub location: Location,
+}
+
+/// 3.35; `state` is the name that drafts had for `status`.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Suppression {
+    #[serde(alias = "state")]
+    pub status: Text,
+}
+
+/// 3.55.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Fix {
+    pub description: Message,
+}
