@@ -1,1 +1,159 @@
-//! (see Cargo.toml)
+//! Holds findings against their due dates: after each import for its product, and daily for all, since
+//! time alone breaks an SLA.
+//!
+//! Due dates themselves are joined to findings when these are read; what is written here is one
+//! summary for each product.
+
+use std::collections::BTreeMap;
+
+use aws_lambda_events::sqs::SqsEvent;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tatami_domain::{Finding, Product, ProductId, Severity, SlaConfiguration};
+use tatami_queue::SlaMessage;
+use tatami_runtime::{Delivery, Services, each_message};
+use tatami_store::StoreError;
+
+/// A finding due within so many days counts as due soon.
+const SOON_DAYS: i64 = 3;
+
+/// Why a message or the schedule failed.
+#[derive(Debug, thiserror::Error)]
+pub enum SlaError {
+    /// The message cannot be read.
+    #[error(transparent)]
+    Read(#[from] tatami_queue::ReadError),
+    /// DynamoDB.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Not JSON.
+    #[error("not an SQS event: {0}")]
+    Json(#[from] serde_json::Error),
+}
+
+/// How the open findings of a product stand against its SLA on one day.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Summary {
+    /// The day it holds for.
+    pub as_of: Date,
+    /// By severity, for those severities that have open findings with a due date.
+    pub severities: BTreeMap<String, Standing>,
+    /// The earliest due date of an open finding that isn't over yet.
+    pub next_due: Option<Date>,
+}
+
+/// Numbers of open findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Standing {
+    /// Due later than soon.
+    pub within: u64,
+    /// Due within three days, today included.
+    pub due_soon: u64,
+    /// Past their due date.
+    pub breached: u64,
+}
+
+/// Handles a batch of the queue `sla`, or the daily schedule.
+pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError> {
+    if event["Records"].is_array() {
+        let event: SqsEvent = serde_json::from_value(event)?;
+        let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;
+        return Ok(serde_json::to_value(response)?);
+    }
+    for product in services.store.list::<Product>().await? {
+        reckon(services, product.id).await?;
+    }
+    Ok(Value::Null)
+}
+
+async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError> {
+    match tatami_queue::read(&delivery.body)? {
+        SlaMessage::Product { product } => reckon(&services, product).await,
+    }
+}
+
+async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError> {
+    let blocks = services.store.view(Some(&[product])).await?;
+    let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
+    let findings = blocks
+        .iter()
+        .flat_map(|block| block.iter().map(AsRef::as_ref));
+    let summary = summarise(findings, &SlaConfiguration::default(), today);
+    services.store.put_sla_summary(product, &summary).await?;
+    Ok(())
+}
+
+/// How findings stand on a day.
+pub fn summarise<'f>(
+    findings: impl Iterator<Item = &'f Finding>,
+    sla: &SlaConfiguration,
+    today: Date,
+) -> Summary {
+    let mut by_severity: BTreeMap<Severity, Standing> = BTreeMap::new();
+    let mut next_due: Option<Date> = None;
+    for finding in findings.filter(|f| f.flags.is_open()) {
+        let start = finding.sla_start();
+        let Some(left) = sla.days_remaining(finding.severity, start, today) else {
+            continue;
+        };
+        let standing = by_severity.entry(finding.severity).or_default();
+        match left {
+            ..0 => standing.breached += 1,
+            0..=SOON_DAYS => standing.due_soon += 1,
+            _ => standing.within += 1,
+        }
+        if left >= 0 {
+            let due = sla.due(finding.severity, start);
+            next_due = [next_due, due].into_iter().flatten().min();
+        }
+    }
+    let named = by_severity
+        .into_iter()
+        .map(|(severity, s)| (severity.name().to_owned(), s));
+    Summary {
+        as_of: today,
+        severities: named.collect(),
+        next_due,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use tatami_domain::Flags;
+
+    use super::*;
+
+    #[test]
+    fn findings_are_counted_by_how_they_stand() {
+        let open = |severity, day| Finding {
+            severity,
+            date: day,
+            flags: Flags::OPEN,
+            ..Finding::default()
+        };
+        let mut closed = open(Severity::Critical, date(2026, 1, 1));
+        closed.flags.active = false;
+        let findings = [
+            open(Severity::Critical, date(2026, 1, 1)), // due on the 8th
+            open(Severity::Critical, date(2026, 1, 3)), // due on the 10th
+            open(Severity::High, date(2026, 1, 3)),     // due in February
+            open(Severity::Info, date(2020, 1, 1)),     // never due
+            closed,
+        ];
+        let sla = SlaConfiguration::default();
+        let summary = summarise(findings.iter(), &sla, date(2026, 1, 9));
+        let critical = Standing {
+            breached: 1,
+            due_soon: 1,
+            within: 0,
+        };
+        assert_eq!(summary.severities["Critical"], critical);
+        assert_eq!(summary.severities["High"].within, 1);
+        assert_eq!(summary.severities.len(), 2);
+        assert_eq!(summary.next_due, Some(date(2026, 1, 10)));
+    }
+}

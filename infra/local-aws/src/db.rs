@@ -70,6 +70,10 @@ impl Db {
     {
         let (reply, answer) = oneshot::channel();
         let work: Work = Box::new(move |connection| {
+            if reply.is_closed() {
+                // The caller has given up: a cancelled receive must not take messages.
+                return Box::new(|_| ());
+            }
             let result = in_savepoint(connection, work);
             Box::new(move |failure| {
                 let result = match failure {

@@ -25,24 +25,51 @@ const LEGACY: &[HashField] = &[
 
 /// Computes the keys of a finding as its scanner's settings say.
 pub fn keys(finding: &ReportFinding, dedupe: &Dedupe, test_type: TestTypeId) -> Keys {
-    let fields = fields_of(finding, dedupe);
-    let unique = || {
-        finding
-            .unique_id_from_tool
-            .as_deref()
-            .filter(|id| !id.is_empty())
-            .map(|id| unique_key(id, test_type))
-    };
-    let hash = || hash_key(finding, fields);
-    let keys = match dedupe.algorithm {
-        Algorithm::Legacy | Algorithm::HashCode => vec![hash()],
-        // without an id of its own a finding can only be told by its fields
-        Algorithm::UniqueId => vec![unique().unwrap_or_else(hash)],
-        Algorithm::UniqueIdOrHashCode => unique().into_iter().chain([hash()]).collect(),
-    };
+    let Hashes { key, compatible } = hashes(finding, dedupe);
     Keys {
-        keys,
-        hash_code: compatible_hash(finding, fields),
+        keys: combine(
+            dedupe.algorithm,
+            finding.unique_id_from_tool.as_deref(),
+            key,
+            test_type,
+        ),
+        hash_code: compatible,
+    }
+}
+
+/// The hashes of a finding over the scanner's fields, ours and the one that clients know.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Hashes {
+    /// A key of kind `h…`.
+    pub key: String,
+    /// Hex SHA-256 as in the REST API's `hash_code`.
+    pub compatible: String,
+}
+
+/// Computes the hashes of a finding, for where the test type isn't known yet.
+pub fn hashes(finding: &ReportFinding, dedupe: &Dedupe) -> Hashes {
+    let fields = fields_of(finding, dedupe);
+    Hashes {
+        key: hash_key(finding, fields),
+        compatible: compatible_hash(finding, fields),
+    }
+}
+
+/// The keys of a finding from its scanner's own id and its hash.
+pub fn combine(
+    algorithm: Algorithm,
+    unique_id: Option<&str>,
+    hash: String,
+    test_type: TestTypeId,
+) -> Vec<String> {
+    let unique = unique_id
+        .filter(|id| !id.is_empty())
+        .map(|id| unique_key(id, test_type));
+    match algorithm {
+        Algorithm::Legacy | Algorithm::HashCode => vec![hash],
+        // without an id of its own a finding can only be told by its fields
+        Algorithm::UniqueId => vec![unique.unwrap_or(hash)],
+        Algorithm::UniqueIdOrHashCode => unique.into_iter().chain([hash]).collect(),
     }
 }
 

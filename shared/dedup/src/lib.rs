@@ -7,4 +7,4 @@ mod keys;
 pub use decide::{
     Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state,
 };
-pub use keys::{Keys, endpoint_places, keys, share_a_place};
+pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};

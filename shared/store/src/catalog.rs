@@ -156,6 +156,19 @@ impl Store {
         self.create_with_id(entity).await
     }
 
+    /// Takes an id for an entity that is made later, by [`Store::create_reserved`].
+    pub async fn reserve<T: Entity>(&self) -> Result<T::Id> {
+        Ok(self.next_ids(T::KIND, 1).await?.into())
+    }
+
+    /// Makes an entity under its reserved id; where that was done before, gives the one there is.
+    pub async fn create_reserved<T: Entity>(&self, entity: T) -> Result<T> {
+        match self.get(entity.id()).await {
+            Err(error) if error.is_not_found() => self.create_with_id(entity).await,
+            found => found,
+        }
+    }
+
     async fn create_with_id<T: Entity>(&self, entity: T) -> Result<T> {
         let id: u64 = entity.id().into();
         let item = document(&keys::entity(T::KIND, id), &entity)?;
@@ -173,7 +186,10 @@ impl Store {
             match self.db.transact(items.clone()).await? {
                 Transacted::Done => return Ok(entity),
                 Transacted::Conflict(_) => {
-                    let Some((parent, name)) = name else { continue };
+                    let Some((parent, name)) = name else {
+                        // only a second delivery can have made the same id
+                        return self.get(id.into()).await;
+                    };
                     if self.id_by_name::<T>(parent, name).await?.is_some() {
                         return Err(StoreError::NameTaken {
                             kind: T::WORD,
@@ -351,7 +367,9 @@ impl Store {
     /// All entities of a kind, by ascending id.
     pub async fn list<T: Entity>(&self) -> Result<Vec<T>> {
         let last = self.last_id(T::KIND).await?;
-        let partitions = keys::entity_blocks(last).map(|block| keys::entity_block(T::KIND, block));
+        let partitions = keys::entity_blocks(last)
+            .map(|block| keys::entity_block(T::KIND, block))
+            .collect();
         let items = self.db.query_all(Table::Catalog, partitions).await?;
         items.iter().flatten().map(read_entity).collect()
     }

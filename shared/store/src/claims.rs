@@ -103,6 +103,11 @@ impl Claim {
         }
     }
 
+    /// Notes that the claim was committed as it is.
+    pub fn written(&mut self) {
+        self.version += 1;
+    }
+
     pub(crate) fn item(&self) -> Result<Item> {
         let body = Document {
             m: self.members.clone(),

@@ -115,7 +115,7 @@ impl Store {
 
     /// Of every product that ever had a finding.
     pub(crate) async fn count_states(&self) -> Result<BTreeMap<ProductId, State>> {
-        let shards = (0..keys::COUNT_SHARDS).map(keys::count_shard);
+        let shards = (0..keys::COUNT_SHARDS).map(keys::count_shard).collect();
         let items = self.db.query_all(Table::Findings, shards).await?;
         read_states(&items.concat())
     }

@@ -11,7 +11,7 @@ use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValue,
     TransactWriteItem,
 };
-use futures::StreamExt as _;
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -225,20 +225,14 @@ impl Db {
     }
 
     /// Reads several partitions side by side; gives them in the order asked for.
-    pub async fn query_all(
-        &self,
-        table: Table,
-        partitions: impl IntoIterator<Item = String>,
-    ) -> Result<Vec<Vec<Item>>> {
-        let calls = partitions
-            .into_iter()
-            .map(|pk| async move { self.query(table, &pk, None).await });
-        let mut answers = futures::stream::iter(calls).buffered(PARALLEL);
-        let mut all = Vec::new();
-        while let Some(answer) = answers.next().await {
-            all.push(answer?);
-        }
-        Ok(all)
+    pub async fn query_all(&self, table: Table, partitions: Vec<String>) -> Result<Vec<Vec<Item>>> {
+        let calls: Vec<_> = (partitions.into_iter())
+            .map(|pk| async move { self.query(table, &pk, None).await })
+            .collect();
+        futures::stream::iter(calls)
+            .buffered(PARALLEL)
+            .try_collect()
+            .await
     }
 
     /// Writes one item, on a condition where there is one.

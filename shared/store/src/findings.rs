@@ -47,7 +47,7 @@ impl Store {
 
     /// Every finding of some blocks, by ascending id, read afresh.
     pub async fn findings_in(&self, blocks: &[BlockId]) -> Result<Vec<Finding>> {
-        let partitions = blocks.iter().map(|block| keys::block(*block));
+        let partitions = blocks.iter().copied().map(keys::block).collect();
         let items = self.db.query_all(Table::Findings, partitions).await?;
         items.iter().flatten().map(read_finding).collect()
     }

@@ -105,17 +105,24 @@ impl Store {
     pub async fn view(&self, products: Option<&[ProductId]>) -> Result<Vec<BlockView>> {
         let states: BTreeMap<ProductId, State> = match products {
             None => self.count_states().await?,
-            Some(products) => futures::stream::iter(products.iter().copied())
-                .map(|p| async move { Ok::<_, crate::StoreError>((p, self.count_state(p).await?)) })
-                .buffer_unordered(PARALLEL)
-                .try_collect()
-                .await?,
+            Some(products) => {
+                let reads: Vec<_> = (products.iter().copied())
+                    .map(|product| async move { Ok((product, self.count_state(product).await?)) })
+                    .collect();
+                let reads = futures::stream::iter(reads).buffer_unordered(PARALLEL);
+                reads.try_collect().await?
+            }
         };
-        let wanted = states
-            .values()
-            .flat_map(|state| state.blocks().into_iter().map(move |block| (block, state)));
-        let views = futures::stream::iter(wanted)
-            .map(|(block, state)| self.block(block, state))
+        let mut reads = Vec::new();
+        for state in states.values() {
+            reads.extend(
+                state
+                    .blocks()
+                    .into_iter()
+                    .map(|block| self.block(block, state)),
+            );
+        }
+        let views = futures::stream::iter(reads)
             .buffered(PARALLEL)
             .try_collect()
             .await?;

@@ -42,9 +42,11 @@ pub(super) struct NewBlob {
 }
 
 impl NewBlob {
-    /// An index row points to it now.
-    pub fn keep(mut self) {
+    /// Leaves the file to the index. That comes before the commit: a row must never point to a
+    /// missing file, even if the request is cancelled meanwhile. The reverse is cleaned up.
+    pub fn keep(mut self) -> String {
         self.kept = true;
+        std::mem::take(&mut self.name)
     }
 }
 

@@ -157,7 +157,8 @@ impl Store {
                 },
             )
         });
-        let replaced = self
+        let blob = blob.keep();
+        let committed = self
             .db
             .run(move |db| {
                 let mut replaced = match &upload {
@@ -174,13 +175,29 @@ impl Store {
                 }
                 Ok::<_, IndexError>(replaced)
             })
-            .await?;
-        blob.keep();
-        if let Some(queue) = queue {
+            .await;
+        if let (Ok(_), Some(queue)) = (&committed, queue) {
             self.queues.wake(&queue);
         }
-        self.blobs.remove(replaced).await;
-        Ok(())
+        self.clean_up(blob, committed).await
+    }
+
+    /// After a commit, removes the files that it replaced; after a failure, the new one.
+    async fn clean_up(
+        &self,
+        blob: String,
+        committed: Result<impl IntoIterator<Item = String>, IndexError>,
+    ) -> S3Result<()> {
+        match committed {
+            Ok(replaced) => {
+                self.blobs.remove(replaced).await;
+                Ok(())
+            }
+            Err(error) => {
+                self.blobs.remove([blob]).await;
+                Err(error.into())
+            }
+        }
     }
 
     async fn find(&self, bucket: &str, key: &str) -> S3Result<StoredObject> {
@@ -672,15 +689,15 @@ impl S3 for Store {
             etag: etag(&blob.md5, None),
         };
         let e_tag = Some(ETag::Strong(part.etag.clone()));
-        let replaced = self
+        let blob = blob.keep();
+        let committed = self
             .db
             .run(move |db| {
                 index::find_upload(db, &input.upload_id, &input.bucket, &input.key)?;
                 index::put_part(db, &input.upload_id, &part)
             })
-            .await?;
-        blob.keep();
-        self.blobs.remove(replaced).await;
+            .await;
+        self.clean_up(blob, committed).await?;
         Ok(S3Response::new(UploadPartOutput {
             e_tag,
             ..UploadPartOutput::default()

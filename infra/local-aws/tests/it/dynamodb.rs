@@ -18,7 +18,7 @@ fn item(sort: &str) -> HashMap<String, AttributeValue> {
 
 impl Stack {
     async fn table(&self) {
-        let mut create = self.dynamodb.create_table().table_name("t");
+        let mut create = self.dynamodb.create_table().table_name("items");
         create = create.billing_mode(BillingMode::PayPerRequest);
         for (name, kind) in [("pk", KeyType::Hash), ("sk", KeyType::Range)] {
             let attribute = AttributeDefinition::builder().attribute_name(name);
@@ -38,7 +38,9 @@ impl Stack {
 
     async fn transact(&self, sorts: &[&str]) -> Result<(), aws_sdk_dynamodb::Error> {
         let puts = sorts.iter().map(|sort| {
-            let put = Put::builder().table_name("t").set_item(Some(item(sort)));
+            let put = Put::builder()
+                .table_name("items")
+                .set_item(Some(item(sort)));
             let put = put
                 .condition_expression("attribute_not_exists(pk)")
                 .build()
@@ -57,7 +59,7 @@ impl Stack {
         let query = self
             .dynamodb
             .query()
-            .table_name("t")
+            .table_name("items")
             .key_condition_expression("pk = :p");
         let query = query.expression_attribute_values(":p", AttributeValue::S("p".into()));
         let page = query.send().await.unwrap();
@@ -108,7 +110,7 @@ async fn errors_have_their_names() {
     stack.table().await;
     let mut odd = item("a");
     odd.insert("set".into(), AttributeValue::Ss(Vec::new()));
-    let error = put("t", odd).await.unwrap_err();
+    let error = put("items", odd).await.unwrap_err();
     assert_eq!(error.code(), Some("ValidationException"));
     assert!(
         error.message().unwrap().contains("set"),
@@ -117,8 +119,8 @@ async fn errors_have_their_names() {
     );
     let mut odd = item("a");
     odd.insert("n".into(), AttributeValue::N("1e999".into()));
-    let error = put("t", odd).await.unwrap_err();
+    let error = put("items", odd).await.unwrap_err();
     assert_eq!(error.code(), Some("ValidationException"));
-    let error = put("t", HashMap::new()).await.unwrap_err();
+    let error = put("items", HashMap::new()).await.unwrap_err();
     assert_eq!(error.code(), Some("ValidationException"));
 }

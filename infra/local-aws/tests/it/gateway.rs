@@ -1,9 +1,7 @@
 use std::net::SocketAddr;
 
 use aws_sdk_dynamodb::error::ProvideErrorMetadata as _;
-use aws_sdk_s3::error::ProvideErrorMetadata as _;
 use aws_sdk_s3::primitives::ByteStream;
-use aws_sdk_sqs::error::ProvideErrorMetadata as _;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
 use tokio::net::TcpListener;

@@ -1,4 +1,5 @@
 //! The services as the AWS SDKs see them.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 mod dynamodb;
 mod gateway;

@@ -339,7 +339,12 @@ pub(crate) async fn http(
     let mut stream = tokio::net::TcpStream::connect(host).await.unwrap();
     let headers: String = headers
         .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
+        .flat_map(|(name, value)| {
+            [
+                *name, ": ", *value, "
+",
+            ]
+        })
         .collect();
     let request = format!(
         "{method} /{path} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\ncontent-length: {}\r\n\

@@ -311,7 +311,10 @@ async fn queues_are_created_once() {
         .send()
         .await
         .unwrap_err();
-    assert_eq!(missing.code(), Some("QueueDoesNotExist"));
+    assert_eq!(
+        missing.code(),
+        Some("AWS.SimpleQueueService.NonExistentQueue")
+    );
 
     let set = stack.sqs.set_queue_attributes().queue_url(&queue);
     set.attributes(QueueAttributeName::DelaySeconds, "0")

@@ -17,11 +17,9 @@ pub struct Scored {
 pub fn v3(text: &str) -> Option<Scored> {
     candidates(text, "CVSS:3.").find_map(|vector| {
         let parsed = cvss::v3::Vector::from_str(vector).ok()?;
-        let mandatory = ["AV:", "AC:", "PR:", "UI:", "S:", "C:", "I:", "A:"];
-        let metrics = || vector.split('/');
-        let whole = mandatory
-            .iter()
-            .all(|m| metrics().any(|part| part.starts_with(m)));
+        let exploitability = parsed.av.is_some() && parsed.ac.is_some() && parsed.pr.is_some();
+        let impact = parsed.c.is_some() && parsed.i.is_some() && parsed.a.is_some();
+        let whole = exploitability && parsed.ui.is_some() && parsed.s.is_some() && impact;
         whole.then(|| Scored {
             vector: vector.to_owned(),
             score: parsed.base_score().value(),
@@ -97,8 +95,8 @@ mod tests {
 
     #[test]
     fn scores_have_their_severity() {
-        let severities = [10.0, 9.0, 8.9, 7.0, 6.9, 4.0, 3.9, 0.1, 0.0].map(severity);
         use Severity::{Critical, High, Info, Low, Medium};
+        let severities = [10.0, 9.0, 8.9, 7.0, 6.9, 4.0, 3.9, 0.1, 0.0].map(severity);
         assert_eq!(
             severities,
             [

@@ -94,8 +94,11 @@ enum Step {
     Index(usize),
 }
 
-/// Why a value is not of the wanted type.
-struct Misfit(String);
+/// Why and where a value is not of the wanted type.
+struct Misfit {
+    message: String,
+    at: (u64, u64),
+}
 
 impl<'r> Json<'r> {
     /// Opens a report that holds one JSON value. Byte order marks and UTF-16 are understood.
@@ -222,7 +225,7 @@ impl<'r> Json<'r> {
     ) -> Result<Option<T>, Refusal> {
         match self.take()? {
             Ok(value) => Ok(Some(value)),
-            Err(Misfit(message)) => {
+            Err(Misfit { message, .. }) => {
                 sink.warning(self.warning(message));
                 Ok(None)
             }
@@ -231,8 +234,8 @@ impl<'r> Json<'r> {
 
     /// Takes the next value as a `T`. One that doesn't fit refuses the report.
     pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        let (line, column) = self.place(0);
-        self.take()?.map_err(|Misfit(message)| {
+        self.take()?.map_err(|Misfit { message, at }| {
+            let (line, column) = at;
             let path = self.path();
             let message = if path.is_empty() {
                 message
@@ -299,6 +302,11 @@ impl<'r> Json<'r> {
         path
     }
 
+    /// Line and column of the next value, from 1. It counts lines: for what goes wrong only.
+    pub fn place(&self) -> (u64, u64) {
+        self.place_of(0)
+    }
+
     /// A warning about the value at hand.
     pub fn warning(&self, message: impl Into<String>) -> Warning {
         let path = self.path();
@@ -314,7 +322,7 @@ impl<'r> Json<'r> {
 
     /// A refusal at this place.
     pub fn refuse(&self, message: impl Into<String>) -> Refusal {
-        let (line, column) = self.place(0);
+        let (line, column) = self.place_of(0);
         Refusal::new(message).at(line, column)
     }
 
@@ -403,7 +411,8 @@ impl<'r> Json<'r> {
                 if error.classify() != Category::Data {
                     return Err(self.broken_value(&error, &message));
                 }
-                Err(Misfit(message))
+                let at = self.place();
+                Err(Misfit { message, at })
             }
         };
         self.pos += len;
@@ -469,7 +478,7 @@ impl<'r> Json<'r> {
     }
 
     /// Line and column, from 1, of the byte `offset` after the next one.
-    fn place(&self, offset: usize) -> (u64, u64) {
+    fn place_of(&self, offset: usize) -> (u64, u64) {
         let seen = &self.buf[..(self.pos + offset).min(self.buf.len())];
         let line = self.lines + memchr_iter(b'\n', seen).count() as u64 + 1;
         let column = match memrchr(b'\n', seen) {
@@ -480,7 +489,7 @@ impl<'r> Json<'r> {
     }
 
     fn broken_value(&self, error: &serde_json::Error, message: &str) -> Refusal {
-        let (line, column) = self.place(0);
+        let (line, column) = self.place_of(0);
         let below = (error.line() as u64).saturating_sub(1);
         let inside = error.column() as u64;
         let column = if below == 0 {
@@ -493,7 +502,7 @@ impl<'r> Json<'r> {
     }
 
     fn broken(&self, scan: &Scan) -> Refusal {
-        let (line, column) = self.place(scan.len);
+        let (line, column) = self.place_of(scan.len);
         let message = if scan.depth >= MAX_DEPTH {
             format!("the JSON is nested deeper than {MAX_DEPTH} levels")
         } else {
@@ -519,7 +528,7 @@ impl<'r> Json<'r> {
     }
 
     fn cut_off(&self) -> Refusal {
-        let (line, column) = self.place(self.buf.len());
+        let (line, column) = self.place_of(self.buf.len());
         let path = self.path();
         let message = if path.is_empty() {
             "the file ends in the middle".to_owned()

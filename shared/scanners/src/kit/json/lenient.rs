@@ -200,7 +200,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
     }
 }
 
-/// All texts and numbers in a value of whatever shape, for properties that no schema binds.
+/// All texts, numbers and booleans in a value of whatever shape, for properties that no schema
+/// binds.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
 pub struct Texts(pub Vec<String>);
 
@@ -226,8 +227,8 @@ impl<'de> Deserialize<'de> for Texts {
                 Ok(Texts::default())
             }
 
-            fn visit_bool<E: Error>(self, _: bool) -> Result<Texts, E> {
-                Ok(Texts::default())
+            fn visit_bool<E: Error>(self, value: bool) -> Result<Texts, E> {
+                Ok(Texts(vec![value.to_string()]))
             }
 
             fn visit_i64<E: Error>(self, value: i64) -> Result<Texts, E> {
@@ -331,7 +332,7 @@ enum Found {
 
 struct Scalar;
 
-impl<'de> Visitor<'de> for Scalar {
+impl Visitor<'_> for Scalar {
     type Value = Found;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -43,9 +43,9 @@ use jiff::civil::Date;
 use tatami_domain::{ReportFinding, ReportTest, Severity};
 
 use self::schema::{
-    Artifact, Fingerprint, Invocation, Location, Message, Outcome, Rule, ThreadFlow, Tool,
+    Artifact, Invocation, Location, Message, Outcome, Rule, ThreadFlow, Tool,
 };
-use crate::kit::json::{self, Json, Kind, OneOrMany, Pairs, Text};
+use crate::kit::json::{self, Json, Kind, OneOrMany, Pairs, Text, Texts};
 use crate::kit::{cvss, text};
 use crate::{Algorithm, Dedupe, Format, Refusal, Report, Scanner, Sink, Sniff, Stop, Warning};
 
@@ -361,15 +361,12 @@ fn filled(text: &str, arguments: &[Text]) -> String {
             let index: usize = index.parse().ok()?;
             Some((arguments.get(index)?, after))
         });
-        rest = match argument {
-            Some((argument, after)) => {
-                out.push_str(argument);
-                after
-            }
-            None => {
-                out.push('{');
-                after
-            }
+        rest = if let Some((argument, after)) = argument {
+            out.push_str(argument);
+            after
+        } else {
+            out.push('{');
+            after
         };
     }
     out + rest
@@ -444,18 +441,19 @@ fn unique_id(outcome: &Outcome) -> Option<String> {
 }
 
 /// Fingerprints by name, of several versions (`name/v1`, `name/v2`) the latest (3.27.17).
-fn latest(all: &Pairs<Fingerprint>) -> Vec<(&str, &str)> {
+fn latest(all: &Pairs<Texts>) -> Vec<(&str, &str)> {
     let mut kept: Vec<(&str, u32, &str)> = Vec::new();
-    for (key, fingerprint) in &all.0 {
+    for (key, values) in &all.0 {
+        let value = values.first().unwrap_or_default();
         let version = |last: &str| last.strip_prefix('v').unwrap_or(last).parse::<u32>().ok();
         let (name, version) = key
             .rsplit_once('/')
             .and_then(|(name, last)| Some((name.rsplit('/').next()?, version(last)?)))
             .unwrap_or((key, 0));
         match kept.iter_mut().find(|(known, ..)| *known == name) {
-            Some(known) if known.1 < version => *known = (name, version, fingerprint.value()),
+            Some(known) if known.1 < version => *known = (name, version, value),
             Some(_) => {}
-            None => kept.push((name, version, fingerprint.value())),
+            None => kept.push((name, version, value)),
         }
     }
     kept.into_iter().map(|(name, _, value)| (name, value)).collect()
@@ -463,7 +461,7 @@ fn latest(all: &Pairs<Fingerprint>) -> Vec<(&str, &str)> {
 
 fn last_flow(outcome: &Outcome) -> Option<&ThreadFlow> {
     let flows = outcome.code_flows.0.iter().flat_map(|flow| &flow.thread_flows.0);
-    flows.filter(|flow| !flow.locations.0.is_empty()).last()
+    flows.rev().find(|flow| !flow.locations.0.is_empty())
 }
 
 fn description(

@@ -122,27 +122,12 @@ pub struct Outcome {
     pub message: Message,
     pub locations: OneOrMany<Location>,
     pub code_flows: OneOrMany<CodeFlow>,
-    pub fingerprints: Pairs<Fingerprint>,
-    pub partial_fingerprints: Pairs<Fingerprint>,
+    /// Texts by the standard; some tools wrap them in an object.
+    pub fingerprints: Pairs<Texts>,
+    pub partial_fingerprints: Pairs<Texts>,
     pub suppressions: OneOrMany<Suppression>,
     pub fixes: OneOrMany<Fix>,
     pub properties: Properties,
-}
-
-/// A text; some tools wrap it in an object.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-pub enum Fingerprint {
-    Plain(Text),
-    Wrapped { value: Text },
-}
-
-impl Fingerprint {
-    pub fn value(&self) -> &str {
-        match self {
-            Self::Plain(value) | Self::Wrapped { value } => value,
-        }
-    }
 }
 
 /// 3.28.

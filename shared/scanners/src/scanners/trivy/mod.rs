@@ -138,17 +138,16 @@ fn resource(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
         return Ok(false);
     }
     let mut recognised = false;
-    let mut name = [const { String::new() }; 3];
+    let mut name = [const { None }; 3];
     json.object(|json, key| {
         match key {
-            "Namespace" => name[0] = json.value::<Text>()?.0,
-            "Kind" => name[1] = json.value::<Text>()?.0,
-            "Name" => name[2] = json.value::<Text>()?.0,
+            "Namespace" => word(json, sink, &mut name[0])?,
+            "Kind" => word(json, sink, &mut name[1])?,
+            "Name" => word(json, sink, &mut name[2])?,
             "Results" => {
                 recognised = true;
-                let parts: Vec<_> = (name.iter().map(String::as_str))
-                    .filter(|part| !part.is_empty())
-                    .collect();
+                let parts = name.iter().flatten().map(String::as_str);
+                let parts: Vec<_> = parts.filter(|part| !part.is_empty()).collect();
                 let service = parts.join(" / ");
                 json.list(|json| result(json, sink, Some(&service)).map(drop))?;
             }
@@ -191,9 +190,9 @@ fn result(
     // Records that come before the context is whole, as in reports with their keys sorted.
     let mut waiting = Vec::new();
     json.object(|json, key| match key {
-        "Target" => Ok(context.target = Some(json.value::<Text>()?.0)),
-        "Class" => Ok(context.class = Some(json.value::<Text>()?.0)),
-        "Type" => Ok(context.kind = Some(json.value::<Text>()?.0)),
+        "Target" => word(json, sink, &mut context.target),
+        "Class" => word(json, sink, &mut context.class),
+        "Type" => word(json, sink, &mut context.kind),
         "Vulnerabilities" => records(json, sink, &context, &mut waiting, Record::Vulnerability),
         "Misconfigurations" => records(json, sink, &context, &mut waiting, Record::Misconfiguration),
         "Secrets" => records(json, sink, &context, &mut waiting, Record::Secret),
@@ -204,6 +203,15 @@ fn result(
         context.send(record, sink)?;
     }
     Ok(context.target.is_some())
+}
+
+fn word(
+    json: &mut Json<'_>,
+    sink: &mut dyn Sink,
+    word: &mut Option<String>,
+) -> Result<(), Refusal> {
+    *word = json.record::<Text>(sink)?.map(|text| text.0);
+    Ok(())
 }
 
 fn records<T: serde::de::DeserializeOwned + schema::Identified>(
@@ -218,9 +226,10 @@ fn records<T: serde::de::DeserializeOwned + schema::Identified>(
         return Ok(());
     }
     json.list(|json| {
-        let warning = json.warning(format!("has no {}", T::ID));
         match json.record::<T>(sink)? {
-            Some(record) if record.id().is_empty() => sink.warning(warning),
+            Some(record) if record.id().is_empty() => {
+                sink.warning(json.warning(format!("has no {}", T::ID)));
+            }
             Some(record) if ready => context.send(wrap(record), sink)?,
             Some(record) => waiting.push(wrap(record)),
             None => {}
@@ -232,10 +241,10 @@ fn records<T: serde::de::DeserializeOwned + schema::Identified>(
 impl Context {
     fn send(&self, record: Record, sink: &mut dyn Sink) -> Result<(), Stop> {
         match record {
-            Record::Vulnerability(record) => sink.finding(self.vulnerability(record)),
+            Record::Vulnerability(record) => sink.finding(self.vulnerability(&record)),
             Record::Misconfiguration(record) if record.passed() => Ok(()),
             Record::Misconfiguration(record) => sink.finding(self.misconfiguration(record)),
-            Record::Secret(record) => sink.finding(self.secret(record)),
+            Record::Secret(record) => sink.finding(self.secret(&record)),
             Record::License(record) => sink.finding(self.license(record)),
         }
     }
@@ -259,8 +268,8 @@ impl Context {
         }
     }
 
-    fn vulnerability(&self, record: Vulnerability) -> ReportFinding {
-        let Vulnerability { id, package, installed, fixed, .. } = &record;
+    fn vulnerability(&self, record: &Vulnerability) -> ReportFinding {
+        let Vulnerability { id, package, installed, fixed, .. } = record;
         let mut cwes = Vec::new();
         for cwe in record.cwes.0.iter().flat_map(|cwe| text::cwes(cwe)) {
             text::push_new(&mut cwes, cwe);
@@ -335,7 +344,7 @@ impl Context {
             description.push_str("Number\tContent\n");
             for line in code {
                 let number = line.number.0.map(|n| n.to_string()).unwrap_or_default();
-                description.push_str(&format!("{number}\t{}\n", &*line.content));
+                description.extend([&number, "\t", &*line.content, "\n"]);
             }
             description.push('\n');
         }
@@ -356,7 +365,7 @@ impl Context {
         }
     }
 
-    fn secret(&self, record: Secret) -> ReportFinding {
+    fn secret(&self, record: &Secret) -> ReportFinding {
         let title = &*record.title;
         ReportFinding {
             title: format!("Secret detected in {} - {title}", self.target()),

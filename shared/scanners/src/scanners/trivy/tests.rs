@@ -1,1 +1,89 @@
-#[test] fn x(){}
+use crate::{Collected, Refusal, Report, detect, parsed_json};
+
+const REPORT: &str = include_str!("fixtures/report.json");
+const LEGACY: &str = include_str!("fixtures/legacy.json");
+const KUBERNETES: &str = include_str!("fixtures/kubernetes.json");
+
+fn parse(text: &str) -> Result<Collected, Refusal> {
+    let mut out = Collected::default();
+    super::SCANNERS[0].parse(Report::from_bytes("trivy.json", text.as_bytes()), &mut out)?;
+    Ok(out)
+}
+
+fn json(text: &str) -> serde_json::Value {
+    parsed_json("Trivy Scan", &parse(text).unwrap()).unwrap()
+}
+
+#[test]
+fn every_shape_is_read() {
+    insta::assert_json_snapshot!("report", json(REPORT));
+    insta::assert_json_snapshot!("legacy", json(LEGACY));
+    insta::assert_json_snapshot!("kubernetes", json(KUBERNETES));
+}
+
+#[test]
+fn its_reports_are_detected_even_from_a_cut_off_head() {
+    for text in [REPORT, &REPORT[..200], LEGACY, &LEGACY[..120], KUBERNETES, &KUBERNETES[..150]] {
+        let report = Report::from_bytes("x", text.as_bytes());
+        assert_eq!(detect(&report).unwrap().scan_type, "Trivy Scan", "{text}");
+    }
+}
+
+#[test]
+fn the_order_of_keys_does_not_matter() {
+    // A map of serde_json is sorted, so that records come before their target.
+    for text in [REPORT, LEGACY, KUBERNETES] {
+        let sorted: serde_json::Value = serde_json::from_str(text).unwrap();
+        assert_eq!(parse(&sorted.to_string()).unwrap().findings, parse(text).unwrap().findings);
+    }
+}
+
+#[test]
+fn an_empty_report_has_no_findings() {
+    for text in [
+        "[]",
+        r#"{"SchemaVersion": 2, "ArtifactName": "alpine", "ArtifactType": "container_image"}"#,
+        r#"{"SchemaVersion": 2, "Results": null}"#,
+        r#"{"Results": [{"Target": "alpine", "Class": "os-pkgs", "Type": "alpine"}]}"#,
+        r#"{"ClusterName": "", "Resources": []}"#,
+    ] {
+        let out = parse(text).unwrap();
+        assert!(out.findings.is_empty() && out.warnings.is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn a_broken_record_is_a_warning_and_the_others_stay() {
+    let broken = REPORT.replacen("\"libfoo\"", "{\"no\": \"name\"}", 1);
+    let out = parse(&broken).unwrap();
+    assert_eq!(out.findings.len(), parse(REPORT).unwrap().findings.len() - 1);
+    let places: Vec<_> = out.warnings.iter().map(|w| &*w.record).collect();
+    assert_eq!(places, ["Results[0].Vulnerabilities[0]", "Results[0].Vulnerabilities[2]"]);
+}
+
+#[test]
+fn what_is_no_trivy_report_is_refused() {
+    for (text, says) in [
+        ("", "the report is empty"),
+        ("{}", "neither \"Results\" nor \"ClusterName\""),
+        (r#"{"SchemaVersion": 2, "Vulnerabilities": [{"id": 1}]}"#, "neither"),
+        (r#"[{"severity": "High"}]"#, "neither"),
+        (r#"{"Results": {"a": 1}}"#, "Results is an object, expected a list"),
+        ("\"text\"", "expected an object"),
+        ("<xml/>", "not JSON"),
+    ] {
+        let refusal = parse(text).unwrap_err().to_string();
+        assert!(refusal.contains(says), "{text}: {refusal}");
+    }
+}
+
+#[test]
+fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
+    let text = REPORT.trim_end();
+    for end in (0..text.len()).step_by(11) {
+        assert!(parse(&text[..end]).is_err(), "cut at {end}");
+    }
+    let refusal = parse(&text[..900]).unwrap_err().to_string();
+    assert!(refusal.contains("in the middle of Results[0].Vulnerabilities[0]"), "{refusal}");
+    assert!(refusal.contains("was the upload cut off?"), "{refusal}");
+}

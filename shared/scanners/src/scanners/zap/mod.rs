@@ -70,6 +70,10 @@ fn detect(sniff: &Sniff<'_>) -> bool {
         return root.name() == ROOT;
     }
     let outline = json::outline(sniff.bytes());
+    // GitLab's DAST reports carry ZAP's beside their own.
+    if ["scan", "vulnerabilities"].into_iter().any(|key| outline.has(key)) {
+        return false;
+    }
     let named = outline.has("@version") || outline.has("@programName");
     (named && outline.has("site")) || outline.has_all(&["site[].@name", "site[].alerts"])
 }

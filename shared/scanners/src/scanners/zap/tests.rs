@@ -26,6 +26,12 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 }
 
 #[test]
+fn a_gitlab_report_that_carries_zap_s_is_not_taken_for_it() {
+    let gitlab = JSON.replacen('{', r#"{"scan": {"type": "dast"}, "#, 1);
+    assert!(detect(&Report::from_bytes("report", gitlab.as_bytes())).is_err());
+}
+
+#[test]
 fn an_empty_report_has_no_findings() {
     for text in [
         r#"<OWASPZAPReport version="2.9.0"></OWASPZAPReport>"#,

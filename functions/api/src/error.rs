@@ -1,0 +1,206 @@
+//! Every way in which a request can fail, and the one shape each has on the wire.
+
+use std::collections::BTreeMap;
+
+use axum::Json;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use serde_json::{Map, Value, json};
+use tatami_auth::Denied;
+use tatami_blobs::BlobError;
+use tatami_domain::{FieldError, FlagError};
+use tatami_store::{StoreError, TargetError};
+
+/// Why a request is refused.
+#[derive(Debug)]
+pub enum ApiError {
+    /// 400: fields that aren't what they should be.
+    Fields(Problems),
+    /// 400: a bare list of texts, for targets of imports.
+    Texts(Vec<String>),
+    /// A status and one sentence.
+    Detail(StatusCode, String),
+    /// A status and a body of its own.
+    Body(StatusCode, Value),
+    /// 500: the sentence is for the log, the client gets a number to ask by.
+    Internal(String),
+}
+
+/// Result of a handler's steps.
+pub type Result<T, E = ApiError> = std::result::Result<T, E>;
+
+/// Fields that aren't what they should be, with what is wrong about each.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub struct Problems(BTreeMap<String, Vec<String>>);
+
+impl Problems {
+    /// One field with one problem.
+    pub fn one(field: &str, message: impl Into<String>) -> Self {
+        let mut problems = Self::default();
+        problems.add(field, message);
+        problems
+    }
+
+    /// Adds a problem.
+    pub fn add(&mut self, field: &str, message: impl Into<String>) {
+        let messages = self.0.entry(field.to_owned()).or_default();
+        messages.push(message.into());
+    }
+
+    /// Is everything fine?
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Fails where there is a problem.
+    pub fn into_result(self) -> Result<()> {
+        if self.is_empty() {
+            Ok(())
+        } else {
+            Err(ApiError::Fields(self))
+        }
+    }
+
+    fn body(self) -> Value {
+        let words: Vec<String> = (self.0.iter())
+            .map(|(field, messages)| format!("{field}: {}", messages.join(" ")))
+            .collect();
+        let mut body: Map<String, Value> = (self.0.into_iter())
+            .map(|(field, messages)| (field, json!(messages)))
+            .collect();
+        body.entry("message").or_insert(json!(words.join("; ")));
+        Value::Object(body)
+    }
+}
+
+impl ApiError {
+    /// 400 for one field.
+    pub fn field(field: &str, message: impl Into<String>) -> Self {
+        Self::Fields(Problems::one(field, message))
+    }
+
+    /// 404.
+    pub fn not_found() -> Self {
+        Self::Detail(StatusCode::NOT_FOUND, "Not found.".into())
+    }
+
+    /// 401.
+    pub fn unauthorized(message: &str) -> Self {
+        Self::Detail(StatusCode::UNAUTHORIZED, message.into())
+    }
+
+    fn parts(self) -> (StatusCode, Value) {
+        let detail = |text: &str| json!({"detail": text, "message": text});
+        match self {
+            Self::Fields(problems) => (StatusCode::BAD_REQUEST, problems.body()),
+            Self::Texts(texts) => (StatusCode::BAD_REQUEST, json!(texts)),
+            Self::Detail(status, text) => (status, detail(&text)),
+            Self::Body(status, body) => (status, body),
+            Self::Internal(reason) => {
+                let request_id = uuid::Uuid::new_v4().to_string();
+                tracing::error!(request_id, reason, "a request failed");
+                let text = format!("Something went wrong here; the log has it as {request_id}.");
+                let mut body = detail(&text);
+                body["request_id"] = json!(request_id);
+                (StatusCode::INTERNAL_SERVER_ERROR, body)
+            }
+        }
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, body) = self.parts();
+        let mut response = (status, Json(body)).into_response();
+        if status == StatusCode::UNAUTHORIZED {
+            let how = HeaderValue::from_static("Token");
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        response
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::NotFound { .. } => Self::not_found(),
+            StoreError::NameTaken { kind, name } => {
+                Self::field("name", format!("a {kind} named \"{name}\" exists already"))
+            }
+            StoreError::Contention(_) => Self::Detail(StatusCode::CONFLICT, error.to_string()),
+            other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<BlobError> for ApiError {
+    fn from(error: BlobError) -> Self {
+        Self::Internal(error.to_string())
+    }
+}
+
+impl From<Denied> for ApiError {
+    fn from(_: Denied) -> Self {
+        Self::Detail(
+            StatusCode::FORBIDDEN,
+            "You do not have permission to perform this action.".into(),
+        )
+    }
+}
+
+impl From<TargetError> for ApiError {
+    fn from(error: TargetError) -> Self {
+        match error {
+            TargetError::Invalid(text) => Self::Texts(vec![text]),
+            TargetError::NotFound(text) => Self::Detail(StatusCode::NOT_FOUND, text),
+            TargetError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<FieldError> for ApiError {
+    fn from(error: FieldError) -> Self {
+        Self::field(&error.field, error.message)
+    }
+}
+
+impl From<FlagError> for ApiError {
+    fn from(error: FlagError) -> Self {
+        let field = match error {
+            FlagError::DuplicateAndActive => "duplicate",
+            FlagError::FalsePositiveAndVerified => "false_p",
+            FlagError::ActiveAndAccepted | FlagError::SimpleAcceptanceOff => "risk_accepted",
+        };
+        Self::field(field, error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fields_keep_their_names_and_say_the_same_in_one_message() {
+        let mut problems = Problems::one("name", "too long");
+        problems.add("name", "too dull");
+        problems.add("end", "before the start");
+        let (status, body) = ApiError::Fields(problems).parts();
+        assert_eq!(status, 400);
+        assert_eq!(
+            body,
+            json!({
+                "name": ["too long", "too dull"],
+                "end": ["before the start"],
+                "message": "end: before the start; name: too long too dull",
+            })
+        );
+    }
+
+    #[test]
+    fn what_broke_inside_stays_inside() {
+        let (status, body) = ApiError::Internal("secret".into()).parts();
+        assert_eq!(status, 500);
+        assert!(!body.to_string().contains("secret"));
+        assert!(body["request_id"].is_string());
+    }
+}

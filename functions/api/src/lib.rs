@@ -1,0 +1,121 @@
+//! The REST API: the routes of DefectDojo's API v2 and a few of our own, over the store.
+//!
+//! [`router`] is the whole of it, the same in Lambda and in the local stack. A route is written down
+//! once, in its module under `routes`; from there come the handler and the OpenAPI document.
+
+mod auth;
+mod body;
+mod error;
+mod fields;
+mod openapi;
+mod page;
+mod query;
+mod routes;
+mod view;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::middleware::from_fn_with_state;
+use http::{StatusCode, Uri};
+use tatami_runtime::Services;
+use tower::ServiceExt as _;
+
+use crate::error::ApiError;
+use crate::openapi::Routes;
+
+/// Room for the fields and boundaries around a report in a multipart form.
+const AROUND_A_REPORT: u64 = 1024 * 1024;
+
+/// What handlers work with.
+#[derive(Clone)]
+pub(crate) struct Api {
+    pub services: Arc<Services>,
+    pub known: auth::Known,
+    /// The OpenAPI document, as text.
+    pub document: Arc<str>,
+}
+
+/// The whole API.
+pub fn router(services: Services) -> Router {
+    let body_limit = services.settings.max_report_bytes.saturating_add(AROUND_A_REPORT);
+    let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
+    let Routes {
+        public,
+        private,
+        document,
+    } = routes::all();
+    let api = Api {
+        services: Arc::new(services),
+        known: auth::nobody(),
+        document: document.to_string().into(),
+    };
+    let private = private
+        .method_not_allowed_fallback(method_not_allowed)
+        .fallback(not_found)
+        .layer(from_fn_with_state(api.clone(), auth::authenticate));
+    let routes = public
+        .method_not_allowed_fallback(method_not_allowed)
+        .merge(private)
+        .layer(DefaultBodyLimit::max(body_limit))
+        .with_state(api);
+    // The path must be put right before the routes see it, so the routes are a service inside.
+    Router::new().fallback_service(tower::service_fn(move |request: Request| {
+        let routes = routes.clone();
+        async move { Ok::<_, Infallible>(routes.oneshot(canonical(request)).await?) }
+    }))
+}
+
+async fn not_found() -> ApiError {
+    ApiError::not_found()
+}
+
+async fn method_not_allowed(request: Request) -> ApiError {
+    ApiError::Detail(
+        StatusCode::METHOD_NOT_ALLOWED,
+        format!("Method \"{}\" not allowed.", request.method()),
+    )
+}
+
+/// Takes the trailing slash off the path and makes one slash of several.
+fn canonical(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if !path.contains("//") && (path == "/" || !path.ends_with('/')) {
+        return request;
+    }
+    let steps: Vec<&str> = path.split('/').filter(|step| !step.is_empty()).collect();
+    let mut text = format!("/{}", steps.join("/"));
+    if let Some(query) = request.uri().query() {
+        text.push('?');
+        text.push_str(query);
+    }
+    let mut parts = request.uri().clone().into_parts();
+    if let Ok(path_and_query) = text.parse() {
+        parts.path_and_query = Some(path_and_query);
+        if let Ok(uri) = Uri::from_parts(parts) {
+            *request.uri_mut() = uri;
+        }
+    }
+    request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn slashes_too_many_do_not_count() {
+        for (sent, wanted) in [
+            ("/api/v2/findings/", "/api/v2/findings"),
+            ("/api/v2//findings//7/?a=1//2", "/api/v2/findings/7?a=1//2"),
+            ("http://t.example//api/v2/findings", "http://t.example/api/v2/findings"),
+            ("/", "/"),
+            ("/health", "/health"),
+        ] {
+            let request = http::Request::get(sent).body(axum::body::Body::empty()).unwrap();
+            assert_eq!(canonical(request).uri().to_string(), wanted);
+        }
+    }
+}

@@ -1,0 +1,491 @@
+//! One upload, from its event to the messages for the dedup function.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tatami_blobs::BlobError;
+use tatami_dedup_rules::combine;
+use tatami_domain::{
+    DevelopmentEnvironment, Endpoint, Import, ImportError, ImportId, ImportKind, ImportOptions,
+    ImportState, Test, TestType,
+};
+use tatami_queue::{FindingsMessage, Outgoing, SendError};
+use tatami_runtime::Services;
+use tatami_scanners::Scanner;
+use tatami_store::{StoreError, Target, TargetError};
+
+use crate::compact::Common;
+use crate::event::{EventError, Upload};
+use crate::parts;
+use crate::read::{self, Contents, ReadError};
+
+/// The folder of the uploads bucket whose keys name the target.
+const INBOX: &str = "inbox/";
+/// Metadata that names the import made by the API.
+const IMPORT: &str = "import";
+/// Metadata or tag that says `import` or `reimport`.
+const MODE: &str = "mode";
+/// The environment of a test where nobody says.
+const DEFAULT_ENVIRONMENT: &str = "Development";
+
+/// A fault of our side: another try may help.
+#[derive(Debug, thiserror::Error)]
+pub enum ParserError {
+    /// The event isn't one of S3.
+    #[error(transparent)]
+    Event(#[from] EventError),
+    /// DynamoDB.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// S3.
+    #[error(transparent)]
+    Blobs(#[from] BlobError),
+    /// SQS.
+    #[error(transparent)]
+    Send(#[from] SendError),
+    /// The reading of the report.
+    #[error("{0}")]
+    Read(String),
+    /// A message could not be written.
+    #[error("a message cannot be written: {0}")]
+    Message(#[from] serde_json::Error),
+}
+
+/// What stops an import.
+enum Stop {
+    /// The report or what was asked is at fault.
+    Refused(ImportError),
+    /// We are.
+    Fault(ParserError),
+}
+
+impl<E: Into<ParserError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+fn refuse(message: impl Into<String>, hint: &str) -> Stop {
+    Stop::Refused(ImportError {
+        message: message.into(),
+        hint: Some(hint.to_owned()).filter(|h| !h.is_empty()),
+        ..ImportError::default()
+    })
+}
+
+/// Runs the import of one upload. A refused report is recorded on the import and is no error;
+/// anything else is, and on the last try it's recorded as well.
+pub(crate) async fn run(
+    services: &Services,
+    upload: &Upload,
+    last_try: bool,
+) -> Result<(), ParserError> {
+    let opened = match services.blobs.open(&upload.bucket, &upload.key).await {
+        Ok(opened) => opened,
+        Err(BlobError::NotFound { bucket, key }) => {
+            tracing::warn!(
+                bucket,
+                key,
+                "the uploaded object is gone: nothing to import"
+            );
+            return Ok(());
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let (mut import, wrong) = record(services, upload, opened.size, &opened.metadata).await?;
+    if import.state.is_final() || services.store.progress(import.id).await?.parts.is_some() {
+        tracing::info!(import = %import.id, "delivered again, nothing to do");
+        return Ok(());
+    }
+    let result = match wrong {
+        Some(error) => Err(Stop::Refused(error)),
+        None => parse(services, &mut import, opened).await,
+    };
+    let (error, fault) = match result {
+        Ok(()) => return Ok(()),
+        Err(Stop::Refused(error)) => (error, None),
+        Err(Stop::Fault(fault)) if last_try => {
+            let error = ImportError {
+                message: format!("the report could not be read after several tries: {fault}"),
+                hint: Some(
+                    "the raw report is kept; send its message again once the cause is gone".into(),
+                ),
+                ..ImportError::default()
+            };
+            (error, Some(fault))
+        }
+        Err(Stop::Fault(fault)) => return Err(fault),
+    };
+    tracing::warn!(import = %import.id, key = %import.key, error = %error.message, "import failed");
+    import.state = ImportState::Failed;
+    import.error = Some(error);
+    import.finished = Some(Timestamp::now());
+    services.store.save_import(&import).await?;
+    fault.map_or(Ok(()), Err)
+}
+
+/// The import that an upload belongs to: the API's own, or one for this event. Options that cannot be
+/// read come back as an error to be recorded on it.
+async fn record(
+    services: &Services,
+    upload: &Upload,
+    size: u64,
+    metadata: &HashMap<String, String>,
+) -> Result<(Import, Option<ImportError>), ParserError> {
+    if let Some(id) = metadata
+        .get(IMPORT)
+        .and_then(|id| id.parse::<ImportId>().ok())
+    {
+        match services.store.import(id).await {
+            Ok(import) if import.key == upload.key => return Ok((import, None)),
+            Ok(_) => {}
+            Err(error) if error.is_not_found() => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let mut options = ImportOptions {
+        auto_create_context: true,
+        ..ImportOptions::default()
+    };
+    let mut wrong = from_key(&upload.key, &mut options);
+    let tags = services.blobs.tags(&upload.bucket, &upload.key).await;
+    for (name, value) in tags.iter().chain(metadata) {
+        if name == MODE {
+            match value.as_str() {
+                "import" => options.kind = ImportKind::Import,
+                "reimport" => options.kind = ImportKind::Reimport,
+                other => wrong = Some(format!("mode: \"{other}\" is neither import nor reimport")),
+            }
+        } else if let Err(error) = options.set(name, value) {
+            wrong = Some(error.to_string());
+        }
+    }
+    let import = Import {
+        bucket: upload.bucket.clone(),
+        key: upload.key.clone(),
+        size,
+        options,
+        created: Timestamp::now(),
+        ..Import::default()
+    };
+    let import = services
+        .store
+        .import_of_event(&upload.event, import)
+        .await?;
+    let wrong = wrong.map(|message| ImportError {
+        message,
+        hint: Some("correct the object's metadata, tags or key and upload it again".into()),
+        ..ImportError::default()
+    });
+    Ok((import, wrong))
+}
+
+/// Reads `inbox/<product>/<engagement>/[<test title>/]<file>`.
+fn from_key(key: &str, options: &mut ImportOptions) -> Option<String> {
+    let path = key.strip_prefix(INBOX)?;
+    let folders: Vec<&str> = path.split('/').collect();
+    let set = |field: &mut Option<String>, name: &str| {
+        *field = Some(name.trim().to_owned()).filter(|n| !n.is_empty());
+    };
+    match folders.as_slice() {
+        [product, engagement, _file] => {
+            set(&mut options.product_name, product);
+            set(&mut options.engagement_name, engagement);
+        }
+        [product, engagement, title, _file] => {
+            set(&mut options.product_name, product);
+            set(&mut options.engagement_name, engagement);
+            set(&mut options.test_title, title);
+        }
+        // metadata or tags may name the target all the same
+        [_file] => {}
+        _ => {
+            return Some(format!(
+                "the key {key} is not inbox/<product>/<engagement>/[<test title>/]<file>"
+            ));
+        }
+    }
+    None
+}
+
+async fn parse(
+    services: &Services,
+    import: &mut Import,
+    opened: tatami_blobs::Upload,
+) -> Result<(), Stop> {
+    let limit = services.settings.max_report_bytes;
+    import.size = opened.size;
+    if opened.size > limit {
+        return Err(refuse(
+            format!("the report has {} bytes, the limit is {limit}", opened.size),
+            "split it, or raise TATAMI_MAX_REPORT_BYTES",
+        ));
+    }
+    let now = Timestamp::now();
+    let today = now.to_zoned(TimeZone::UTC).date();
+    let scan_date = import.options.scan_date.unwrap_or(today);
+    if scan_date > today {
+        let message = format!("scan_date: {scan_date} is in the future");
+        return Err(refuse(message, "send the day on which the scan ran"));
+    }
+    let endpoint = match import
+        .options
+        .endpoint_to_add
+        .as_deref()
+        .map(Endpoint::parse)
+    {
+        None => None,
+        Some(Ok(endpoint)) => Some(endpoint),
+        Some(Err(error)) => return Err(refuse(format!("endpoint_to_add: {error}"), "")),
+    };
+    let target = match services.store.resolve_target(&import.options).await {
+        Ok(target) => target,
+        Err(TargetError::Store(error)) => return Err(error.into()),
+        Err(error) => return Err(refuse(error.to_string(), "")),
+    };
+    import.scan_date = scan_date;
+    import.product_type = Some(target.product.prod_type);
+    import.product = Some(target.product.id);
+    import.engagement = Some(target.engagement.id);
+    import.engagement_scope =
+        target.engagement.deduplication_on_engagement || import.options.deduplication_on_engagement;
+    import.state = ImportState::Parsing;
+    services.store.save_import(import).await?;
+
+    let common = Common {
+        options: import.options.clone(),
+        scan_date,
+        now,
+        by: import.by,
+        endpoint,
+    };
+    let name = import.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let given = import.options.scan_type.clone();
+    let given = given.or_else(|| target.test.as_ref()?.scan_type.clone());
+    let read = read::read(&services.blobs, import.id, name, opened.body, given, common).await;
+    let (scanner, contents) = match read {
+        Ok(read) => read,
+        Err(ReadError::Refused(error)) => return Err(Stop::Refused(error)),
+        Err(ReadError::Blobs(error)) => return Err(error.into()),
+        Err(error @ ReadError::BrokeOff(_)) => {
+            return Err(ParserError::Read(error.to_string()).into());
+        }
+    };
+    let test = test_of(services, import, &target, scanner, &contents).await?;
+    send(services, import, &target, &test, scanner, contents).await
+}
+
+/// The test that the findings go into; made where the import wants one of its own or a re-import
+/// finds none.
+async fn test_of(
+    services: &Services,
+    import: &mut Import,
+    target: &Target,
+    scanner: &Scanner,
+    contents: &Contents,
+) -> Result<Test, Stop> {
+    let store = &services.store;
+    let own = contents.test.as_ref();
+    let type_name = own.and_then(|t| t.test_type.clone());
+    let type_name = type_name.unwrap_or_else(|| scanner.scan_type.to_owned());
+    if let Some(test) = &target.test {
+        if let Some(theirs) = test
+            .scan_type
+            .as_deref()
+            .filter(|t| *t != scanner.scan_type)
+        {
+            return Err(refuse(
+                format!(
+                    "the report is one of {}, the test holds {theirs}",
+                    scanner.scan_type
+                ),
+                "import it into a test of its own",
+            ));
+        }
+        return Ok(test.clone());
+    }
+    let test_type = TestType {
+        name: type_name,
+        active: true,
+        ..TestType::default()
+    };
+    let (test_type, _) = store.find_or_create(test_type).await?;
+    let environment = import
+        .options
+        .environment
+        .as_deref()
+        .unwrap_or(DEFAULT_ENVIRONMENT);
+    let environment = match store.find::<DevelopmentEnvironment>(environment).await? {
+        Some(found) => found,
+        None if import.options.auto_create_context => {
+            let named = DevelopmentEnvironment {
+                name: environment.to_owned(),
+                ..DevelopmentEnvironment::default()
+            };
+            store.find_or_create(named).await?.0
+        }
+        None => {
+            let message = format!("environment: there is no environment \"{environment}\"");
+            return Err(refuse(
+                message,
+                "create it first, or set auto_create_context to true",
+            ));
+        }
+    };
+    let now = Timestamp::now();
+    let options = &import.options;
+    let fresh = Test {
+        engagement: target.engagement.id,
+        product: target.product.id,
+        test_type: test_type.id,
+        scan_type: Some(scanner.scan_type.to_owned()),
+        title: options.test_title.clone().or_else(|| own?.name.clone()),
+        description: own.and_then(|t| t.description.clone()),
+        environment: environment.id,
+        target_start: at_start(import.scan_date).unwrap_or(now),
+        target_end: at_start(import.scan_date).unwrap_or(now),
+        lead: options.lead,
+        created: now,
+        updated: now,
+        version: options.version.clone().or_else(|| own?.version.clone()),
+        build_id: options.build_id.clone(),
+        commit_hash: options.commit_hash.clone(),
+        branch_tag: options.branch_tag.clone(),
+        tags: options.tags.clone(),
+        ..Test::default()
+    };
+    match options.kind {
+        ImportKind::Import => {
+            // The id is kept first, so that a second try makes the same test.
+            let id = match import.test {
+                Some(id) => id,
+                None => store.reserve::<Test>().await?,
+            };
+            if import.test.is_none() {
+                import.test = Some(id);
+                store.save_import(import).await?;
+            }
+            Ok(store.create_reserved(Test { id, ..fresh }).await?)
+        }
+        ImportKind::Reimport => {
+            let title = options.test_title.as_deref();
+            let make = options.auto_create_context.then_some(|| fresh);
+            let found = store
+                .reimport_test(&target.engagement, test_type.id, title, make)
+                .await?;
+            found.ok_or_else(|| {
+                refuse(
+                    format!(
+                        "the engagement has no test of type {} to re-import into",
+                        test_type.name
+                    ),
+                    "import first, or set auto_create_context to true",
+                )
+            })
+        }
+    }
+}
+
+async fn send(
+    services: &Services,
+    import: &mut Import,
+    target: &Target,
+    test: &Test,
+    scanner: &Scanner,
+    contents: Contents,
+) -> Result<(), Stop> {
+    let store = &services.store;
+    import.test = Some(test.id);
+    import.test_type = Some(test.test_type);
+    import.scan_type = Some(scanner.scan_type.to_owned());
+    import.parser_version = env!("CARGO_PKG_VERSION").to_owned();
+    import.findings = contents.total;
+    import.below_minimum = contents.below_minimum;
+    import.warnings = contents.warnings;
+    import.warnings_total = contents.warnings_total;
+    if import.sequence == 0 {
+        import.sequence = store.next_sequence(test.id).await?;
+        store.add_import_to_test(test.id, import.id).await?;
+        if import.options.kind == ImportKind::Reimport {
+            import.before = Some(store.test_counts(target.product.id, test.id).await?);
+        }
+    }
+    import.state = ImportState::Processing;
+    store.save_import(import).await?;
+
+    let mut findings = contents.findings;
+    for finding in &mut findings {
+        finding.product = target.product.id;
+        finding.engagement = target.engagement.id;
+        finding.test = test.id;
+        finding.test_type = test.test_type;
+        let hash = finding.keys.pop().unwrap_or_default();
+        let unique = finding.unique_id_from_tool.as_deref();
+        finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+    }
+    let parts = parts::cut(findings);
+    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    // A few at a time, so that the messages are never all in memory beside the findings.
+    let mut numbered = (0u32..).zip(parts);
+    loop {
+        let mut some = Vec::new();
+        for (part, chunks) in numbered.by_ref().take(4) {
+            let message = FindingsMessage::Part {
+                import: import.id,
+                part,
+                chunks,
+            };
+            some.push(Outgoing {
+                body: tatami_queue::write(&message)?,
+                import: Some(import.id),
+            });
+        }
+        if some.is_empty() {
+            break;
+        }
+        services.findings.send(some).await?;
+    }
+    // From here on the import is the dedup function's. Should every part be in already, nobody is
+    // left to notice that it's complete but us.
+    if store.set_parts(import.id, count).await?.is_complete() {
+        let message = FindingsMessage::Finalise { import: import.id };
+        let body = tatami_queue::write(&message)?;
+        let import = Some(import.id);
+        services.findings.send([Outgoing { body, import }]).await?;
+    }
+    tracing::info!(import = %import.id, findings = import.findings, parts = count, "report read");
+    Ok(())
+}
+
+fn at_start(day: Date) -> Option<Timestamp> {
+    Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(key: &str) -> (ImportOptions, Option<String>) {
+        let mut options = ImportOptions::default();
+        let wrong = from_key(key, &mut options);
+        (options, wrong)
+    }
+
+    #[test]
+    fn the_key_names_the_target() {
+        let (found, wrong) = options("inbox/Web shop/Nightly/Images/trivy.json");
+        assert_eq!(wrong, None);
+        assert_eq!(found.product_name.as_deref(), Some("Web shop"));
+        assert_eq!(found.engagement_name.as_deref(), Some("Nightly"));
+        assert_eq!(found.test_title.as_deref(), Some("Images"));
+        let (found, _) = options("inbox/Web shop/Nightly/trivy.json");
+        assert_eq!(found.test_title, None);
+        assert!(options("inbox/a/b/c/d/e.json").1.is_some());
+        assert_eq!(
+            options("elsewhere/a/b/c.json"),
+            (ImportOptions::default(), None)
+        );
+    }
+}

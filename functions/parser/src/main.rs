@@ -1,0 +1,20 @@
+//! The Lambda function `parser`.
+
+use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use serde_json::Value;
+use tatami_runtime::{Services, init_logging};
+
+#[tokio::main]
+async fn main() -> Result<(), Error> {
+    init_logging();
+    let services = Services::from_env().await?;
+    run(service_fn(|event: LambdaEvent<Value>| {
+        let services = services.clone();
+        async move {
+            tatami_parser::handle(&services, event.payload)
+                .await
+                .map_err(Error::from)
+        }
+    }))
+    .await
+}

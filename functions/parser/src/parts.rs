@@ -1,0 +1,157 @@
+//! Cutting the findings of a report into messages: chunks that each fit into one transaction, parts
+//! that each fit into one message. The cut depends on the findings alone, not on their order in the
+//! report, so that a second run makes the same parts.
+
+use serde::Serialize as _;
+use tatami_domain::Finding;
+
+/// A chunk's findings and their keys take at most this many items of a transaction; the count delta
+/// and the marker take the rest.
+const CHUNK_ITEMS: usize = 96;
+/// A part is closed when it reaches this size as JSON.
+const PART_BYTES: usize = 200 * 1024;
+
+/// Cuts findings (sorted here) into parts of chunks.
+pub fn cut(mut findings: Vec<Finding>) -> Vec<Vec<Vec<Finding>>> {
+    findings.sort_by(|a, b| a.keys.cmp(&b.keys));
+    let mut parts = Vec::new();
+    let mut part = Vec::new();
+    let mut part_bytes = 0;
+    let mut chunk: Vec<Finding> = Vec::new();
+    let mut chunk_items = 0;
+    for finding in findings {
+        let same_key = chunk
+            .last()
+            .is_some_and(|last| last.keys.first() == finding.keys.first());
+        let items = if same_key { 1 } else { 1 + finding.keys.len() };
+        if chunk_items + items > CHUNK_ITEMS {
+            // Keys stay together: the run of this key moves on to the next chunk, unless it fills
+            // one alone.
+            let start = chunk
+                .iter()
+                .position(|f| f.keys.first() == finding.keys.first());
+            let moved = match start {
+                Some(start) if start > 0 => chunk.split_off(start),
+                _ => Vec::new(),
+            };
+            part.push(std::mem::replace(&mut chunk, moved));
+            chunk_items = chunk.len() + chunk.first().map_or(0, |f| f.keys.len());
+            if part_bytes > PART_BYTES {
+                parts.push(std::mem::take(&mut part));
+                part_bytes = 0;
+            }
+        }
+        chunk_items += if chunk.is_empty() {
+            1 + finding.keys.len()
+        } else {
+            items
+        };
+        part_bytes += json_bytes(&finding);
+        chunk.push(finding);
+    }
+    if !chunk.is_empty() {
+        part.push(chunk);
+    }
+    if !part.is_empty() {
+        parts.push(part);
+    }
+    parts
+}
+
+/// How many bytes a finding takes as JSON, counted without building it.
+fn json_bytes(finding: &Finding) -> usize {
+    struct Count(usize);
+    impl std::io::Write for Count {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0 += bytes.len();
+            Ok(bytes.len())
+        }
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Writing into a counter cannot fail; a finding that cannot be written fails when it is sent.
+    let _ = finding.serialize(&mut serde_json::Serializer::new(&mut count));
+    count.0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn findings(keys: impl IntoIterator<Item = String>) -> Vec<Finding> {
+        (keys.into_iter())
+            .map(|key| Finding {
+                title: format!("finding with the key {key}"),
+                keys: vec![key],
+                ..Finding::default()
+            })
+            .collect()
+    }
+
+    fn check(parts: &[Vec<Vec<Finding>>], n: usize) {
+        let chunks: Vec<_> = parts.iter().flatten().collect();
+        assert_eq!(chunks.iter().map(|c| c.len()).sum::<usize>(), n);
+        for chunk in chunks {
+            let mut keys: Vec<_> = chunk.iter().flat_map(|f| &f.keys).collect();
+            keys.dedup();
+            assert!(
+                chunk.len() + keys.len() <= CHUNK_ITEMS,
+                "{} + {}",
+                chunk.len(),
+                keys.len()
+            );
+            assert!(!chunk.is_empty());
+        }
+    }
+
+    #[test]
+    fn distinct_keys_go_48_to_a_chunk() {
+        let parts = cut(findings((0..1000).map(|n| format!("h{n:05}"))));
+        check(&parts, 1000);
+        assert_eq!(parts[0][0].len(), 48);
+    }
+
+    #[test]
+    fn one_key_is_not_split_over_chunks() {
+        let keys = (0..300).map(|n| format!("h{:05}", n / 7));
+        let parts = cut(findings(keys));
+        check(&parts, 300);
+        let mut seen = std::collections::HashSet::new();
+        for chunk in parts.iter().flatten() {
+            let mut keys: Vec<_> = chunk.iter().map(|f| f.keys[0].clone()).collect();
+            keys.dedup();
+            for key in keys {
+                assert!(seen.insert(key));
+            }
+        }
+    }
+
+    #[test]
+    fn a_key_with_more_findings_than_a_chunk_is_split() {
+        check(&cut(findings((0..500).map(|_| "h".to_owned()))), 500);
+    }
+
+    #[test]
+    fn two_keys_each_take_more_room() {
+        let mut two = findings((0..200).map(|n| format!("u{n:05}")));
+        for (n, finding) in two.iter_mut().enumerate() {
+            finding.keys.push(format!("h{n:05}"));
+        }
+        check(&cut(two), 200);
+    }
+
+    #[test]
+    fn the_order_of_the_report_does_not_matter() {
+        let forward = findings((0..500).map(|n| format!("h{n:05}")));
+        let mut backward = forward.clone();
+        backward.reverse();
+        assert_eq!(cut(forward), cut(backward));
+    }
+
+    #[test]
+    fn nothing_makes_no_parts() {
+        assert!(cut(Vec::new()).is_empty());
+    }
+}
