@@ -1,0 +1,337 @@
+//! The route table: an operation is described and routed by one call, so the OpenAPI document can
+//! neither miss a route nor list one that isn't there.
+
+use axum::Router;
+use axum::handler::Handler;
+use axum::routing::{MethodFilter, on};
+use http::Method;
+use serde_json::{Map, Value, json};
+
+use crate::Api;
+use crate::fields::{Field, Kind};
+
+/// All routes and their description.
+pub struct Routes {
+    /// Routes for everybody.
+    pub public: Router<Api>,
+    /// Routes for those who are known.
+    pub private: Router<Api>,
+    /// The OpenAPI document.
+    pub document: Value,
+}
+
+/// One operation.
+pub struct Operation {
+    method: Method,
+    path: &'static str,
+    summary: &'static str,
+    query: Vec<Field>,
+    body: Option<Body>,
+    status: u16,
+    answer: Answer,
+}
+
+enum Body {
+    /// A schema, as JSON or as a form.
+    Schema(String),
+    /// A schema with a file in it, as a multipart form.
+    Multipart(String),
+}
+
+/// What an operation answers with.
+#[derive(Debug, Clone, Copy)]
+pub enum Answer {
+    /// One thing of this schema.
+    One(&'static str),
+    /// A page of things of this schema.
+    Page(&'static str),
+    /// An object without a schema.
+    Object,
+    /// Nothing.
+    Empty,
+}
+
+impl Operation {
+    fn new(method: Method, path: &'static str, summary: &'static str) -> Self {
+        Self {
+            method,
+            path,
+            summary,
+            query: Vec::new(),
+            body: None,
+            status: 200,
+            answer: Answer::Object,
+        }
+    }
+
+    /// GET.
+    pub fn get(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::GET, path, summary)
+    }
+
+    /// POST.
+    pub fn post(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::POST, path, summary)
+    }
+
+    /// PUT.
+    pub fn put(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::PUT, path, summary)
+    }
+
+    /// PATCH.
+    pub fn patch(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::PATCH, path, summary)
+    }
+
+    /// Parameters in the query string.
+    pub fn query(mut self, query: impl IntoIterator<Item = Field>) -> Self {
+        self.query.extend(query);
+        self
+    }
+
+    /// The body's schema.
+    pub fn body(mut self, schema: impl Into<String>) -> Self {
+        self.body = Some(Body::Schema(schema.into()));
+        self
+    }
+
+    /// The schema of a multipart body with a file.
+    pub fn multipart(mut self, schema: &str) -> Self {
+        self.body = Some(Body::Multipart(schema.into()));
+        self
+    }
+
+    /// The answer when all goes well.
+    pub fn answers(mut self, status: u16, answer: Answer) -> Self {
+        self.status = status;
+        self.answer = answer;
+        self
+    }
+
+    fn describe(&self, public: bool) -> Value {
+        let steps = self.path.split('/').filter(|step| !matches!(*step, "" | "api" | "v2"));
+        let words: Vec<String> =
+            steps.map(|step| step.replace(['{', '}'], "").replace('-', "_")).collect();
+        let tag = words.first().cloned().unwrap_or_default();
+        let mut parameters: Vec<Value> = (self.path.split('/'))
+            .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
+            .map(|name| {
+                json!({"name": name, "in": "path", "required": true, "schema": {"type": "integer"}})
+            })
+            .collect();
+        let paged = matches!(self.answer, Answer::Page(_));
+        let whole = Kind::Integer(0, i64::from(u32::MAX));
+        let of_pages = [Field::new("limit", whole), Field::new("offset", whole)];
+        let of_pages = of_pages.iter().filter(|_| paged);
+        for field in self.query.iter().chain(of_pages) {
+            let mut parameter = json!({"name": field.name, "in": "query", "schema": field.schema()});
+            if field.required {
+                parameter["required"] = json!(true);
+            }
+            if matches!(field.kind, Kind::Texts | Kind::Refs(_)) {
+                parameter["style"] = json!("form");
+                parameter["explode"] = json!(false);
+            }
+            parameters.push(parameter);
+        }
+        let content = |schema: Value, kinds: &[&str]| {
+            let kinds = kinds.iter().map(|kind| (kind.to_string(), json!({"schema": schema})));
+            Value::Object(kinds.collect())
+        };
+        let mut responses = Map::new();
+        let mut answer = json!({"description": self.summary});
+        if let Some(schema) = self.answer.schema() {
+            answer["content"] = content(schema, &["application/json"]);
+        }
+        responses.insert(self.status.to_string(), answer);
+        let refused = |what: &str| {
+            json!({"description": what,
+                "content": content(reference("Error"), &["application/json"])})
+        };
+        if self.body.is_some() || !self.query.is_empty() {
+            responses.insert("400".into(), refused("Something sent is not what it should be"));
+        }
+        if !public {
+            responses.insert("401".into(), refused("Nobody known is asking"));
+            responses.insert("403".into(), refused("Not permitted"));
+        }
+        if self.path.contains('{') {
+            responses.insert("404".into(), refused("Not there"));
+        }
+        let mut operation = json!({
+            "operationId": format!("{}_{}", words.join("_"), self.method.as_str().to_lowercase()),
+            "summary": self.summary,
+            "tags": [tag],
+            "parameters": parameters,
+            "responses": responses,
+            "security": if public { json!([]) } else { json!([{"tokenAuth": []}, {"basicAuth": []}]) },
+        });
+        if let Some(body) = &self.body {
+            let (schema, kinds): (_, &[&str]) = match body {
+                Body::Schema(schema) => (
+                    schema,
+                    &[
+                        "application/json",
+                        "application/x-www-form-urlencoded",
+                        "multipart/form-data",
+                    ],
+                ),
+                Body::Multipart(schema) => (schema, &["multipart/form-data"]),
+            };
+            operation["requestBody"] = json!({"content": content(reference(schema), kinds)});
+        }
+        operation
+    }
+}
+
+fn reference(schema: &str) -> Value {
+    json!({"$ref": format!("#/components/schemas/{schema}")})
+}
+
+impl Answer {
+    fn schema(self) -> Option<Value> {
+        match self {
+            Self::One(schema) => Some(reference(schema)),
+            Self::Page(schema) => Some(json!({
+                "type": "object",
+                "required": ["count", "next", "previous", "results"],
+                "properties": {
+                    "count": {"type": "integer"},
+                    "next": {"type": "string", "format": "uri", "nullable": true},
+                    "previous": {"type": "string", "format": "uri", "nullable": true},
+                    "results": {"type": "array", "items": reference(schema)},
+                },
+            })),
+            Self::Object => Some(json!({"type": "object"})),
+            Self::Empty => None,
+        }
+    }
+}
+
+impl Routes {
+    /// No routes yet.
+    pub fn new() -> Self {
+        let error = json!({
+            "type": "object",
+            "properties": {"detail": {"type": "string"}, "message": {"type": "string"}},
+            "additionalProperties": true,
+        });
+        let document = json!({
+            "openapi": "3.0.3",
+            "info": {
+                "title": "Tatami",
+                "version": format!("{} (v2)", env!("CARGO_PKG_VERSION")),
+                "description": "Vulnerability management: reports in, findings out.",
+            },
+            "paths": {},
+            "components": {
+                "schemas": {"Error": error},
+                "securitySchemes": {
+                    "tokenAuth": {
+                        "type": "apiKey", "in": "header", "name": "Authorization",
+                        "description": "`Token` or `Bearer`, a space, and the token",
+                    },
+                    "basicAuth": {"type": "http", "scheme": "basic"},
+                },
+            },
+        });
+        Self {
+            public: Router::new(),
+            private: Router::new(),
+            document,
+        }
+    }
+
+    /// Adds an operation for those who are known.
+    pub fn add<H, T>(&mut self, operation: &Operation, handler: H)
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        self.describe(operation, false);
+        let routes = std::mem::take(&mut self.private);
+        self.private = routes.route(operation.path, on(filter(&operation.method), handler));
+    }
+
+    /// Adds an operation for everybody.
+    pub fn add_public<H, T>(&mut self, operation: &Operation, handler: H)
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        self.describe(operation, true);
+        let routes = std::mem::take(&mut self.public);
+        self.public = routes.route(operation.path, on(filter(&operation.method), handler));
+    }
+
+    fn describe(&mut self, operation: &Operation, public: bool) {
+        let api = operation.path.starts_with("/api/");
+        let path = format!("{}{}", operation.path, if api { "/" } else { "" });
+        let method = operation.method.as_str().to_lowercase();
+        self.document["paths"][path][method] = operation.describe(public);
+    }
+
+    /// Adds the schemas of a resource: what is answered, what is sent, and what is sent to change it.
+    pub fn schemas(&mut self, name: &str, fields: &[Field]) {
+        let schema = |fields: &mut dyn Iterator<Item = &Field>, required: Vec<&str>| {
+            let properties: Map<String, Value> =
+                fields.map(|field| (field.name.to_owned(), field.schema())).collect();
+            let mut schema = json!({"type": "object", "properties": properties});
+            if !required.is_empty() {
+                schema["required"] = json!(required);
+            }
+            schema
+        };
+        let names = |wanted: &dyn Fn(&&Field) -> bool| -> Vec<&str> {
+            fields.iter().filter(wanted).map(|field| field.name).collect()
+        };
+        let answered = schema(&mut fields.iter(), names(&|f| f.read_only || f.required));
+        let sent = || fields.iter().filter(|field| !field.read_only);
+        let request = schema(&mut sent(), names(&|f| !f.read_only && f.required));
+        let patch = schema(&mut sent().filter(|field| !field.fixed), Vec::new());
+        let schemas = &mut self.document["components"]["schemas"];
+        schemas[name] = answered;
+        if sent().next().is_some() {
+            schemas[format!("{name}Request")] = request;
+            schemas[format!("Patched{name}Request")] = patch;
+        }
+    }
+
+    /// Adds a schema that is only sent or only answered.
+    pub fn schema(&mut self, name: &str, schema: Value) {
+        self.document["components"]["schemas"][name] = schema;
+    }
+}
+
+fn filter(method: &Method) -> MethodFilter {
+    // no operation has another method than these
+    MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_to_a_schema_and_every_operation_has_its_own_name() {
+        let document = crate::routes::all().document;
+        let text = document.to_string();
+        for reference in text.split("#/components/schemas/").skip(1) {
+            let name = reference.split('"').next().unwrap();
+            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+        }
+        let mut names = BTreeSet::new();
+        let paths = document["paths"].as_object().unwrap();
+        for operation in paths.values().flat_map(|p| p.as_object().unwrap().values()) {
+            let name = operation["operationId"].as_str().unwrap();
+            assert!(names.insert(name), "{name} twice");
+        }
+        for path in ["/health", "/api/v2/findings/{id}/notes/", "/api/v2/import-scan/"] {
+            assert!(paths.contains_key(path), "{path}");
+        }
+        assert!(names.len() > 50, "{}", names.len());
+    }
+}

@@ -1,0 +1,473 @@
+//! What all resources of the product tree have in common: list, get, create, replace, change.
+//!
+//! A resource says what its fields, filters and rules are; reading, filtering, ordering and answering
+//! is done here, over the JSON that clients see.
+
+use std::cmp::Ordering;
+use std::future::Future;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use tatami_auth::{Permission, Place};
+use tatami_domain::{
+    DevelopmentEnvironment, Engagement, Product, ProductType, TestType, User,
+};
+use tatami_store::{Entity, Store, StoreError};
+
+use crate::Api;
+use crate::auth::Caller;
+use crate::body::Body;
+use crate::error::{ApiError, Problems, Result};
+use crate::fields::{Field, Kind, Mode, Object, Target, read};
+use crate::openapi::{Answer, Operation, Routes};
+use crate::page::{Listing, Page, cut_sorted, ordering};
+use crate::query::{Query, day_of, today};
+
+/// A thing of the product tree, as clients see it.
+pub trait Resource: Entity + 'static {
+    /// Path of the list.
+    const PATH: &'static str;
+    /// Path of one of them.
+    const ONE: &'static str;
+    /// Name of its schema.
+    const SCHEMA: &'static str;
+    /// All its fields, under the names that its stored document has too.
+    const FIELDS: &'static [Field];
+    /// The parameters that lists may be filtered by.
+    const FILTERS: &'static [Filter];
+    /// The filter that names what it belongs to, and what kind that is: such lists are read alone.
+    const PARENT: Option<(&'static str, &'static str)> = None;
+    /// Who may see it.
+    const VIEW: Permission;
+    /// Who may make one.
+    const ADD: Permission;
+    /// Who may change it.
+    const EDIT: Permission;
+
+    /// A new one with what isn't sent.
+    fn fresh() -> Self;
+
+    /// Where it is.
+    fn place(&self) -> Place {
+        Place::Everywhere
+    }
+
+    /// Rules over several fields; `old` is what it was.
+    fn check(&self, _old: Option<&Self>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Fills in what follows from the fields of a new one.
+    fn complete(&mut self, _store: &Store) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Adds to the answers what isn't in the stored documents.
+    fn decorate(_store: &Store, _views: &mut [Object]) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+}
+
+/// A parameter that lists may be filtered by.
+#[derive(Debug, Clone, Copy)]
+pub struct Filter {
+    /// The parameter.
+    pub name: &'static str,
+    /// The field that it looks at.
+    pub field: &'static str,
+    /// How.
+    pub how: How,
+}
+
+/// How a filter looks at its field.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(missing_docs)]
+pub enum How {
+    /// Holds the text, whatever the case.
+    Contains,
+    /// Is the text.
+    Exact,
+    /// Is one of several texts.
+    OneOf,
+    /// Is one of several ids.
+    Ids,
+    Bool,
+    /// On a day, or in a numbered span.
+    Day,
+    /// Has one of the tags.
+    AnyTag,
+    /// Has all of the tags.
+    AllTags,
+    /// Has none of the tags.
+    NoTag,
+    /// Has a tag that holds the text.
+    TagContains,
+    /// Has no tag that holds the text.
+    NoTagContains,
+    /// Has any tag.
+    HasTags,
+}
+
+impl Filter {
+    /// A filter that is called like its field.
+    pub const fn of(name: &'static str, how: How) -> Self {
+        Self {
+            name,
+            field: name,
+            how,
+        }
+    }
+
+    /// The filters over tags.
+    pub const TAGS: [Self; 6] = [
+        Self::on("tag", How::TagContains),
+        Self::on("tags", How::AnyTag),
+        Self::on("tags__and", How::AllTags),
+        Self::on("not_tag", How::NoTagContains),
+        Self::on("not_tags", How::NoTag),
+        Self::on("has_tags", How::HasTags),
+    ];
+
+    const fn on(name: &'static str, how: How) -> Self {
+        Self {
+            name,
+            field: "tags",
+            how,
+        }
+    }
+
+    fn parameter(&self) -> Field {
+        let kind = match self.how {
+            How::Contains | How::Exact | How::TagContains | How::NoTagContains | How::Day => {
+                Kind::Text(0)
+            }
+            How::OneOf | How::AnyTag | How::AllTags | How::NoTag => Kind::Texts,
+            How::Ids => Kind::Refs(Target::Unknown),
+            How::Bool | How::HasTags => Kind::Bool,
+        };
+        Field::new(self.name, kind)
+    }
+
+    /// Leaves those that the query wants.
+    fn apply(&self, query: &Query, views: &mut Vec<Object>) -> Result<()> {
+        if query.get(self.name).is_none() {
+            return Ok(());
+        }
+        let holds = |text: &str, part: &str| text.to_lowercase().contains(part);
+        let field = self.field;
+        match self.how {
+            How::Contains => {
+                let part = query.get(self.name).unwrap_or_default().trim().to_lowercase();
+                views.retain(|view| view[field].as_str().is_some_and(|t| holds(t, &part)));
+            }
+            How::Exact => {
+                let text = query.get(self.name).unwrap_or_default().trim();
+                views.retain(|view| view[field].as_str() == Some(text));
+            }
+            How::OneOf => {
+                let texts = query.all(self.name);
+                views.retain(|view| view[field].as_str().is_some_and(|t| texts.contains(&t)));
+            }
+            How::Ids => {
+                let ids = query.ids(self.name)?;
+                views.retain(|view| view[field].as_u64().is_some_and(|id| ids.contains(&id)));
+            }
+            How::Bool => {
+                let wanted = query.boolean(self.name)?;
+                views.retain(|view| view[field].as_bool() == wanted);
+            }
+            How::HasTags => {
+                let wanted = query.boolean(self.name)?;
+                views.retain(|view| Some(tags(view).next().is_some()) == wanted);
+            }
+            How::Day => {
+                let Some((from, to)) = query.span(self.name, today())? else {
+                    return Ok(());
+                };
+                let day = |text: &str| {
+                    let time = text.parse::<Timestamp>().map(day_of);
+                    time.ok().or_else(|| tatami_domain::parse_date(text))
+                };
+                views.retain(|view| {
+                    let day = view[field].as_str().and_then(day);
+                    day.is_some_and(|day| (from..=to).contains(&day))
+                });
+            }
+            How::AnyTag => {
+                let wanted = query.all(self.name);
+                views.retain(|view| tags(view).any(|tag| wanted.contains(&tag)));
+            }
+            How::AllTags => {
+                let wanted = query.all(self.name);
+                views.retain(|view| wanted.iter().all(|w| tags(view).any(|tag| tag == *w)));
+            }
+            How::NoTag => {
+                let wanted = query.all(self.name);
+                views.retain(|view| !tags(view).any(|tag| wanted.contains(&tag)));
+            }
+            How::TagContains | How::NoTagContains => {
+                let part = query.get(self.name).unwrap_or_default().trim().to_lowercase();
+                let wanted = self.how == How::TagContains;
+                views.retain(|view| tags(view).any(|tag| holds(tag, &part)) == wanted);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn tags(view: &Object) -> impl Iterator<Item = &str> {
+    let tags = view.get("tags").and_then(Value::as_array);
+    tags.into_iter().flatten().filter_map(Value::as_str)
+}
+
+/// Adds the routes of a resource.
+pub fn add<T: Resource>(routes: &mut Routes) {
+    let request = format!("{}Request", T::SCHEMA);
+    let filters = T::FILTERS.iter().map(Filter::parameter);
+    let list = Operation::get(T::PATH, "A page of the list")
+        .query(filters)
+        .query([Field::new("o", Kind::Texts)])
+        .answers(200, Answer::Page(T::SCHEMA));
+    routes.add(&list, self::list::<T>);
+    let create = Operation::post(T::PATH, "Make one")
+        .body(request.clone())
+        .answers(201, Answer::One(T::SCHEMA));
+    routes.add(&create, self::create::<T>);
+    let get = Operation::get(T::ONE, "One of them").answers(200, Answer::One(T::SCHEMA));
+    routes.add(&get, self::get::<T>);
+    let replace = Operation::put(T::ONE, "Replace one")
+        .body(request)
+        .answers(200, Answer::One(T::SCHEMA));
+    routes.add(&replace, self::replace::<T>);
+    let change = Operation::patch(T::ONE, "Change some of its fields")
+        .body(format!("Patched{}Request", T::SCHEMA))
+        .answers(200, Answer::One(T::SCHEMA));
+    routes.add(&change, self::change::<T>);
+    routes.schemas(T::SCHEMA, T::FIELDS);
+}
+
+/// The id in a path; what is no number is nothing that exists.
+pub fn id_in_path(text: &str) -> Result<u64> {
+    text.parse().map_err(|_| ApiError::not_found())
+}
+
+async fn list<T: Resource>(
+    State(api): State<Api>,
+    caller: Caller,
+    listing: Listing,
+) -> Result<Json<Page<Object>>> {
+    caller.require(T::VIEW, Place::Everywhere)?;
+    let store = &api.services.store;
+    let parent = match T::PARENT {
+        Some((filter, kind)) => match listing.query.ids(filter)?[..] {
+            [id] => Some((kind, id)),
+            _ => None,
+        },
+        None => None,
+    };
+    let all: Vec<T> = match parent {
+        Some((kind, id)) => store.children(kind, id).await?,
+        None => store.list().await?,
+    };
+    let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
+    for filter in T::FILTERS {
+        filter.apply(&listing.query, &mut views)?;
+    }
+    let known = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
+    let columns = ordering(&listing.query, known)?;
+    let count = views.len();
+    let mut page = cut_sorted(views, &listing, |a, b| {
+        let by_columns = columns.iter().map(|(name, down)| {
+            let order = compare(&a[*name], &b[*name]);
+            if *down { order.reverse() } else { order }
+        });
+        let by_id = compare(&a["id"], &b["id"]);
+        by_columns.fold(Ordering::Equal, Ordering::then).then(by_id)
+    });
+    T::decorate(store, &mut page).await?;
+    Ok(Json(listing.page(count, page)))
+}
+
+/// Orders values of one field; null comes last.
+fn compare(a: &Value, b: &Value) -> Ordering {
+    match (a, b) {
+        (Value::Null, Value::Null) => Ordering::Equal,
+        (Value::Null, _) => Ordering::Greater,
+        (_, Value::Null) => Ordering::Less,
+        (Value::String(a), Value::String(b)) => a.cmp(b),
+        (Value::Bool(a), Value::Bool(b)) => a.cmp(b),
+        (a, b) => crate::page::missing_last(a.as_f64(), b.as_f64()),
+    }
+}
+
+async fn get<T: Resource>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Object>> {
+    let entity: T = api.services.store.get(id_in_path(&id)?.into()).await?;
+    caller.require(T::VIEW, entity.place())?;
+    Ok(Json(view(&api.services.store, &entity).await?))
+}
+
+async fn create<T: Resource>(
+    State(api): State<Api>,
+    caller: Caller,
+    Body(body): Body,
+) -> Result<(StatusCode, Json<Object>)> {
+    let store = &api.services.store;
+    let sent = match read(&body, T::FIELDS, Mode::Create) {
+        Ok(sent) => sent,
+        Err(problems) => {
+            // whoever may make none at all learns nothing of the fields
+            caller.require(T::ADD, Place::Everywhere)?;
+            return Err(ApiError::Fields(problems));
+        }
+    };
+    let mut entity = merged(&T::fresh(), &sent, true)?;
+    caller.require(T::ADD, entity.place())?;
+    check_references(store, T::FIELDS, &sent).await?;
+    entity.check(None)?;
+    entity.complete(store).await?;
+    let entity = store.create(entity).await?;
+    Ok((StatusCode::CREATED, Json(view(store, &entity).await?)))
+}
+
+async fn replace<T: Resource>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Json<Object>> {
+    write::<T>(&api, caller, &id, &body, Mode::Replace).await
+}
+
+async fn change<T: Resource>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Json<Object>> {
+    write::<T>(&api, caller, &id, &body, Mode::Change).await
+}
+
+async fn write<T: Resource>(
+    api: &Api,
+    caller: Caller,
+    id: &str,
+    body: &Object,
+    mode: Mode,
+) -> Result<Json<Object>> {
+    let store = &api.services.store;
+    let old: T = store.get(id_in_path(id)?.into()).await?;
+    caller.require(T::EDIT, old.place())?;
+    let sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
+    check_references(store, T::FIELDS, &sent).await?;
+    let entity = edit::<T>(store, old.id(), |entity| {
+        let new = merged(entity, &sent, false)?;
+        new.check(Some(entity))?;
+        *entity = new;
+        Ok(())
+    })
+    .await?;
+    Ok(Json(view(store, &entity).await?))
+}
+
+/// Changes an entity and gives it back.
+pub async fn edit<T: Resource>(
+    store: &Store,
+    id: T::Id,
+    change: impl FnMut(&mut T) -> Result<()>,
+) -> Result<T> {
+    store.change::<T, ApiError>(id, change).await
+}
+
+/// An entity with the fields that were sent, and the time of the change.
+fn merged<T: Resource>(entity: &T, sent: &Object, new: bool) -> Result<T> {
+    let internal = |e: serde_json::Error| ApiError::Internal(e.to_string());
+    let mut document = serde_json::to_value(entity).map_err(internal)?;
+    for (name, value) in sent {
+        document[name] = value.clone();
+    }
+    for (name, wanted) in [("created", new), ("updated", true)] {
+        if wanted && document.get(name).is_some() {
+            document[name] = json!(Timestamp::now());
+        }
+    }
+    let mut merged: T = serde_json::from_value(document).map_err(internal)?;
+    merged.set_id(entity.id());
+    Ok(merged)
+}
+
+/// The stored document with its id.
+fn stored_view<T: Resource>(entity: &T) -> Result<Object> {
+    match serde_json::to_value(entity) {
+        Ok(Value::Object(mut view)) => {
+            let id: u64 = entity.id().into();
+            view.insert("id".into(), json!(id));
+            Ok(view)
+        }
+        Ok(_) => Err(ApiError::Internal(format!("a {} is no object", T::WORD))),
+        Err(error) => Err(ApiError::Internal(error.to_string())),
+    }
+}
+
+/// An entity as clients see it.
+pub async fn view<T: Resource>(store: &Store, entity: &T) -> Result<Object> {
+    let mut views = [stored_view(entity)?];
+    T::decorate(store, &mut views).await?;
+    let [view] = views;
+    Ok(view)
+}
+
+/// Fields that every answer has and that Tatami keeps nothing for.
+pub fn constants(views: &mut [Object], constants: &Value) {
+    for view in views {
+        for (name, value) in constants.as_object().into_iter().flatten() {
+            view.insert(name.clone(), value.clone());
+        }
+    }
+}
+
+/// Does everything exist that the ids of these fields point to?
+pub async fn check_references(store: &Store, fields: &[Field], sent: &Object) -> Result<()> {
+    let mut problems = Problems::default();
+    for field in fields {
+        let (Kind::Ref(target) | Kind::Refs(target)) = field.kind else {
+            continue;
+        };
+        let ids: Vec<u64> = match sent.get(field.name) {
+            Some(Value::Array(ids)) => ids.iter().filter_map(Value::as_u64).collect(),
+            Some(one) => one.as_u64().into_iter().collect(),
+            None => continue,
+        };
+        for id in ids {
+            if !exists(store, target, id).await? {
+                problems.add(field.name, format!("Invalid pk \"{id}\": there is no such object."));
+            }
+        }
+    }
+    problems.into_result()
+}
+
+async fn exists(store: &Store, target: Target, id: u64) -> Result<bool> {
+    let found: Result<(), StoreError> = match target {
+        Target::ProductType => store.get::<ProductType>(id.into()).await.map(drop),
+        Target::Product => store.get::<Product>(id.into()).await.map(drop),
+        Target::Engagement => store.get::<Engagement>(id.into()).await.map(drop),
+        Target::Test => store.get::<tatami_domain::Test>(id.into()).await.map(drop),
+        Target::TestType => store.get::<TestType>(id.into()).await.map(drop),
+        Target::Environment => store.get::<DevelopmentEnvironment>(id.into()).await.map(drop),
+        Target::User => store.get::<User>(id.into()).await.map(drop),
+        Target::Finding => store.finding(id.into()).await.map(drop),
+        Target::Unknown => Ok(()),
+    };
+    match found {
+        Ok(()) => Ok(true),
+        Err(error) if error.is_not_found() => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,35 @@
+//! The routes, one module for each resource.
+
+mod catalog;
+mod common;
+mod engagements;
+mod findings;
+mod imports;
+mod product_types;
+mod products;
+mod scans;
+mod system;
+mod tests;
+mod token;
+mod uploads;
+mod users;
+
+use crate::openapi::Routes;
+
+/// All of them.
+pub fn all() -> Routes {
+    let mut routes = Routes::new();
+    system::add(&mut routes);
+    token::add(&mut routes);
+    product_types::add(&mut routes);
+    products::add(&mut routes);
+    engagements::add(&mut routes);
+    tests::add(&mut routes);
+    common::add(&mut routes);
+    users::add(&mut routes);
+    scans::add(&mut routes);
+    uploads::add(&mut routes);
+    imports::add(&mut routes);
+    findings::add(&mut routes);
+    routes
+}

@@ -1,0 +1,197 @@
+//! Products, their grade and the state of their SLA.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tatami_auth::{Permission, Place};
+use tatami_domain::{Product, ProductId, SeverityCounts};
+use tatami_store::Store;
+
+use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
+use crate::Api;
+use crate::auth::Caller;
+use crate::error::{ApiError, Result};
+use crate::fields::{Field, Kind, Object, Target};
+use crate::openapi::{Operation, Routes};
+
+/// Adds their routes.
+pub fn add(routes: &mut Routes) {
+    catalog::add::<Product>(routes);
+    let sla = Operation::get(
+        "/api/v2/products/{id}/sla_status",
+        "The state of its SLA, as last summed up",
+    );
+    routes.add(&sla, sla_status);
+}
+
+const CRITICALITIES: &[&str] = &["very high", "high", "medium", "low", "very low", "none"];
+const PLATFORMS: &[&str] = &["web service", "desktop", "iot", "mobile", "web"];
+const LIFECYCLES: &[&str] = &["construction", "production", "retirement"];
+const ORIGINS: &[&str] = &[
+    "third party library",
+    "purchased",
+    "contractor",
+    "internal",
+    "open source",
+    "outsourced",
+];
+
+impl Resource for Product {
+    const PATH: &'static str = "/api/v2/products";
+    const ONE: &'static str = "/api/v2/products/{id}";
+    const SCHEMA: &'static str = "Product";
+    const FIELDS: &'static [Field] = &[
+        Field::answer("id", Kind::Ref(Target::Unknown)),
+        Field::new("name", Kind::Text(255)).required(),
+        Field::new("description", Kind::Text(4000)).required(),
+        Field::new("prod_type", Kind::Ref(Target::ProductType)).required(),
+        Field::answer("created", Kind::DateTime),
+        Field::answer("updated", Kind::DateTime),
+        Field::new("business_criticality", Kind::Choice(CRITICALITIES)).nullable(),
+        Field::new("platform", Kind::Choice(PLATFORMS)).nullable(),
+        Field::new("lifecycle", Kind::Choice(LIFECYCLES)).nullable(),
+        Field::new("origin", Kind::Choice(ORIGINS)).nullable(),
+        Field::new("user_records", Kind::Integer(0, 2_147_483_647)).nullable(),
+        Field::new("revenue", Kind::Decimal).nullable(),
+        Field::new("external_audience", Kind::Bool),
+        Field::new("internet_accessible", Kind::Bool),
+        Field::new("enable_product_tag_inheritance", Kind::Bool),
+        Field::new("enable_simple_risk_acceptance", Kind::Bool),
+        Field::new("enable_full_risk_acceptance", Kind::Bool),
+        Field::new("disable_sla_breach_notifications", Kind::Bool),
+        Field::new("product_manager", Kind::Ref(Target::User)).nullable(),
+        Field::new("technical_contact", Kind::Ref(Target::User)).nullable(),
+        Field::new("team_manager", Kind::Ref(Target::User)).nullable(),
+        Field::new("tags", Kind::Texts),
+        Field::answer("findings_count", Kind::Integer(0, i64::MAX)),
+        Field::answer("findings_list", Kind::Refs(Target::Finding)),
+        Field::answer("prod_numeric_grade", Kind::Integer(5, 100)),
+        Field::answer("product_meta", Kind::Other("", true)),
+        Field::answer("sla_configuration", Kind::Ref(Target::Unknown)),
+        Field::answer("authorized_users", Kind::Refs(Target::User)),
+        Field::answer("regulations", Kind::Refs(Target::Unknown)),
+    ];
+    const FILTERS: &'static [Filter] = &[
+        Filter::of("id", How::Ids),
+        Filter::of("name", How::Contains),
+        Filter {
+            name: "name_exact",
+            field: "name",
+            how: How::Exact,
+        },
+        Filter::of("description", How::Contains),
+        Filter::of("prod_type", How::Ids),
+        Filter::of("business_criticality", How::OneOf),
+        Filter::of("platform", How::OneOf),
+        Filter::of("lifecycle", How::OneOf),
+        Filter::of("origin", How::OneOf),
+        Filter::of("external_audience", How::Bool),
+        Filter::of("internet_accessible", How::Bool),
+        Filter::of("product_manager", How::Ids),
+        Filter::of("technical_contact", How::Ids),
+        Filter::of("team_manager", How::Ids),
+        Filter::of("created", How::Day),
+        Filter::of("updated", How::Day),
+        Filter::TAGS[0],
+        Filter::TAGS[1],
+        Filter::TAGS[2],
+        Filter::TAGS[3],
+        Filter::TAGS[4],
+        Filter::TAGS[5],
+    ];
+    const VIEW: Permission = Permission::ViewProducts;
+    const ADD: Permission = Permission::AddProduct;
+    const EDIT: Permission = Permission::EditProduct;
+
+    fn fresh() -> Self {
+        Self {
+            enable_full_risk_acceptance: true,
+            ..Self::default()
+        }
+    }
+
+    fn place(&self) -> Place {
+        match self.id.0 {
+            0 => Place::Everywhere,
+            _ => Place::Product(self.id),
+        }
+    }
+
+    async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
+        constants(
+            views,
+            &json!({
+                "findings_list": [], "product_meta": [], "sla_configuration": 1,
+                "authorized_users": [], "regulations": [],
+            }),
+        );
+        let id = |view: &Object| ProductId(view["id"].as_u64().unwrap_or_default());
+        let counts = match views {
+            [] => return Ok(()),
+            [one] => [(id(one), store.product_counts(id(one)).await?)].into(),
+            _ => store.counts_by_product().await?,
+        };
+        for view in views {
+            let counts = counts.get(&id(view)).copied().unwrap_or_default();
+            view.insert("findings_count".into(), json!(counts.total().total));
+            view.insert("prod_numeric_grade".into(), json!(grade(&counts)));
+        }
+        Ok(())
+    }
+}
+
+/// The grade of a product, 100 to 5, by its active findings.
+fn grade(counts: &SeverityCounts) -> i64 {
+    let [critical, high, medium, low, _] = counts.0.map(|c| c.active);
+    let mut grade = 100;
+    // the first finding of a severity drops the grade to `top`, each further one by `step`
+    for (n, top, step) in [(critical, 40, 5), (high, 60, 3), (medium, 80, 2)] {
+        if n > 0 {
+            grade = if grade == 100 { top } else { grade } - step * (n - 1);
+        }
+    }
+    if low > 0 {
+        grade = if grade == 100 { 95 } else { grade } - low;
+    }
+    grade.max(5)
+}
+
+async fn sla_status(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Value>> {
+    let product: Product = api.services.store.get(id_in_path(&id)?.into()).await?;
+    caller.require(Permission::ViewProducts, Place::Product(product.id))?;
+    match api.services.store.sla_summary(product.id).await? {
+        Some(summary) => Ok(Json(summary)),
+        None => Err(ApiError::Detail(
+            StatusCode::NOT_FOUND,
+            "The SLA of this product has not been summed up yet.".into(),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod unit {
+    use tatami_domain::FlagCounts;
+
+    use super::*;
+
+    #[test]
+    fn grades_start_at_the_worst_severity_and_never_fall_below_five() {
+        let counts = |active: [i64; 5]| {
+            SeverityCounts(active.map(|active| FlagCounts {
+                active,
+                ..FlagCounts::default()
+            }))
+        };
+        assert_eq!(grade(&counts([0, 0, 0, 0, 9])), 100);
+        assert_eq!(grade(&counts([1, 0, 0, 0, 0])), 40);
+        assert_eq!(grade(&counts([2, 2, 0, 0, 0])), 32);
+        assert_eq!(grade(&counts([0, 2, 1, 1, 0])), 56);
+        assert_eq!(grade(&counts([0, 0, 0, 3, 0])), 92);
+        assert_eq!(grade(&counts([50, 0, 0, 0, 0])), 5);
+    }
+}

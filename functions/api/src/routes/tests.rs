@@ -1,0 +1,130 @@
+//! Tests.
+
+use serde_json::{Value, json};
+use tatami_auth::{Permission, Place};
+use tatami_domain::{Engagement, Test, TestType, TestTypeId};
+use tatami_store::{Entity as _, Store};
+
+use super::catalog::{self, Filter, How, Resource, constants};
+use crate::error::{ApiError, Result};
+use crate::fields::{Field, Kind, Object, Target};
+use crate::openapi::Routes;
+
+/// Adds their routes.
+pub fn add(routes: &mut Routes) {
+    catalog::add::<Test>(routes);
+}
+
+impl Resource for Test {
+    const PATH: &'static str = "/api/v2/tests";
+    const ONE: &'static str = "/api/v2/tests/{id}";
+    const SCHEMA: &'static str = "Test";
+    const FIELDS: &'static [Field] = &[
+        Field::answer("id", Kind::Ref(Target::Unknown)),
+        Field::new("engagement", Kind::Ref(Target::Engagement)).required().fixed(),
+        Field::answer("product", Kind::Ref(Target::Product)),
+        Field::new("test_type", Kind::Ref(Target::TestType)).required(),
+        Field::new("target_start", Kind::DateTime).required(),
+        Field::new("target_end", Kind::DateTime).required(),
+        Field::new("scan_type", Kind::Text(200)).nullable(),
+        Field::new("title", Kind::Text(255)).nullable(),
+        Field::new("description", Kind::Text(0)).nullable(),
+        Field::new("environment", Kind::Ref(Target::Environment)).nullable(),
+        Field::new("percent_complete", Kind::Integer(0, 100)),
+        Field::new("lead", Kind::Ref(Target::User)).nullable(),
+        Field::new("version", Kind::Text(100)).nullable(),
+        Field::new("build_id", Kind::Text(150)).nullable(),
+        Field::new("commit_hash", Kind::Text(150)).nullable(),
+        Field::new("branch_tag", Kind::Text(150)).nullable(),
+        Field::new("tags", Kind::Texts),
+        Field::answer("created", Kind::DateTime),
+        Field::answer("updated", Kind::DateTime),
+        Field::answer("test_type_name", Kind::Text(0)),
+        Field::answer("deduplication_algorithm", Kind::Text(0)),
+        Field::answer("hash_code_fields", Kind::Texts).nullable(),
+        Field::answer("api_scan_configuration", Kind::Ref(Target::Unknown)).nullable(),
+        Field::answer("notes", Kind::Other("Note", true)),
+        Field::answer("files", Kind::Other("", true)),
+        Field::answer("finding_groups", Kind::Other("", true)),
+    ];
+    const FILTERS: &'static [Filter] = &[
+        Filter::of("id", How::Ids),
+        Filter::of("engagement", How::Ids),
+        Filter::of("product", How::Ids),
+        Filter::of("test_type", How::Ids),
+        Filter::of("title", How::Contains),
+        Filter::of("scan_type", How::Exact),
+        Filter::of("version", How::Exact),
+        Filter::of("build_id", How::Exact),
+        Filter::of("commit_hash", How::Exact),
+        Filter::of("branch_tag", How::Exact),
+        Filter::of("environment", How::Ids),
+        Filter::of("lead", How::Ids),
+        Filter::of("target_start", How::Day),
+        Filter::of("target_end", How::Day),
+        Filter::of("created", How::Day),
+        Filter::of("updated", How::Day),
+        Filter::TAGS[0],
+        Filter::TAGS[1],
+        Filter::TAGS[2],
+        Filter::TAGS[3],
+        Filter::TAGS[4],
+        Filter::TAGS[5],
+    ];
+    const PARENT: Option<(&'static str, &'static str)> = Some(("engagement", Engagement::KIND));
+    const VIEW: Permission = Permission::ViewProducts;
+    const ADD: Permission = Permission::EditEngagement;
+    const EDIT: Permission = Permission::EditEngagement;
+
+    fn fresh() -> Self {
+        Self::default()
+    }
+
+    fn place(&self) -> Place {
+        match self.product.0 {
+            // not known yet: a new one
+            0 => Place::Everywhere,
+            _ => Place::Product(self.product),
+        }
+    }
+
+    fn check(&self, _: Option<&Self>) -> Result<()> {
+        if self.target_end < self.target_start {
+            return Err(ApiError::field("target_end", "It ends before it starts."));
+        }
+        Ok(())
+    }
+
+    async fn complete(&mut self, store: &Store) -> Result<()> {
+        let engagement: Engagement = store.get(self.engagement).await?;
+        self.product = engagement.product;
+        Ok(())
+    }
+
+    async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
+        constants(
+            views,
+            &json!({"api_scan_configuration": null, "notes": [], "files": [], "finding_groups": []}),
+        );
+        let type_id = |view: &Object| TestTypeId(view["test_type"].as_u64().unwrap_or_default());
+        let wanted: Vec<TestTypeId> = views.iter().map(type_id).collect();
+        let types: Vec<TestType> = store.get_all(wanted).await?;
+        for view in views {
+            let id = type_id(view);
+            let name = types.iter().find(|t| t.id == id).map_or("", |t| &t.name).to_owned();
+            let scan_type = view["scan_type"].as_str().unwrap_or(&name);
+            let dedupe = tatami_scanners::by_scan_type(scan_type).map(|s| s.dedupe);
+            let algorithm = dedupe.map_or("legacy", |d| d.algorithm.name());
+            let fields = dedupe.filter(|d| !d.fields.is_empty());
+            let fields: Option<Vec<&str>> =
+                fields.map(|d| d.fields.iter().map(|f| f.name()).collect());
+            view.insert("deduplication_algorithm".into(), json!(algorithm));
+            view.insert("hash_code_fields".into(), json!(fields));
+            view.insert("test_type_name".into(), json!(name));
+            if view["environment"] == 0 {
+                view.insert("environment".into(), Value::Null);
+            }
+        }
+        Ok(())
+    }
+}
