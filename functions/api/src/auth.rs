@@ -29,7 +29,10 @@ pub type Known = Cache<String, Principal>;
 
 /// Nobody known yet.
 pub fn nobody() -> Known {
-    Cache::builder().time_to_live(REMEMBERED).max_capacity(REMEMBERED_MAX).build()
+    Cache::builder()
+        .time_to_live(REMEMBERED)
+        .max_capacity(REMEMBERED_MAX)
+        .build()
 }
 
 /// The user that a request comes from.
@@ -48,7 +51,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self> {
         let caller = parts.extensions.get::<Self>().copied();
-        caller.ok_or_else(|| ApiError::Internal("a route without authentication asks for its caller".into()))
+        caller.ok_or_else(|| {
+            ApiError::Internal("a route without authentication asks for its caller".into())
+        })
     }
 }
 
@@ -64,14 +69,20 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
 }
 
 async fn principal(api: &Api, headers: &HeaderMap) -> Result<Principal> {
-    let header = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let header = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok());
     let Some((scheme, secret)) = header.and_then(|text| text.trim().split_once(' ')) else {
-        return Err(ApiError::unauthorized("Authentication credentials were not provided."));
+        return Err(ApiError::unauthorized(
+            "Authentication credentials were not provided.",
+        ));
     };
     let secret = secret.trim();
     let basic = scheme.eq_ignore_ascii_case("basic");
     if !basic && !scheme.eq_ignore_ascii_case("token") && !scheme.eq_ignore_ascii_case("bearer") {
-        return Err(ApiError::unauthorized("Authentication credentials were not provided."));
+        return Err(ApiError::unauthorized(
+            "Authentication credentials were not provided.",
+        ));
     }
     let sha256 = tatami_auth::token_sha256(secret);
     // the same text as a token and as a password are two things
@@ -100,7 +111,10 @@ async fn by_token(api: &Api, sha256: &str) -> Result<User> {
     let invalid = || ApiError::unauthorized("Invalid token.");
     let store = &api.services.store;
     let token = store.token(sha256).await?.ok_or_else(invalid)?;
-    if token.expires.is_some_and(|expires| expires <= Timestamp::now()) {
+    if token
+        .expires
+        .is_some_and(|expires| expires <= Timestamp::now())
+    {
         return Err(invalid());
     }
     match store.get(token.user).await {
@@ -112,15 +126,18 @@ async fn by_token(api: &Api, sha256: &str) -> Result<User> {
 async fn by_basic(api: &Api, secret: &str) -> Result<User> {
     let wrong = || ApiError::unauthorized("Invalid username or password.");
     let decoded = STANDARD.decode(secret).ok();
-    let text = decoded.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(wrong)?;
+    let text = decoded
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .ok_or_else(wrong)?;
     let (username, password) = text.split_once(':').ok_or_else(wrong)?;
-    by_password(api, username, password).await?.ok_or_else(wrong)
+    by_password(api, username, password)
+        .await?
+        .ok_or_else(wrong)
 }
 
 /// A hash to compare with where there is no such user, so that both take the same time.
-static NOBODYS_HASH: LazyLock<String> = LazyLock::new(|| {
-    tatami_auth::hash_password(&tatami_auth::new_password()).unwrap_or_default()
-});
+static NOBODYS_HASH: LazyLock<String> =
+    LazyLock::new(|| tatami_auth::hash_password(&tatami_auth::new_password()).unwrap_or_default());
 
 /// The user with this name and password.
 pub async fn by_password(api: &Api, username: &str, password: &str) -> Result<Option<User>> {

@@ -29,7 +29,12 @@ fn format(headers: &HeaderMap) -> Format {
         return Format::None;
     };
     let text = value.to_str().unwrap_or_default();
-    let kind = text.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let kind = text
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     match kind.as_str() {
         "" => Format::None,
         "application/json" => Format::Json,
@@ -53,7 +58,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             }
             return Ok(Self(fields));
         }
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| not_read(&e))?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|e| not_read(&e))?;
         if bytes.trim_ascii().is_empty() {
             return Ok(Self::default());
         }
@@ -92,7 +99,10 @@ fn add(fields: &mut Object, name: String, value: String) {
 fn json_object(bytes: &[u8]) -> Result<Object> {
     match serde_json::from_slice(bytes) {
         Ok(Value::Object(object)) => Ok(object),
-        Ok(_) => Err(ApiError::field("non_field_errors", "The body must be a JSON object.")),
+        Ok(_) => Err(ApiError::field(
+            "non_field_errors",
+            "The body must be a JSON object.",
+        )),
         Err(error) => Err(ApiError::Detail(
             StatusCode::BAD_REQUEST,
             format!("The body is not JSON: {error}"),
@@ -140,12 +150,6 @@ pub struct Upload {
 const UNNAMED: &str = "report";
 
 impl Upload {
-    /// The fields of one name.
-    pub fn field(&self, name: &str) -> Option<&str> {
-        let mut values = self.fields.iter().filter(|(n, v)| n == name && !v.trim().is_empty());
-        values.next().map(|(_, value)| value.as_str())
-    }
-
     async fn read_multipart<S: Send + Sync>(request: Request, state: &S) -> Result<Self> {
         let multipart = Multipart::from_request(request, state).await;
         let mut multipart = multipart.map_err(|e| {
@@ -155,12 +159,18 @@ impl Upload {
             )
         })?;
         let mut upload = Self::default();
-        while let Some(part) = multipart.next_field().await.map_err(|e| not_multipart(&e))? {
+        while let Some(part) = multipart
+            .next_field()
+            .await
+            .map_err(|e| not_multipart(&e))?
+        {
             let name = part.name().unwrap_or_default().to_owned();
             let file_name = part.file_name().map(str::to_owned);
             let bytes = part.bytes().await.map_err(|e| not_multipart(&e))?;
             if name != "file" {
-                upload.fields.push((name, String::from_utf8_lossy(&bytes).into_owned()));
+                upload
+                    .fields
+                    .push((name, String::from_utf8_lossy(&bytes).into_owned()));
                 continue;
             }
             // An empty file name is how a form says that no file was chosen.
@@ -193,7 +203,9 @@ impl<S: Send + Sync> FromRequest<S> for Upload {
             };
             let is_report = format != Format::Form && query.iter().any(known);
             if is_report {
-                let bytes = Bytes::from_request(request, state).await.map_err(|e| not_read(&e))?;
+                let bytes = Bytes::from_request(request, state)
+                    .await
+                    .map_err(|e| not_read(&e))?;
                 Self {
                     file: Some((name, bytes)).filter(|(_, bytes)| !bytes.is_empty()),
                     fields: Vec::new(),
@@ -236,13 +248,21 @@ fn file_name(headers: &HeaderMap) -> String {
     let text = |name: header::HeaderName| headers.get(name)?.to_str().ok();
     let named = text(header::CONTENT_DISPOSITION)
         .and_then(|value| value.split("filename=").nth(1))
-        .map(|name| name.split(';').next().unwrap_or_default().trim().trim_matches('"'))
+        .map(|name| {
+            name.split(';')
+                .next()
+                .unwrap_or_default()
+                .trim()
+                .trim_matches('"')
+        })
         .filter(|name| !name.is_empty());
     if let Some(name) = named {
         return name.to_owned();
     }
     let kind = text(header::CONTENT_TYPE).unwrap_or_default();
-    let ending = ["json", "xml", "csv"].into_iter().find(|ending| kind.contains(ending));
+    let ending = ["json", "xml", "csv"]
+        .into_iter()
+        .find(|ending| kind.contains(ending));
     ending.map_or(UNNAMED.into(), |ending| format!("{UNNAMED}.{ending}"))
 }
 
@@ -257,6 +277,13 @@ mod tests {
         Content-Disposition: form-data; name=\"file\"; filename=\"NAME\"\r\n\
         Content-Type: application/json\r\n\r\n{}\r\n--x--\r\n";
 
+    impl Upload {
+        fn field(&self, name: &str) -> Option<&str> {
+            let mut fields = self.fields.iter().filter(|(n, _)| n == name);
+            fields.next().map(|(_, value)| value.as_str())
+        }
+    }
+
     fn request(kind: &str, query: &str, body: &str) -> Request {
         http::Request::post(format!("/api/v2/import-scan{query}"))
             .header("content-type", kind)
@@ -268,23 +295,31 @@ mod tests {
     async fn text_parts_with_an_empty_file_name_are_fields_and_a_file_without_a_name_is_none() {
         let kind = "multipart/form-data; boundary=x";
         let body = MULTIPART.replace("NAME", "r.json");
-        let upload = Upload::from_request(request(kind, "", &body), &()).await.unwrap();
+        let upload = Upload::from_request(request(kind, "", &body), &())
+            .await
+            .unwrap();
         assert_eq!(upload.field("scan_type"), Some("Trivy Scan"));
         assert_eq!(upload.fields.iter().filter(|(n, _)| n == "tags").count(), 2);
         assert_eq!(upload.file.unwrap(), ("r.json".into(), Bytes::from("{}")));
         let body = MULTIPART.replace("NAME", "");
-        let upload = Upload::from_request(request(kind, "", &body), &()).await.unwrap();
+        let upload = Upload::from_request(request(kind, "", &body), &())
+            .await
+            .unwrap();
         assert!(upload.file.is_none());
     }
 
     #[tokio::test]
     async fn a_raw_body_is_the_report_where_the_query_says_where_to() {
         let json = "application/json";
-        let upload = Upload::from_request(request(json, "?test=3", "{\"a\":1}"), &()).await.unwrap();
+        let upload = Upload::from_request(request(json, "?test=3", "{\"a\":1}"), &())
+            .await
+            .unwrap();
         assert_eq!(upload.file.as_ref().unwrap().0, "report.json");
         assert_eq!(upload.field("test"), Some("3"));
         let body = r#"{"test": 3, "active": true, "tags": ["a", "b"], "lead": null}"#;
-        let upload = Upload::from_request(request(json, "", body), &()).await.unwrap();
+        let upload = Upload::from_request(request(json, "", body), &())
+            .await
+            .unwrap();
         assert!(upload.file.is_none());
         assert_eq!(upload.field("test"), Some("3"));
         assert_eq!(upload.field("active"), Some("true"));
@@ -301,7 +336,9 @@ mod tests {
             ("application/json", "[]", 400),
             ("text/plain", "x", 415),
         ] {
-            let error = Body::from_request(request(kind, "", body), &()).await.unwrap_err();
+            let error = Body::from_request(request(kind, "", body), &())
+                .await
+                .unwrap_err();
             let response = axum::response::IntoResponse::into_response(error);
             assert_eq!(response.status(), status, "{body}");
         }

@@ -313,12 +313,18 @@ fn time(text: &str) -> Option<jiff::Timestamp> {
     let text = text.trim();
     if text.len() == 10 {
         let day = parse_date(text)?;
-        return day.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp());
+        return day
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()
+            .map(|z| z.timestamp());
     }
     text.parse().ok().or_else(|| {
         // a time without its zone is in UTC
         let local: jiff::civil::DateTime = text.parse().ok()?;
-        local.to_zoned(jiff::tz::TimeZone::UTC).ok().map(|z| z.timestamp())
+        local
+            .to_zoned(jiff::tz::TimeZone::UTC)
+            .ok()
+            .map(|z| z.timestamp())
     })
 }
 
@@ -348,7 +354,10 @@ fn texts(value: &Value) -> Result<Vec<String>, String> {
         other => return Err(format!("{} is not a list of texts.", shown(other))),
     }
     if let Some(long) = list.iter().find(|text| text.chars().count() > 255) {
-        return Err(format!("{} has more than 255 characters.", shown(&json!(long))));
+        return Err(format!(
+            "{} has more than 255 characters.",
+            shown(&json!(long))
+        ));
     }
     Ok(list)
 }
@@ -366,7 +375,12 @@ fn named(value: &Value, name: &str) -> Result<Vec<String>, String> {
         let text = match text {
             Value::String(text) => text.trim().to_owned(),
             Value::Number(number) => number.to_string(),
-            other => return Err(format!("{} is not an object with \"{name}\".", shown(other))),
+            other => {
+                return Err(format!(
+                    "{} is not an object with \"{name}\".",
+                    shown(other)
+                ));
+            }
         };
         if !text.is_empty() && !list.contains(&text) {
             list.push(text);
@@ -480,6 +494,10 @@ mod tests {
         }
         assert!(read(&object(json!({"name": null})), FIELDS, Mode::Change).is_err());
         assert!(read(&object(json!({"name": " "})), FIELDS, Mode::Change).is_err());
-        assert!(read(&Object::new(), FIELDS, Mode::Change).unwrap().is_empty());
+        assert!(
+            read(&Object::new(), FIELDS, Mode::Change)
+                .unwrap()
+                .is_empty()
+        );
     }
 }

@@ -13,7 +13,6 @@ mod query;
 mod routes;
 mod view;
 
-use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -40,7 +39,10 @@ pub(crate) struct Api {
 
 /// The whole API.
 pub fn router(services: Services) -> Router {
-    let body_limit = services.settings.max_report_bytes.saturating_add(AROUND_A_REPORT);
+    let body_limit = services
+        .settings
+        .max_report_bytes
+        .saturating_add(AROUND_A_REPORT);
     let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
     let Routes {
         public,
@@ -64,7 +66,7 @@ pub fn router(services: Services) -> Router {
     // The path must be put right before the routes see it, so the routes are a service inside.
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
         let routes = routes.clone();
-        async move { Ok::<_, Infallible>(routes.oneshot(canonical(request)).await?) }
+        routes.oneshot(canonical(request))
     }))
 }
 
@@ -110,11 +112,16 @@ mod tests {
         for (sent, wanted) in [
             ("/api/v2/findings/", "/api/v2/findings"),
             ("/api/v2//findings//7/?a=1//2", "/api/v2/findings/7?a=1//2"),
-            ("http://t.example//api/v2/findings", "http://t.example/api/v2/findings"),
+            (
+                "http://t.example//api/v2/findings",
+                "http://t.example/api/v2/findings",
+            ),
             ("/", "/"),
             ("/health", "/health"),
         ] {
-            let request = http::Request::get(sent).body(axum::body::Body::empty()).unwrap();
+            let request = http::Request::get(sent)
+                .body(axum::body::Body::empty())
+                .unwrap();
             assert_eq!(canonical(request).uri().to_string(), wanted);
         }
     }

@@ -7,7 +7,10 @@ async fn main() -> Result<(), lambda_http::Error> {
     tatami_runtime::init_logging();
     let services = Services::from_env().await?;
     if let Some(password) = services.ensure_admin().await? {
-        tracing::warn!(password, "the first admin was made: user admin, this password");
+        tracing::warn!(
+            password,
+            "the first admin was made: user admin, this password"
+        );
     }
     let scan_types = tatami_scanners::all().map(|scanner| scanner.scan_type);
     services.store.seed(scan_types).await?;

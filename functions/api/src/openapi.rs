@@ -110,9 +110,13 @@ impl Operation {
     }
 
     fn describe(&self, public: bool) -> Value {
-        let steps = self.path.split('/').filter(|step| !matches!(*step, "" | "api" | "v2"));
-        let words: Vec<String> =
-            steps.map(|step| step.replace(['{', '}'], "").replace('-', "_")).collect();
+        let steps = self
+            .path
+            .split('/')
+            .filter(|step| !matches!(*step, "" | "api" | "v2"));
+        let words: Vec<String> = steps
+            .map(|step| step.replace(['{', '}'], "").replace('-', "_"))
+            .collect();
         let tag = words.first().cloned().unwrap_or_default();
         let mut parameters: Vec<Value> = (self.path.split('/'))
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
@@ -125,7 +129,8 @@ impl Operation {
         let of_pages = [Field::new("limit", whole), Field::new("offset", whole)];
         let of_pages = of_pages.iter().filter(|_| paged);
         for field in self.query.iter().chain(of_pages) {
-            let mut parameter = json!({"name": field.name, "in": "query", "schema": field.schema()});
+            let mut parameter =
+                json!({"name": field.name, "in": "query", "schema": field.schema()});
             if field.required {
                 parameter["required"] = json!(true);
             }
@@ -136,7 +141,9 @@ impl Operation {
             parameters.push(parameter);
         }
         let content = |schema: Value, kinds: &[&str]| {
-            let kinds = kinds.iter().map(|kind| (kind.to_string(), json!({"schema": schema})));
+            let kinds = kinds
+                .iter()
+                .map(|kind| (kind.to_string(), json!({"schema": schema})));
             Value::Object(kinds.collect())
         };
         let mut responses = Map::new();
@@ -150,7 +157,10 @@ impl Operation {
                 "content": content(reference("Error"), &["application/json"])})
         };
         if self.body.is_some() || !self.query.is_empty() {
-            responses.insert("400".into(), refused("Something sent is not what it should be"));
+            responses.insert(
+                "400".into(),
+                refused("Something sent is not what it should be"),
+            );
         }
         if !public {
             responses.insert("401".into(), refused("Nobody known is asking"));
@@ -275,8 +285,9 @@ impl Routes {
     /// Adds the schemas of a resource: what is answered, what is sent, and what is sent to change it.
     pub fn schemas(&mut self, name: &str, fields: &[Field]) {
         let schema = |fields: &mut dyn Iterator<Item = &Field>, required: Vec<&str>| {
-            let properties: Map<String, Value> =
-                fields.map(|field| (field.name.to_owned(), field.schema())).collect();
+            let properties: Map<String, Value> = fields
+                .map(|field| (field.name.to_owned(), field.schema()))
+                .collect();
             let mut schema = json!({"type": "object", "properties": properties});
             if !required.is_empty() {
                 schema["required"] = json!(required);
@@ -284,7 +295,11 @@ impl Routes {
             schema
         };
         let names = |wanted: &dyn Fn(&&Field) -> bool| -> Vec<&str> {
-            fields.iter().filter(wanted).map(|field| field.name).collect()
+            fields
+                .iter()
+                .filter(wanted)
+                .map(|field| field.name)
+                .collect()
         };
         let answered = schema(&mut fields.iter(), names(&|f| f.read_only || f.required));
         let sent = || fields.iter().filter(|field| !field.read_only);
@@ -313,15 +328,16 @@ fn filter(method: &Method) -> MethodFilter {
 mod tests {
     use std::collections::BTreeSet;
 
-    use super::*;
-
     #[test]
     fn every_reference_leads_to_a_schema_and_every_operation_has_its_own_name() {
         let document = crate::routes::all().document;
         let text = document.to_string();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();
-            assert!(document["components"]["schemas"][name].is_object(), "{name}");
+            assert!(
+                document["components"]["schemas"][name].is_object(),
+                "{name}"
+            );
         }
         let mut names = BTreeSet::new();
         let paths = document["paths"].as_object().unwrap();
@@ -329,7 +345,11 @@ mod tests {
             let name = operation["operationId"].as_str().unwrap();
             assert!(names.insert(name), "{name} twice");
         }
-        for path in ["/health", "/api/v2/findings/{id}/notes/", "/api/v2/import-scan/"] {
+        for path in [
+            "/health",
+            "/api/v2/findings/{id}/notes/",
+            "/api/v2/import-scan/",
+        ] {
             assert!(paths.contains_key(path), "{path}");
         }
         assert!(names.len() > 50, "{}", names.len());

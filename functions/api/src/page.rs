@@ -3,8 +3,8 @@
 use std::cmp::Ordering;
 
 use axum::extract::FromRequestParts;
-use http::request::Parts;
 use http::header;
+use http::request::Parts;
 use serde::Serialize;
 
 use crate::Api;
@@ -75,7 +75,10 @@ impl Listing {
 
     fn link(&self, offset: usize) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
-        let kept = self.query.pairs().filter(|(name, _)| !matches!(*name, "limit" | "offset"));
+        let kept = self
+            .query
+            .pairs()
+            .filter(|(name, _)| !matches!(*name, "limit" | "offset"));
         query.extend_pairs(kept);
         query.append_pair("limit", &self.limit.to_string());
         if offset > 0 {
@@ -97,7 +100,9 @@ impl FromRequestParts<Api> for Base {
             return Ok(Self(url.trim_end_matches('/').to_owned()));
         }
         let text = |name: &str| parts.headers.get(name)?.to_str().ok();
-        let host = text(header::HOST.as_str()).or_else(|| parts.uri.host()).unwrap_or("localhost");
+        let host = text(header::HOST.as_str())
+            .or_else(|| parts.uri.host())
+            .unwrap_or("localhost");
         let scheme = text("x-forwarded-proto")
             .and_then(|list| list.split(',').next())
             .or_else(|| parts.uri.scheme_str())
@@ -117,7 +122,10 @@ impl FromRequestParts<Api> for Listing {
 }
 
 /// The columns of `o=`, with whether each descends.
-pub fn ordering<'q>(query: &'q Query, known: impl Fn(&str) -> bool) -> Result<Vec<(&'q str, bool)>> {
+pub fn ordering<'q>(
+    query: &'q Query,
+    known: impl Fn(&str) -> bool,
+) -> Result<Vec<(&'q str, bool)>> {
     let column = |text: &'q str| {
         let (name, down) = match text.strip_prefix('-') {
             Some(name) => (name, true),
@@ -126,7 +134,10 @@ pub fn ordering<'q>(query: &'q Query, known: impl Fn(&str) -> bool) -> Result<Ve
         if known(name) {
             Ok((name, down))
         } else {
-            Err(ApiError::field("o", format!("\"{text}\" is not a column to order by")))
+            Err(ApiError::field(
+                "o",
+                format!("\"{text}\" is not a column to order by"),
+            ))
         }
     };
     query.all("o").into_iter().map(column).collect()
@@ -169,7 +180,10 @@ mod tests {
     use super::*;
 
     fn listing(query: &str) -> Listing {
-        Listing::new("https://t.example/api/v2/findings/".into(), Query::parse(query))
+        Listing::new(
+            "https://t.example/api/v2/findings/".into(),
+            Query::parse(query),
+        )
     }
 
     #[test]
@@ -211,7 +225,10 @@ mod tests {
     fn only_known_columns_order() {
         let query = Query::parse("o=-severity,id");
         let known = |name: &str| ["severity", "id"].contains(&name);
-        assert_eq!(ordering(&query, known).unwrap(), [("severity", true), ("id", false)]);
+        assert_eq!(
+            ordering(&query, known).unwrap(),
+            [("severity", true), ("id", false)]
+        );
         assert!(ordering(&Query::parse("o=nonsense"), known).is_err());
     }
 }

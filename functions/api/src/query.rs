@@ -17,17 +17,25 @@ pub struct Query(Vec<(String, String)>);
 impl Query {
     /// Reads a query string without its question mark.
     pub fn parse(text: &str) -> Self {
-        Self(form_urlencoded::parse(text.as_bytes()).into_owned().collect())
+        Self(
+            form_urlencoded::parse(text.as_bytes())
+                .into_owned()
+                .collect(),
+        )
     }
 
     /// The names and values.
     pub fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+        self.0
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
     /// The last value of a name that isn't empty.
     pub fn get(&self, name: &str) -> Option<&str> {
-        let values = self.pairs().filter(|(n, v)| *n == name && !v.trim().is_empty());
+        let values = self
+            .pairs()
+            .filter(|(n, v)| *n == name && !v.trim().is_empty());
         values.last().map(|(_, value)| value)
     }
 
@@ -150,7 +158,10 @@ mod tests {
     fn dates_are_days_or_numbered_spans() {
         let today = date(2026, 3, 10);
         let span = |text: &str| Query::parse(text).span("date", today);
-        assert_eq!(span("date=2026-01-02").unwrap(), Some((date(2026, 1, 2), date(2026, 1, 2))));
+        assert_eq!(
+            span("date=2026-01-02").unwrap(),
+            Some((date(2026, 1, 2), date(2026, 1, 2)))
+        );
         assert_eq!(span("date=2").unwrap(), Some((date(2026, 3, 3), Date::MAX)));
         assert_eq!(span("date=5").unwrap(), Some((date(2026, 3, 1), Date::MAX)));
         assert_eq!(span("").unwrap(), None);

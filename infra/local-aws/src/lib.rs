@@ -85,6 +85,9 @@ pub enum Error {
     /// The database of S3 and SQS failed.
     #[error(transparent)]
     Db(#[from] DbError),
+    /// The queues failed.
+    #[error("local SQS: {0}")]
+    Sqs(#[from] sqs::SqsError),
     /// The database of DynamoDB failed.
     #[error("local DynamoDB: {0}")]
     DynamoDb(String),
@@ -120,6 +123,7 @@ impl LocalAws {
         let schema = [sqs::SCHEMA, s3::SCHEMA].concat();
         let db = Db::open(&config.data_dir.join("local.db"), &schema)?;
         let queues = Queues::new(db.clone(), &config.region);
+        queues.release_all().await?;
         let buckets = s3::Store::open(
             &config.data_dir.join("objects"),
             db,

@@ -74,6 +74,8 @@ pub struct Upload {
 #[derive(Debug, Clone)]
 pub struct Blobs {
     client: Client,
+    /// Signs links; another client where people reach S3 at another address.
+    signer: Client,
     uploads: String,
     data: String,
     cache: Cache<String, Arc<Vec<Texts>>>,
@@ -90,11 +92,19 @@ impl Blobs {
             })
             .build();
         Self {
+            signer: client.clone(),
             client,
             uploads: uploads.into(),
             data: data.into(),
             cache,
         }
+    }
+
+    /// Signs links by another client, for where people reach S3 at another address than we do.
+    #[must_use]
+    pub fn signing_with(mut self, signer: Client) -> Self {
+        self.signer = signer;
+        self
     }
 
     /// Name of the bucket for raw reports.
@@ -202,7 +212,7 @@ impl Blobs {
             .collect();
         let config = PresigningConfig::expires_in(valid).map_err(|e| call_failed(e.to_string()))?;
         let request = self
-            .client
+            .signer
             .put_object()
             .bucket(&self.uploads)
             .key(key)

@@ -6,7 +6,7 @@ mod services;
 mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
-pub use services::{Services, StartError};
+pub use services::{Services, StartError, plain_http_client};
 pub use settings::{Settings, SettingsError};
 
 /// Starts logging as JSON lines on standard output, at the level that `TATAMI_LOG` names.

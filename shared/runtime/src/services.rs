@@ -49,6 +49,17 @@ impl Services {
         Ok(Self::new(&config, settings))
     }
 
+    /// The same, with links to S3 that lead to `endpoint`.
+    #[must_use]
+    pub fn with_public_endpoint(mut self, config: &SdkConfig, endpoint: &str) -> Self {
+        let s3 = aws_sdk_s3::config::Builder::from(config)
+            .endpoint_url(endpoint)
+            .force_path_style(true)
+            .build();
+        self.blobs = self.blobs.signing_with(aws_sdk_s3::Client::from_conf(s3));
+        self
+    }
+
     /// Services on the given AWS configuration.
     pub fn new(config: &SdkConfig, settings: Settings) -> Self {
         let s3 = aws_sdk_s3::config::Builder::from(config)
@@ -121,4 +132,9 @@ pub fn http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
     Builder::new()
         .tls_provider(Provider::Rustls(CryptoMode::Ring))
         .build_https()
+}
+
+/// Plain HTTP, for endpoints on this machine.
+pub fn plain_http_client() -> aws_sdk_dynamodb::config::SharedHttpClient {
+    Builder::new().build_http()
 }

@@ -125,6 +125,12 @@ impl Store {
         Ok(self.count_state(product).await?.counts())
     }
 
+    /// Numbers of findings of every product that ever had one.
+    pub async fn counts_by_product(&self) -> Result<BTreeMap<ProductId, SeverityCounts>> {
+        let states = self.count_states().await?.into_iter();
+        Ok(states.map(|(id, state)| (id, state.counts())).collect())
+    }
+
     /// Numbers of findings of a test.
     pub async fn test_counts(&self, product: ProductId, test: TestId) -> Result<SeverityCounts> {
         for _ in 0..20 {

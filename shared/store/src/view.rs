@@ -6,7 +6,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use futures::{StreamExt as _, TryStreamExt as _};
-use tatami_domain::{BlockId, Finding, ProductId};
+use tatami_domain::{BlockId, Finding, ProductId, TestId};
 
 use crate::counts::State;
 use crate::{Result, Store};
@@ -129,6 +129,26 @@ impl Store {
         for (product, state) in &states {
             if state.deltas.len() > FOLD_AT {
                 self.fold_counts(*product).await?;
+            }
+        }
+        Ok(views)
+    }
+
+    /// Every finding of one test, block by block, as of now: only the blocks in which the test has any
+    /// are read.
+    pub async fn view_of_test(&self, product: ProductId, test: TestId) -> Result<Vec<BlockView>> {
+        // Blocks are noted before they are written, so the state may lack some, never the blocks.
+        let state = self.count_state(product).await?;
+        let blocks = self.test_blocks(test).await?;
+        let mut views: Vec<BlockView> = futures::stream::iter(blocks)
+            .map(|block| self.block(block, &state))
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        for view in &mut views {
+            if view.iter().any(|finding| finding.test != test) {
+                let own = view.iter().filter(|finding| finding.test == test);
+                *view = own.cloned().collect();
             }
         }
         Ok(views)

@@ -12,9 +12,7 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{
-    DevelopmentEnvironment, Engagement, Product, ProductType, TestType, User,
-};
+use tatami_domain::{DevelopmentEnvironment, Engagement, Product, ProductType, TestType, User};
 use tatami_store::{Entity, Store, StoreError};
 
 use crate::Api;
@@ -60,7 +58,7 @@ pub trait Resource: Entity + 'static {
         Ok(())
     }
 
-    /// Fills in what follows from the fields of a new one.
+    /// Fills in what tells where a new one is.
     fn complete(&mut self, _store: &Store) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -160,7 +158,11 @@ impl Filter {
         let field = self.field;
         match self.how {
             How::Contains => {
-                let part = query.get(self.name).unwrap_or_default().trim().to_lowercase();
+                let part = query
+                    .get(self.name)
+                    .unwrap_or_default()
+                    .trim()
+                    .to_lowercase();
                 views.retain(|view| view[field].as_str().is_some_and(|t| holds(t, &part)));
             }
             How::Exact => {
@@ -209,7 +211,11 @@ impl Filter {
                 views.retain(|view| !tags(view).any(|tag| wanted.contains(&tag)));
             }
             How::TagContains | How::NoTagContains => {
-                let part = query.get(self.name).unwrap_or_default().trim().to_lowercase();
+                let part = query
+                    .get(self.name)
+                    .unwrap_or_default()
+                    .trim()
+                    .to_lowercase();
                 let wanted = self.how == How::TagContains;
                 views.retain(|view| tags(view).any(|tag| holds(tag, &part)) == wanted);
             }
@@ -328,10 +334,10 @@ async fn create<T: Resource>(
         }
     };
     let mut entity = merged(&T::fresh(), &sent, true)?;
+    entity.complete(store).await?;
     caller.require(T::ADD, entity.place())?;
     check_references(store, T::FIELDS, &sent).await?;
     entity.check(None)?;
-    entity.complete(store).await?;
     let entity = store.create(entity).await?;
     Ok((StatusCode::CREATED, Json(view(store, &entity).await?)))
 }
@@ -389,7 +395,10 @@ pub async fn edit<T: Resource>(
 fn merged<T: Resource>(entity: &T, sent: &Object, new: bool) -> Result<T> {
     let internal = |e: serde_json::Error| ApiError::Internal(e.to_string());
     let mut document = serde_json::to_value(entity).map_err(internal)?;
+    let fresh = serde_json::to_value(T::fresh()).map_err(internal)?;
     for (name, value) in sent {
+        // null stands for what a new one has
+        let value = if value.is_null() { &fresh[name] } else { value };
         document[name] = value.clone();
     }
     for (name, wanted) in [("created", new), ("updated", true)] {
@@ -446,7 +455,10 @@ pub async fn check_references(store: &Store, fields: &[Field], sent: &Object) ->
         };
         for id in ids {
             if !exists(store, target, id).await? {
-                problems.add(field.name, format!("Invalid pk \"{id}\": there is no such object."));
+                problems.add(
+                    field.name,
+                    format!("Invalid pk \"{id}\": there is no such object."),
+                );
             }
         }
     }
@@ -460,7 +472,10 @@ async fn exists(store: &Store, target: Target, id: u64) -> Result<bool> {
         Target::Engagement => store.get::<Engagement>(id.into()).await.map(drop),
         Target::Test => store.get::<tatami_domain::Test>(id.into()).await.map(drop),
         Target::TestType => store.get::<TestType>(id.into()).await.map(drop),
-        Target::Environment => store.get::<DevelopmentEnvironment>(id.into()).await.map(drop),
+        Target::Environment => store
+            .get::<DevelopmentEnvironment>(id.into())
+            .await
+            .map(drop),
         Target::User => store.get::<User>(id.into()).await.map(drop),
         Target::Finding => store.finding(id.into()).await.map(drop),
         Target::Unknown => Ok(()),

@@ -2,8 +2,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use jiff::{Timestamp, ToSpan as _};
 use jiff::civil::Date;
+use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Engagement, EngagementId, EngagementStatus, Product};
@@ -28,8 +28,14 @@ pub fn add(routes: &mut Routes) {
     routes.add(&reopen, self::reopen);
 }
 
-const TYPES: &[&str] =
-    &["Interactive", "CI/CD", "Baseline", "Targeted", "Regression", "Incident"];
+const TYPES: &[&str] = &[
+    "Interactive",
+    "CI/CD",
+    "Baseline",
+    "Targeted",
+    "Regression",
+    "Incident",
+];
 const STATES: &[&str] = &[
     "Not Started",
     "Blocked",

@@ -21,7 +21,9 @@ impl Resource for Test {
     const SCHEMA: &'static str = "Test";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),
-        Field::new("engagement", Kind::Ref(Target::Engagement)).required().fixed(),
+        Field::new("engagement", Kind::Ref(Target::Engagement))
+            .required()
+            .fixed(),
         Field::answer("product", Kind::Ref(Target::Product)),
         Field::new("test_type", Kind::Ref(Target::TestType)).required(),
         Field::new("target_start", Kind::DateTime).required(),
@@ -81,11 +83,7 @@ impl Resource for Test {
     }
 
     fn place(&self) -> Place {
-        match self.product.0 {
-            // not known yet: a new one
-            0 => Place::Everywhere,
-            _ => Place::Product(self.product),
-        }
+        Place::Product(self.product)
     }
 
     fn check(&self, _: Option<&Self>) -> Result<()> {
@@ -96,9 +94,20 @@ impl Resource for Test {
     }
 
     async fn complete(&mut self, store: &Store) -> Result<()> {
-        let engagement: Engagement = store.get(self.engagement).await?;
-        self.product = engagement.product;
-        Ok(())
+        match store.get::<Engagement>(self.engagement).await {
+            Ok(engagement) => {
+                self.product = engagement.product;
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Err(ApiError::field(
+                "engagement",
+                format!(
+                    "Invalid pk \"{}\": there is no such object.",
+                    self.engagement
+                ),
+            )),
+            Err(error) => Err(error.into()),
+        }
     }
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
@@ -111,7 +120,11 @@ impl Resource for Test {
         let types: Vec<TestType> = store.get_all(wanted).await?;
         for view in views {
             let id = type_id(view);
-            let name = types.iter().find(|t| t.id == id).map_or("", |t| &t.name).to_owned();
+            let name = types
+                .iter()
+                .find(|t| t.id == id)
+                .map_or("", |t| &t.name)
+                .to_owned();
             let scan_type = view["scan_type"].as_str().unwrap_or(&name);
             let dedupe = tatami_scanners::by_scan_type(scan_type).map(|s| s.dedupe);
             let algorithm = dedupe.map_or("legacy", |d| d.algorithm.name());

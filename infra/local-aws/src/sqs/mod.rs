@@ -292,6 +292,12 @@ impl Queues {
         Ok(moved)
     }
 
+    /// Makes every message in flight visible again. For the start: nobody of the last run still
+    /// works on one.
+    pub(crate) async fn release_all(&self) -> Result<usize, SqsError> {
+        self.db.run(|db| store::release_all(db, now_ms())).await
+    }
+
     /// Deletes the messages that are past their retention period.
     pub(crate) async fn sweep(&self) -> Result<usize, SqsError> {
         self.db.run(|db| store::sweep(db, now_ms())).await

@@ -375,6 +375,14 @@ pub(crate) fn send(
     Ok(ids)
 }
 
+/// Makes every received message visible again.
+pub(super) fn release_all(db: &Connection, now_ms: i64) -> Result<usize, SqsError> {
+    Ok(db.execute(
+        "UPDATE message SET visible_ms = ?1 WHERE receives > 0 AND visible_ms > ?1",
+        [now_ms],
+    )?)
+}
+
 pub(super) fn receive(
     db: &Connection,
     name: &str,

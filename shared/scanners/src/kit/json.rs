@@ -12,8 +12,7 @@
 //! })
 //! ```
 //!
-//! Only the record at hand lies in memory. What is skipped is looked at for its brackets and quotes
-//! alone. A record that doesn't fit its type becomes a warning that names its place in the report,
+//! Only the record at hand lies in memory. A record that doesn't fit its type becomes a warning that names its place in the report,
 //! such as `Results[3].Vulnerabilities[12]`; broken syntax refuses the report with line and column.
 
 mod lenient;
@@ -24,7 +23,7 @@ use std::io::Read as _;
 use std::rc::Rc;
 
 use memchr::{memchr_iter, memchr2, memrchr};
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::source::{CUT_OFF, Source, empty, unreadable};
@@ -37,6 +36,9 @@ pub use outline::{Outline, outline};
 pub const MAX_DEPTH: usize = 128;
 
 const CHUNK: u64 = 128 * 1024;
+
+/// How much of a value may be held only to see whether it is sound.
+const HELD_TO_SKIP: usize = 1024 * 1024;
 
 /// What kind of value comes next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -260,32 +262,42 @@ impl<'r> Json<'r> {
         Ok(false)
     }
 
-    /// Passes over the next value.
+    /// Passes over the next value. Of one that is longer than a megabyte only the brackets and
+    /// quotes are looked at, so that it needn't be held.
     pub fn skip(&mut self) -> Result<(), Refusal> {
         self.kind()?;
         let mut scan = Scan::default();
+        let mut is_held = true;
         loop {
             match scan.advance(&self.buf[self.pos..]) {
-                Progress::Done => {
-                    self.pos += scan.len;
-                    self.passed += 1;
-                    return Ok(());
-                }
+                Progress::Broken => return Err(self.broken(&scan)),
+                Progress::Done => break,
                 Progress::Hungry => {
-                    // Nothing of it is wanted: let go of what was seen.
-                    self.pos += scan.len;
-                    scan.len = 0;
+                    is_held &= scan.len < HELD_TO_SKIP;
+                    if !is_held {
+                        self.pos += scan.len;
+                        scan.len = 0;
+                    }
                     if !self.more()? {
-                        if scan.is_complete_at_end() {
-                            self.passed += 1;
-                            return Ok(());
+                        if scan.bare && self.path.is_empty() {
+                            break;
                         }
                         return Err(self.cut_off());
                     }
                 }
-                Progress::Broken => return Err(self.broken(&scan)),
             }
         }
+        if is_held {
+            let text = &self.buf[self.pos..self.pos + scan.len];
+            // Half a character does no harm in what nobody reads.
+            let checked = serde_json::from_slice::<IgnoredAny>(text);
+            if let Some(error) = checked.err().filter(|error| !is_half_a_character(error)) {
+                return Err(self.broken_value(&error));
+            }
+        }
+        self.pos += scan.len;
+        self.passed += 1;
+        Ok(())
     }
 
     /// Where in the report this is, such as `Results[3].Vulnerabilities[12]`; empty at the top.
@@ -404,13 +416,10 @@ impl<'r> Json<'r> {
         let taken = match taken {
             Ok(value) => Ok(value),
             Err(error) => {
-                let mut message = error.to_string();
-                if let Some(at) = message.rfind(" at line ") {
-                    message.truncate(at);
-                }
                 if error.classify() != Category::Data {
-                    return Err(self.broken_value(&error, &message));
+                    return Err(self.broken_value(&error));
                 }
+                let message = without_place(&error);
                 let at = self.place();
                 Err(Misfit { message, at })
             }
@@ -428,7 +437,7 @@ impl<'r> Json<'r> {
                 Progress::Done => return Ok(scan.len),
                 Progress::Hungry => {
                     if !self.more()? {
-                        if scan.is_complete_at_end() {
+                        if scan.bare && self.path.is_empty() {
                             return Ok(scan.len);
                         }
                         return Err(self.cut_off());
@@ -488,7 +497,8 @@ impl<'r> Json<'r> {
         (line, column)
     }
 
-    fn broken_value(&self, error: &serde_json::Error, message: &str) -> Refusal {
+    fn broken_value(&self, error: &serde_json::Error) -> Refusal {
+        let message = without_place(error);
         let (line, column) = self.place_of(0);
         let below = (error.line() as u64).saturating_sub(1);
         let inside = error.column() as u64;
@@ -559,7 +569,7 @@ struct Scan {
     started: bool,
     in_text: bool,
     escaped: bool,
-    /// A number or a word such as `true`, which ends where something else begins.
+    /// A number or a word such as `true`, which ends where something else begins, or with the report.
     bare: bool,
 }
 
@@ -635,11 +645,15 @@ impl Scan {
         }
         Progress::Hungry
     }
+}
 
-    /// A bare value may end with the report.
-    fn is_complete_at_end(&self) -> bool {
-        self.bare
+/// What is wrong, without the place, which serde counts from the value's beginning.
+fn without_place(error: &serde_json::Error) -> String {
+    let mut message = error.to_string();
+    if let Some(at) = message.rfind(" at line ") {
+        message.truncate(at);
     }
+    message
 }
 
 fn is_half_a_character(error: &serde_json::Error) -> bool {

@@ -137,6 +137,7 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     // Members come in any order, and results need the rules and the date of the run.
     let mut waiting: Vec<(String, Outcome)> = Vec::new();
     let mut run: Option<Run> = None;
+    let mut has_results = false;
     json.object(|json, key| {
         match key {
             "tool" => tool = Some(json.value::<Tool>()?),
@@ -149,7 +150,8 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
                 artifacts.push(artifact.location.uri.0);
                 Ok(())
             })?,
-            "results" => {
+            "results" if json.kind()? != Kind::Null => {
+                has_results = true;
                 if let (Some(date), true, None) = (dated, tool.is_some(), &run) {
                     run = tool.take().map(|tool| Run::new(tool, date, std::mem::take(&mut artifacts)));
                 }
@@ -167,6 +169,9 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
         }
         Ok(())
     })?;
+    if !has_results {
+        sink.warning(json.warning("has no results: did the tool run to its end?"));
+    }
     let run = run.unwrap_or_else(|| Run::new(tool.unwrap_or_default(), dated.flatten(), artifacts));
     if let Some(scan_type) = test {
         run.tell_test(scan_type, sink);

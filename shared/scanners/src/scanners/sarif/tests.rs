@@ -38,11 +38,14 @@ fn an_empty_log_has_no_findings() {
     for text in [
         r#"{"version": "2.1.0", "runs": []}"#,
         r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": []}]}"#,
-        r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "x"}}, "results": null}]}"#,
     ] {
         let out = parse(text).unwrap();
         assert!(out.findings.is_empty() && out.warnings.is_empty(), "{text}");
     }
+    let failed = r#"{"runs": [{"tool": {"driver": {"name": "x"}}, "results": null}]}"#;
+    let told = parse(failed).unwrap().warnings;
+    assert_eq!(told[0].record, "runs[0]");
+    assert_eq!(told[0].message, "has no results: did the tool run to its end?");
 }
 
 #[test]

@@ -1,0 +1,550 @@
+//! Which findings a list shows: parameters as functions over the stored finding.
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tatami_domain::{Finding, Severity, ShortStatus, Texts};
+
+use crate::error::{ApiError, Result};
+use crate::fields::{Field, Kind, Target};
+use crate::query::{Query, day_of};
+use crate::view::finding::Clock;
+
+/// How a parameter looks at a finding.
+enum How {
+    Bool(fn(&Finding) -> bool),
+    /// A boolean that may be unknown; unknown is neither.
+    MaybeBool(fn(&Finding) -> Option<bool>),
+    /// Holds the text, whatever the case.
+    Contains(fn(&Finding) -> Option<&str>),
+    /// Is the text, whatever the case.
+    Exact(fn(&Finding) -> Option<&str>),
+    /// Is one of several numbers.
+    Ids(fn(&Finding) -> Option<u64>),
+    /// On a day, or in a numbered span.
+    Day(fn(&Finding) -> Option<Date>),
+    OnDay(fn(&Finding) -> Option<Date>),
+    Before(fn(&Finding) -> Option<Date>),
+    After(fn(&Finding) -> Option<Date>),
+    AtLeast(fn(&Finding) -> Option<f64>),
+    AtMost(fn(&Finding) -> Option<f64>),
+    /// In the long texts, which are read only then.
+    Text(fn(&Texts) -> Option<&str>),
+}
+
+fn day(time: Option<Timestamp>) -> Option<Date> {
+    time.map(day_of)
+}
+
+/// The parameters that need no more than the finding. `mitigated` and the like are days.
+const FILTERS: &[(&str, How)] = &[
+    ("active", How::Bool(|f| f.flags.active)),
+    ("verified", How::Bool(|f| f.flags.verified)),
+    ("false_p", How::Bool(|f| f.flags.false_p)),
+    ("duplicate", How::Bool(|f| f.flags.duplicate)),
+    ("out_of_scope", How::Bool(|f| f.flags.out_of_scope)),
+    ("risk_accepted", How::Bool(|f| f.flags.risk_accepted)),
+    ("under_review", How::Bool(|f| f.flags.under_review)),
+    (
+        "under_defect_review",
+        How::Bool(|f| f.flags.under_defect_review),
+    ),
+    ("is_mitigated", How::Bool(|f| f.flags.is_mitigated)),
+    ("static_finding", How::Bool(|f| f.static_finding)),
+    ("dynamic_finding", How::Bool(|f| f.dynamic_finding)),
+    ("has_tags", How::Bool(|f| !f.tags.is_empty())),
+    ("has_jira", How::Bool(|_| false)),
+    ("fix_available", How::MaybeBool(|f| f.fix_available)),
+    (
+        "known_exploited",
+        How::Bool(|f| f.known_exploited == Some(true)),
+    ),
+    (
+        "ransomware_used",
+        How::Bool(|f| f.ransomware_used == Some(true)),
+    ),
+    ("title", How::Contains(|f| Some(&f.title))),
+    ("exact_title", How::Exact(|f| Some(&f.title))),
+    ("file_path", How::Contains(|f| f.file_path.as_deref())),
+    (
+        "component_name",
+        How::Contains(|f| f.component_name.as_deref()),
+    ),
+    (
+        "component_version",
+        How::Contains(|f| f.component_version.as_deref()),
+    ),
+    ("fix_version", How::Contains(|f| f.fix_version.as_deref())),
+    ("service", How::Contains(|f| f.service.as_deref())),
+    ("param", How::Contains(|f| f.param.as_deref())),
+    (
+        "unique_id_from_tool",
+        How::Contains(|f| f.unique_id_from_tool.as_deref()),
+    ),
+    (
+        "vuln_id_from_tool",
+        How::Contains(|f| f.vuln_id_from_tool.as_deref()),
+    ),
+    (
+        "sast_source_object",
+        How::Contains(|f| f.sast_source_object.as_deref()),
+    ),
+    (
+        "sast_source_file_path",
+        How::Contains(|f| f.sast_source_file_path.as_deref()),
+    ),
+    (
+        "sast_sink_object",
+        How::Contains(|f| f.sast_sink_object.as_deref()),
+    ),
+    (
+        "effort_for_fixing",
+        How::Contains(|f| f.effort_for_fixing.as_deref()),
+    ),
+    (
+        "planned_remediation_version",
+        How::Contains(|f| f.planned_remediation_version.as_deref()),
+    ),
+    ("cvssv3", How::Contains(|f| f.cvssv3.as_deref())),
+    ("cvssv4", How::Contains(|f| f.cvssv4.as_deref())),
+    ("hash_code", How::Contains(|f| Some(&f.hash_code))),
+    (
+        "numerical_severity",
+        How::Exact(|f| Some(f.severity.numerical())),
+    ),
+    ("id", How::Ids(|f| Some(f.id.0))),
+    ("test", How::Ids(|f| Some(f.test.0))),
+    ("test__engagement", How::Ids(|f| Some(f.engagement.0))),
+    ("engagement", How::Ids(|f| Some(f.engagement.0))),
+    ("test__engagement__product", How::Ids(|f| Some(f.product.0))),
+    ("product", How::Ids(|f| Some(f.product.0))),
+    ("test__test_type", How::Ids(|f| Some(f.test_type.0))),
+    ("found_by", How::Ids(|f| Some(f.test_type.0))),
+    ("reporter", How::Ids(|f| f.reporter.map(u64::from))),
+    ("mitigated_by", How::Ids(|f| f.mitigated_by.map(u64::from))),
+    (
+        "duplicate_finding",
+        How::Ids(|f| f.duplicate_finding.map(u64::from)),
+    ),
+    (
+        "nb_occurences",
+        How::Ids(|f| f.nb_occurences.map(u64::from)),
+    ),
+    ("sast_source_line", How::Ids(|f| f.sast_source_line)),
+    (
+        "scanner_confidence",
+        How::Ids(|f| f.scanner_confidence.map(u64::from)),
+    ),
+    ("date", How::Day(|f| Some(f.date))),
+    ("created", How::Day(|f| day(Some(f.created)))),
+    ("mitigated", How::Day(|f| day(f.mitigated))),
+    (
+        "last_status_update",
+        How::Day(|f| day(f.last_status_update)),
+    ),
+    ("publish_date", How::Day(|f| f.publish_date)),
+    (
+        "planned_remediation_date",
+        How::Day(|f| f.planned_remediation_date),
+    ),
+    ("kev_date", How::Day(|f| f.kev_date)),
+    ("sla_start_date", How::Day(|f| f.sla_start_date)),
+    ("discovered_on", How::OnDay(|f| Some(f.date))),
+    ("discovered_before", How::Before(|f| Some(f.date))),
+    ("discovered_after", How::After(|f| Some(f.date))),
+    ("mitigated_on", How::OnDay(|f| day(f.mitigated))),
+    ("mitigated_before", How::Before(|f| day(f.mitigated))),
+    ("mitigated_after", How::After(|f| day(f.mitigated))),
+    ("epss_score_min", How::AtLeast(|f| f.epss_score)),
+    ("epss_score_max", How::AtMost(|f| f.epss_score)),
+    ("epss_percentile_min", How::AtLeast(|f| f.epss_percentile)),
+    ("epss_percentile_max", How::AtMost(|f| f.epss_percentile)),
+    ("description", How::Text(|t| Some(&t.description))),
+    ("mitigation", How::Text(|t| t.mitigation.as_deref())),
+    ("impact", How::Text(|t| t.impact.as_deref())),
+    ("references", How::Text(|t| t.references.as_deref())),
+    (
+        "steps_to_reproduce",
+        How::Text(|t| t.steps_to_reproduce.as_deref()),
+    ),
+    (
+        "severity_justification",
+        How::Text(|t| t.severity_justification.as_deref()),
+    ),
+    ("payload", How::Text(|t| t.payload.as_deref())),
+];
+
+/// The parameters that need more.
+const OTHERS: &[Field] = &[
+    Field::new("severity", Kind::Texts),
+    Field::new("status", Kind::Texts),
+    Field::new("cwe", Kind::Refs(Target::Unknown)),
+    Field::new("vulnerability_id", Kind::Text(0)),
+    Field::new("outside_of_sla", Kind::Bool),
+    Field::new("sla_expiration_date", Kind::Date),
+    Field::new("tag", Kind::Text(0)),
+    Field::new("tags", Kind::Texts),
+    Field::new("tags__and", Kind::Texts),
+    Field::new("not_tag", Kind::Text(0)),
+    Field::new("not_tags", Kind::Texts),
+    Field::new("product_name", Kind::Text(0)),
+    Field::new("product_name_contains", Kind::Text(0)),
+    Field::new(
+        "test__engagement__product__prod_type",
+        Kind::Refs(Target::ProductType),
+    ),
+];
+
+/// All parameters, for the description of the list.
+pub fn parameters() -> impl Iterator<Item = Field> {
+    let of = |(name, how): &(&'static str, How)| {
+        let kind = match how {
+            How::Bool(_) | How::MaybeBool(_) => Kind::Bool,
+            How::Contains(_) | How::Exact(_) | How::Text(_) | How::Day(_) => Kind::Text(0),
+            How::Ids(_) => Kind::Refs(Target::Unknown),
+            How::OnDay(_) | How::Before(_) | How::After(_) => Kind::Date,
+            How::AtLeast(_) | How::AtMost(_) => Kind::Number(0.0, 1.0),
+        };
+        Field::new(name, kind)
+    };
+    FILTERS.iter().map(of).chain(OTHERS.iter().copied())
+}
+
+type Test = Box<dyn Fn(&Finding) -> bool + Send + Sync>;
+type TextTest = Box<dyn Fn(&Texts) -> bool + Send + Sync>;
+
+/// What a query asks of findings.
+#[derive(Default)]
+pub struct Filters {
+    tests: Vec<Test>,
+    text_tests: Vec<TextTest>,
+}
+
+impl Filters {
+    /// Reads a query. The names and types of products are the list's own to look up.
+    pub fn read(query: &Query, clock: &Clock) -> Result<Self> {
+        let mut filters = Self::default();
+        for (name, how) in FILTERS {
+            if query.get(name).is_some() {
+                filters.add(query, name, how, clock.today)?;
+            }
+        }
+        filters.add_others(query, clock)?;
+        Ok(filters)
+    }
+
+    /// Does a finding pass, as far as can be told without its texts?
+    pub fn pass(&self, finding: &Finding) -> bool {
+        self.tests.iter().all(|test| test(finding))
+    }
+
+    /// Does the query ask for anything in the long texts?
+    pub fn want_texts(&self) -> bool {
+        !self.text_tests.is_empty()
+    }
+
+    /// Do the long texts pass?
+    pub fn pass_texts(&self, texts: &Texts) -> bool {
+        self.text_tests.iter().all(|test| test(texts))
+    }
+
+    fn test(&mut self, test: impl Fn(&Finding) -> bool + Send + Sync + 'static) {
+        self.tests.push(Box::new(test));
+    }
+
+    fn add(&mut self, query: &Query, name: &str, how: &How, today: Date) -> Result<()> {
+        let text = || query.get(name).unwrap_or_default().trim().to_lowercase();
+        match *how {
+            How::Bool(of) => {
+                if let Some(wanted) = query.boolean(name)? {
+                    self.test(move |f| of(f) == wanted);
+                }
+            }
+            How::MaybeBool(of) => {
+                let wanted = query.boolean(name)?;
+                self.test(move |f| of(f) == wanted);
+            }
+            How::Contains(of) => {
+                let part = text();
+                self.test(move |f| of(f).is_some_and(|text| contains(text, &part)));
+            }
+            How::Exact(of) => {
+                let wanted = text();
+                self.test(move |f| of(f).is_some_and(|text| text.to_lowercase() == wanted));
+            }
+            How::Ids(of) => {
+                let ids = query.ids(name)?;
+                self.test(move |f| of(f).is_some_and(|id| ids.contains(&id)));
+            }
+            How::Day(of) => {
+                if let Some((from, to)) = query.span(name, today)? {
+                    self.test(move |f| of(f).is_some_and(|day| (from..=to).contains(&day)));
+                }
+            }
+            How::OnDay(of) => {
+                let wanted = query.day(name)?;
+                self.test(move |f| of(f) == wanted);
+            }
+            How::Before(of) => {
+                let limit = query.day(name)?;
+                self.test(move |f| of(f).is_some_and(|day| Some(day) <= limit));
+            }
+            How::After(of) => {
+                let limit = query.day(name)?;
+                self.test(move |f| of(f).is_some_and(|day| Some(day) >= limit));
+            }
+            How::AtLeast(of) => {
+                let limit = query.number(name)?;
+                self.test(move |f| of(f).is_some_and(|n| Some(n) >= limit));
+            }
+            How::AtMost(of) => {
+                let limit = query.number(name)?;
+                self.test(move |f| of(f).is_some_and(|n| Some(n) <= limit));
+            }
+            How::Text(of) => {
+                let part = text();
+                let holds = move |t: &Texts| of(t).is_some_and(|text| contains(text, &part));
+                self.text_tests.push(Box::new(holds));
+            }
+        }
+        Ok(())
+    }
+
+    fn add_others(&mut self, query: &Query, clock: &Clock) -> Result<()> {
+        let severities: Vec<Severity> = (query.all("severity").into_iter())
+            .map(str::parse)
+            .collect::<Result<_, tatami_domain::UnknownSeverity>>()
+            .map_err(|error| ApiError::field("severity", error.to_string()))?;
+        if !severities.is_empty() {
+            self.test(move |f| severities.contains(&f.severity));
+        }
+        let status = |text: &str| {
+            ShortStatus::parse(text).ok_or_else(|| ApiError::field("status", unknown_status(text)))
+        };
+        let wanted: Vec<ShortStatus> = query
+            .all("status")
+            .into_iter()
+            .map(status)
+            .collect::<Result<_>>()?;
+        if !wanted.is_empty() {
+            self.test(move |f| wanted.contains(&short_status(f)));
+        }
+        let cwes = query.ids("cwe")?;
+        if !cwes.is_empty() {
+            self.test(move |f| {
+                let mut all = std::iter::once(&f.cwe).chain(&f.extra_cwes);
+                all.any(|cwe| cwes.contains(&u64::from(*cwe)))
+            });
+        }
+        let ids = owned(query.all("vulnerability_id"));
+        if !ids.is_empty() {
+            self.test(move |f| {
+                let mut of = f.vulnerability_ids.iter();
+                of.any(|id| ids.iter().any(|wanted| id.eq_ignore_ascii_case(wanted)))
+            });
+        }
+        if let Some(outside) = query.boolean("outside_of_sla")? {
+            let clock = clock.clone();
+            self.test(move |f| {
+                let days = clock.days_remaining(f);
+                days.is_some_and(|days| (days < 0) == outside)
+            });
+        }
+        if let Some((from, to)) = query.span("sla_expiration_date", clock.today)? {
+            let clock = clock.clone();
+            self.test(move |f| clock.due(f).is_some_and(|day| (from..=to).contains(&day)));
+        }
+        self.add_tags(query);
+        Ok(())
+    }
+
+    fn add_tags(&mut self, query: &Query) {
+        let has = |f: &Finding, tag: &String| f.tags.iter().any(|t| t.eq_ignore_ascii_case(tag));
+        let any = owned(query.all("tags"));
+        if !any.is_empty() {
+            self.test(move |f| any.iter().any(|tag| has(f, tag)));
+        }
+        let all = owned(query.all("tags__and"));
+        if !all.is_empty() {
+            self.test(move |f| all.iter().all(|tag| has(f, tag)));
+        }
+        let none = owned(query.all("not_tags"));
+        if !none.is_empty() {
+            self.test(move |f| !none.iter().any(|tag| has(f, tag)));
+        }
+        for (name, wanted) in [("tag", true), ("not_tag", false)] {
+            if let Some(part) = query.get(name).map(|text| text.trim().to_lowercase()) {
+                self.test(move |f| f.tags.iter().any(|tag| contains(tag, &part)) == wanted);
+            }
+        }
+    }
+}
+
+fn owned(texts: Vec<&str>) -> Vec<String> {
+    texts.into_iter().map(str::to_owned).collect()
+}
+
+/// The short status of a finding.
+pub fn short_status(finding: &Finding) -> ShortStatus {
+    finding
+        .flags
+        .short(finding.planned_remediation_date.is_some())
+}
+
+/// The message about a short status that isn't one.
+pub fn unknown_status(text: &str) -> String {
+    let names = ShortStatus::ALL.map(ShortStatus::name).join(", ");
+    format!("\"{text}\" is not a valid choice. Use one of: {names}.")
+}
+
+/// Does a text hold a part, whatever the case? `part` is in lower case.
+fn contains(text: &str, part: &str) -> bool {
+    if !text.is_ascii() || !part.is_ascii() {
+        return text.to_lowercase().contains(part);
+    }
+    let (text, part) = (text.as_bytes(), part.as_bytes());
+    part.is_empty()
+        || text
+            .windows(part.len())
+            .any(|window| window.eq_ignore_ascii_case(part))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use tatami_domain::{FindingId, Flags, SlaConfiguration};
+
+    use super::*;
+
+    fn clock() -> Clock {
+        Clock {
+            today: date(2026, 3, 31),
+            sla: SlaConfiguration::default(),
+        }
+    }
+
+    fn finding() -> Finding {
+        Finding {
+            id: FindingId(7),
+            title: "SQL Injection in Login".into(),
+            severity: Severity::High,
+            flags: Flags::OPEN,
+            cwe: 89,
+            extra_cwes: vec![564],
+            vulnerability_ids: vec!["CVE-2026-1".into()],
+            component_name: Some("Log4j".into()),
+            date: date(2026, 3, 1),
+            tags: vec!["web".into(), "pci".into()],
+            epss_score: Some(0.5),
+            fix_available: Some(true),
+            ..Finding::default()
+        }
+    }
+
+    fn passes(query: &str) -> bool {
+        Filters::read(&Query::parse(query), &clock())
+            .unwrap()
+            .pass(&finding())
+    }
+
+    #[test]
+    fn filters_leave_what_they_ask_for() {
+        for query in [
+            "",
+            "active=true",
+            "verified=3",
+            "title=injection",
+            "severity=Low,High",
+            "severity=Low&severity=High",
+            "status=Open",
+            "cwe=564",
+            "id=7,8",
+            "vulnerability_id=cve-2026-1",
+            "component_name=LOG4J",
+            "tags=web,x",
+            "tag=pc",
+            "tags__and=web,pci",
+            "not_tag=internal",
+            "has_tags=1",
+            "date=2026-03-01",
+            "date=3",
+            "discovered_before=2026-03-01",
+            "discovered_after=2026-02-28",
+            "outside_of_sla=false",
+            "epss_score_min=0.5",
+            "fix_available=true",
+            "unknown=1",
+            "title=",
+            "is_mitigated=false",
+            "exact_title=sql%20injection%20in%20login",
+            "sla_expiration_date=2026-03-31",
+        ] {
+            assert!(passes(query), "{query}");
+        }
+        for query in [
+            "active=False",
+            "title=xss",
+            "severity=Critical",
+            "status=Fixed",
+            "cwe=79",
+            "id=8",
+            "tags=x",
+            "tags__and=web,x",
+            "not_tags=web",
+            "not_tag=we",
+            "has_tags=false",
+            "mitigated=1",
+            "discovered_on=2026-03-02",
+            "outside_of_sla=1",
+            "epss_score_max=0.4",
+            "fix_available=0",
+            "product=9",
+            "has_jira=true",
+            "tag=shop",
+        ] {
+            assert!(!passes(query), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_wrong_value_of_a_known_filter_is_an_error() {
+        for query in [
+            "active=maybe",
+            "severity=high",
+            "status=Gone",
+            "id=x",
+            "date=soon",
+            "cwe=a",
+            "epss_score_min=x",
+            "test=1,b",
+            "outside_of_sla=x",
+        ] {
+            assert!(
+                Filters::read(&Query::parse(query), &clock()).is_err(),
+                "{query}"
+            );
+        }
+    }
+
+    #[test]
+    fn long_texts_are_asked_for_only_by_their_filters() {
+        let read = |query: &str| Filters::read(&Query::parse(query), &clock()).unwrap();
+        assert!(!read("title=x").want_texts());
+        let filters = read("description=Union+Select");
+        assert!(filters.want_texts());
+        let texts = |description: &str| Texts {
+            description: description.into(),
+            ..Texts::default()
+        };
+        assert!(filters.pass_texts(&texts("a UNION select b")));
+        assert!(!filters.pass_texts(&texts("nothing")));
+    }
+
+    #[test]
+    fn parameters_are_named_once() {
+        let mut names: Vec<&str> = parameters().map(|field| field.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,201 @@
+//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`.
+
+mod annotate;
+mod filter;
+mod order;
+mod write;
+
+use std::collections::HashMap;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use tatami_auth::{Permission, Place};
+use tatami_domain::{Finding, FindingId, Product, ProductId, Test};
+use tatami_store::BlockView;
+
+use super::catalog::id_in_path;
+use crate::Api;
+use crate::auth::Caller;
+use crate::error::Result;
+use crate::fields::{Field, Kind};
+use crate::openapi::{Answer, Operation, Routes};
+use crate::page::{Listing, cut_sorted};
+use crate::query::Query;
+use crate::view::finding::{Clock, FIELDS, FindingView, Packs};
+use crate::view::note;
+
+use filter::Filters;
+use order::Order;
+
+/// Adds the routes.
+pub fn add(routes: &mut Routes) {
+    let list = Operation::get(
+        "/api/v2/findings",
+        "A page of the findings that pass the filters",
+    )
+    .query(filter::parameters())
+    .query([Field::new("o", Kind::Texts)])
+    .answers(200, Answer::Page("Finding"));
+    routes.add(&list, self::list);
+    let get =
+        Operation::get("/api/v2/findings/{id}", "One of them").answers(200, Answer::One("Finding"));
+    routes.add(&get, self::get);
+    write::add(routes);
+    annotate::add(routes);
+    routes.schemas("Finding", FIELDS);
+    routes.schemas("Note", note::FIELDS);
+    routes.schemas("UserStub", note::AUTHOR);
+}
+
+async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
+    let query = &listing.query;
+    let scope = scope(&api, query).await?;
+    let place = match scope.products.as_deref() {
+        Some([one]) => Place::Product(*one),
+        _ => Place::Everywhere,
+    };
+    caller.require(Permission::ViewProducts, place)?;
+    let clock = Clock::now();
+    let filters = Filters::read(query, &clock)?;
+    let order = Order::read(query, &clock, &scope.names)?;
+    let blocks = view(&api, &scope).await?;
+    let mut found: Vec<&Finding> = (blocks.iter())
+        .flat_map(|block| block.iter())
+        .map(AsRef::as_ref)
+        .filter(|finding| filters.pass(finding))
+        .collect();
+    if filters.want_texts() {
+        let packs = Packs::load(&api.services.blobs, found.iter().copied()).await?;
+        found.retain(|finding| filters.pass_texts(packs.of(finding)));
+    }
+    let count = found.len();
+    let page = cut_sorted(found, &listing, |a, b| order.compare(a, b));
+    let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
+    let views: Vec<FindingView<'_>> = (page.into_iter())
+        .map(|finding| FindingView::new(finding, packs.of(finding), &clock))
+        .collect();
+    Ok(Json(listing.page(count, views)).into_response())
+}
+
+/// The part of the store that a list has to look at.
+#[derive(Default)]
+struct Scope {
+    /// One test of a product, where only that is asked for.
+    test: Option<(ProductId, tatami_domain::TestId)>,
+    /// Some products; none: all of them.
+    products: Option<Vec<ProductId>>,
+    /// The names of the products, where the order asks for them.
+    names: HashMap<ProductId, String>,
+}
+
+/// Narrows down where to look, by what the query says of the product tree.
+async fn scope(api: &Api, query: &Query) -> Result<Scope> {
+    let store = &api.services.store;
+    let mut scope = Scope::default();
+    let mut narrow = |products: Vec<ProductId>| {
+        scope.products = Some(match scope.products.take() {
+            Some(known) => known.into_iter().filter(|p| products.contains(p)).collect(),
+            None => products,
+        });
+    };
+    for name in ["product", "test__engagement__product"] {
+        let ids = query.ids(name)?;
+        if !ids.is_empty() {
+            narrow(ids.into_iter().map(ProductId).collect());
+        }
+    }
+    for name in ["engagement", "test__engagement"] {
+        let ids = query.ids(name)?;
+        if !ids.is_empty() {
+            let engagements = ids.into_iter().map(tatami_domain::EngagementId);
+            let engagements = store
+                .get_all::<tatami_domain::Engagement>(engagements)
+                .await?;
+            let mut products: Vec<ProductId> = engagements.iter().map(|e| e.product).collect();
+            products.dedup();
+            narrow(products);
+        }
+    }
+    let tests = query.ids("test")?;
+    let mut one_test = None;
+    if !tests.is_empty() {
+        let tests = tests.into_iter().map(tatami_domain::TestId);
+        let tests = store.get_all::<Test>(tests).await?;
+        if let [test] = &tests[..] {
+            one_test = Some((test.product, test.id));
+        }
+        narrow(tests.iter().map(|test| test.product).collect());
+    }
+    let types = query.ids("test__engagement__product__prod_type")?;
+    let name = query
+        .get("product_name")
+        .map(|text| text.trim().to_lowercase());
+    let part = query
+        .get("product_name_contains")
+        .map(|text| text.trim().to_lowercase());
+    let by_name = query
+        .all("o")
+        .iter()
+        .any(|o| o.trim_start_matches('-') == order::PRODUCT_NAME);
+    if !types.is_empty() || name.is_some() || part.is_some() || by_name {
+        let products: Vec<Product> = store.list().await?;
+        if !types.is_empty() || name.is_some() || part.is_some() {
+            let wanted = |product: &&Product| {
+                let own = product.name.to_lowercase();
+                (types.is_empty() || types.contains(&product.prod_type.0))
+                    && name.as_ref().is_none_or(|name| own == *name)
+                    && part.as_ref().is_none_or(|part| own.contains(part.as_str()))
+            };
+            narrow(
+                products
+                    .iter()
+                    .filter(wanted)
+                    .map(|product| product.id)
+                    .collect(),
+            );
+        }
+        if by_name {
+            scope.names = products.into_iter().map(|p| (p.id, p.name)).collect();
+        }
+    }
+    if let Some(products) = &mut scope.products {
+        products.sort_unstable();
+        products.dedup();
+        scope.test = one_test.filter(|(product, _)| products.contains(product));
+    }
+    Ok(scope)
+}
+
+async fn view(api: &Api, scope: &Scope) -> Result<Vec<BlockView>> {
+    let store = &api.services.store;
+    Ok(match (scope.test, &scope.products) {
+        (Some((product, test)), _) => store.view_of_test(product, test).await?,
+        (None, products) => store.view(products.as_deref()).await?,
+    })
+}
+
+async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    detail(&api, &finding).await
+}
+
+/// The finding of a path, where the caller has the permission.
+async fn permitted(api: &Api, caller: Caller, permission: Permission, id: &str) -> Result<Finding> {
+    let finding = api
+        .services
+        .store
+        .finding(FindingId(id_in_path(id)?))
+        .await?;
+    caller.require(permission, Place::Product(finding.product))?;
+    Ok(finding)
+}
+
+/// A finding with all that belongs to it.
+async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
+    let store = &api.services.store;
+    let packs = Packs::load(&api.services.blobs, [finding]).await?;
+    let notes = note::views(store, &store.notes(finding.id).await?).await?;
+    let view = FindingView::new(finding, packs.of(finding), &Clock::now()).with_notes(notes);
+    Ok(Json(view).into_response())
+}

@@ -1,0 +1,214 @@
+//! The order of lists of findings.
+
+use std::cmp::Ordering;
+use std::collections::HashMap;
+
+use tatami_domain::{Finding, ProductId};
+
+use crate::error::Result;
+use crate::page::{missing_last, ordering};
+use crate::query::Query;
+use crate::view::finding::Clock;
+
+type Compare = fn(&Finding, &Finding) -> Ordering;
+
+/// The columns to order by.
+const COLUMNS: &[(&str, Compare)] = &[
+    ("id", |a, b| a.id.cmp(&b.id)),
+    ("severity", |a, b| a.severity.cmp(&b.severity)),
+    ("numerical_severity", |a, b| a.severity.cmp(&b.severity)),
+    ("date", |a, b| a.date.cmp(&b.date)),
+    ("created", |a, b| a.created.cmp(&b.created)),
+    ("title", |a, b| a.title.cmp(&b.title)),
+    ("cwe", |a, b| a.cwe.cmp(&b.cwe)),
+    ("active", |a, b| a.flags.active.cmp(&b.flags.active)),
+    ("verified", |a, b| a.flags.verified.cmp(&b.flags.verified)),
+    ("false_p", |a, b| a.flags.false_p.cmp(&b.flags.false_p)),
+    ("duplicate", |a, b| {
+        a.flags.duplicate.cmp(&b.flags.duplicate)
+    }),
+    ("out_of_scope", |a, b| {
+        a.flags.out_of_scope.cmp(&b.flags.out_of_scope)
+    }),
+    ("risk_accepted", |a, b| {
+        a.flags.risk_accepted.cmp(&b.flags.risk_accepted)
+    }),
+    ("under_review", |a, b| {
+        a.flags.under_review.cmp(&b.flags.under_review)
+    }),
+    ("under_defect_review", |a, b| {
+        a.flags
+            .under_defect_review
+            .cmp(&b.flags.under_defect_review)
+    }),
+    ("is_mitigated", |a, b| {
+        a.flags.is_mitigated.cmp(&b.flags.is_mitigated)
+    }),
+    ("static_finding", |a, b| {
+        a.static_finding.cmp(&b.static_finding)
+    }),
+    ("dynamic_finding", |a, b| {
+        a.dynamic_finding.cmp(&b.dynamic_finding)
+    }),
+    ("found_by", |a, b| a.test_type.cmp(&b.test_type)),
+    ("test", |a, b| a.test.cmp(&b.test)),
+    ("engagement", |a, b| a.engagement.cmp(&b.engagement)),
+    ("product", |a, b| a.product.cmp(&b.product)),
+    ("component_name", |a, b| {
+        missing_last(a.component_name.as_deref(), b.component_name.as_deref())
+    }),
+    ("component_version", |a, b| {
+        missing_last(
+            a.component_version.as_deref(),
+            b.component_version.as_deref(),
+        )
+    }),
+    ("file_path", |a, b| {
+        missing_last(a.file_path.as_deref(), b.file_path.as_deref())
+    }),
+    ("line", |a, b| missing_last(a.line, b.line)),
+    ("service", |a, b| {
+        missing_last(a.service.as_deref(), b.service.as_deref())
+    }),
+    ("mitigated", |a, b| missing_last(a.mitigated, b.mitigated)),
+    ("last_status_update", |a, b| {
+        missing_last(a.last_status_update, b.last_status_update)
+    }),
+    ("planned_remediation_date", |a, b| {
+        missing_last(a.planned_remediation_date, b.planned_remediation_date)
+    }),
+    ("publish_date", |a, b| {
+        missing_last(a.publish_date, b.publish_date)
+    }),
+    ("epss_score", |a, b| {
+        missing_last(a.epss_score, b.epss_score)
+    }),
+    ("epss_percentile", |a, b| {
+        missing_last(a.epss_percentile, b.epss_percentile)
+    }),
+    ("cvssv3_score", |a, b| {
+        missing_last(a.cvssv3_score, b.cvssv3_score)
+    }),
+    ("cvssv4_score", |a, b| {
+        missing_last(a.cvssv4_score, b.cvssv4_score)
+    }),
+    // nobody reviews here yet
+    ("reviewers", |_, _| Ordering::Equal),
+    ("last_reviewed", |_, _| Ordering::Equal),
+];
+
+const DUE: &str = "sla_expiration_date";
+/// The column for which products must be looked up.
+pub const PRODUCT_NAME: &str = "test__engagement__product__name";
+
+enum Column<'q> {
+    Plain(Compare),
+    Due,
+    ProductName(&'q HashMap<ProductId, String>),
+}
+
+/// The order that a query asks for.
+pub struct Order<'q> {
+    columns: Vec<(Column<'q>, bool)>,
+    clock: &'q Clock,
+}
+
+impl<'q> Order<'q> {
+    /// Reads a query. `names` are the products' where the query asks for them.
+    pub fn read(
+        query: &Query,
+        clock: &'q Clock,
+        names: &'q HashMap<ProductId, String>,
+    ) -> Result<Self> {
+        let plain = |name: &str| COLUMNS.iter().find(|(n, _)| *n == name).map(|(_, c)| *c);
+        let known = |name: &str| name == DUE || name == PRODUCT_NAME || plain(name).is_some();
+        let columns = ordering(query, known)?.into_iter().map(|(name, down)| {
+            let column = match plain(name) {
+                Some(compare) => Column::Plain(compare),
+                None if name == DUE => Column::Due,
+                None => Column::ProductName(names),
+            };
+            (column, down)
+        });
+        Ok(Self {
+            columns: columns.collect(),
+            clock,
+        })
+    }
+
+    /// Compares two findings. What the columns leave equal is in the usual order: worst first, then
+    /// latest, then by title.
+    pub fn compare(&self, a: &Finding, b: &Finding) -> Ordering {
+        for (column, down) in &self.columns {
+            let order = match column {
+                Column::Plain(compare) => compare(a, b),
+                Column::Due => missing_last(self.clock.due(a), self.clock.due(b)),
+                Column::ProductName(names) => names.get(&a.product).cmp(&names.get(&b.product)),
+            };
+            let order = if *down { order.reverse() } else { order };
+            if order.is_ne() {
+                return order;
+            }
+        }
+        (a.severity.cmp(&b.severity))
+            .then_with(|| b.date.cmp(&a.date))
+            .then_with(|| a.title.cmp(&b.title))
+            .then_with(|| a.id.cmp(&b.id))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+    use tatami_domain::{FindingId, Severity};
+
+    use super::*;
+
+    fn finding(id: u64, severity: Severity, day: i8, title: &str) -> Finding {
+        Finding {
+            id: FindingId(id),
+            severity,
+            date: date(2026, 3, day),
+            title: title.into(),
+            ..Finding::default()
+        }
+    }
+
+    fn ordered(query: &str) -> Vec<u64> {
+        let mut findings = [
+            finding(1, Severity::Low, 1, "b"),
+            finding(2, Severity::High, 1, "b"),
+            finding(3, Severity::High, 2, "c"),
+            finding(4, Severity::High, 1, "a"),
+            Finding {
+                component_name: Some("x".into()),
+                ..finding(5, Severity::Info, 9, "z")
+            },
+        ];
+        let (clock, names) = (Clock::now(), HashMap::new());
+        let query = Query::parse(query);
+        let order = Order::read(&query, &clock, &names).unwrap();
+        findings.sort_by(|a, b| order.compare(a, b));
+        findings.iter().map(|f| f.id.0).collect()
+    }
+
+    #[test]
+    fn the_usual_order_is_worst_latest_title() {
+        assert_eq!(ordered(""), [3, 4, 2, 1, 5]);
+    }
+
+    #[test]
+    fn columns_come_first_and_may_descend() {
+        assert_eq!(ordered("o=-id"), [5, 4, 3, 2, 1]);
+        assert_eq!(ordered("o=title,-date"), [4, 2, 1, 3, 5]);
+        assert_eq!(ordered("o=component_name")[0], 5);
+        assert_eq!(ordered("o=sla_expiration_date"), [4, 2, 3, 1, 5]);
+        assert_eq!(ordered("o=-severity")[0], 5);
+    }
+
+    #[test]
+    fn an_unknown_column_is_an_error() {
+        let (clock, names) = (Clock::now(), HashMap::new());
+        assert!(Order::read(&Query::parse("o=-nonsense"), &clock, &names).is_err());
+    }
+}

@@ -1,0 +1,518 @@
+//! Making and changing findings by hand, under the rules of the status flags.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
+use jiff::Timestamp;
+use serde::Deserialize;
+use serde_json::Value;
+use tatami_auth::{Permission, Place};
+use tatami_dedup_rules::keys;
+use tatami_domain::{
+    Algorithm, Dedupe, Finding, FlagChange, Flags, Note, Product, ReportFinding, ShortStatus, Test,
+    Texts, UserId,
+};
+use tatami_store::{Change, Commit, Committed, StoreError};
+
+use super::filter::unknown_status;
+use super::{detail, permitted};
+use crate::Api;
+use crate::auth::Caller;
+use crate::body::Body;
+use crate::error::{ApiError, Problems, Result};
+use crate::fields::{Field, Kind, Mode, Object, Target, read};
+use crate::openapi::{Answer, Operation, Routes};
+use crate::query::today;
+use crate::routes::catalog::check_references;
+use crate::view::finding::{FIELDS, closed};
+
+/// How often a change is tried again when others change the same finding.
+const TRIES: usize = 10;
+
+/// Findings made by hand are recognised by what everybody fills in.
+const BY_HAND: Dedupe = Dedupe {
+    algorithm: Algorithm::Legacy,
+    fields: &[],
+    allows_null_cwe: true,
+};
+
+const CLOSE_FIELDS: &[Field] = &[
+    Field::new("is_mitigated", Kind::Bool),
+    Field::new("mitigated", Kind::DateTime).nullable(),
+    Field::new("mitigated_by", Kind::Ref(Target::User)).nullable(),
+    Field::new("false_p", Kind::Bool),
+    Field::new("out_of_scope", Kind::Bool),
+    Field::new("duplicate", Kind::Bool),
+    Field::new("note", Kind::Text(0)),
+];
+
+/// Adds the routes.
+pub fn add(routes: &mut Routes) {
+    let create = Operation::post("/api/v2/findings", "Make one by hand")
+        .body("FindingRequest")
+        .answers(201, Answer::One("Finding"));
+    routes.add(&create, self::create);
+    let replace = Operation::put("/api/v2/findings/{id}", "Replace one")
+        .body("FindingRequest")
+        .answers(200, Answer::One("Finding"));
+    routes.add(&replace, self::replace);
+    let change = Operation::patch("/api/v2/findings/{id}", "Change some of its fields")
+        .body("PatchedFindingRequest")
+        .answers(200, Answer::One("Finding"));
+    routes.add(&change, patch);
+    let close = Operation::post("/api/v2/findings/{id}/close", "Close it")
+        .body("FindingCloseRequest")
+        .answers(200, Answer::One("FindingClose"));
+    routes.add(&close, self::close);
+    routes.schemas("FindingClose", CLOSE_FIELDS);
+    let verify = Operation::post("/api/v2/findings/{id}/verify", "Verify it")
+        .body("FindingVerifyRequest")
+        .answers(200, Answer::One("Finding"));
+    routes.add(&verify, self::verify);
+    routes.schemas("FindingVerify", &CLOSE_FIELDS[6..]);
+}
+
+async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
+    let store = &api.services.store;
+    let sent = read(&body, FIELDS, Mode::Create);
+    let mut missing = Problems::default();
+    for name in ["active", "verified", "found_by"] {
+        if !body.contains_key(name) {
+            missing.add(name, "This field is required.");
+        }
+    }
+    let sent = match sent {
+        Ok(sent) if missing.is_empty() => sent,
+        refused => {
+            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            return Err(ApiError::Fields(refused.err().unwrap_or(missing)));
+        }
+    };
+    let test: Test = match store
+        .get(sent["test"].as_u64().unwrap_or_default().into())
+        .await
+    {
+        Err(error) if error.is_not_found() => {
+            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            let message = format!("Invalid pk {}: there is no such object.", sent["test"]);
+            return Err(ApiError::field("test", message));
+        }
+        other => other?,
+    };
+    caller.require(Permission::EditFinding, Place::Product(test.product))?;
+    check_references(store, FIELDS, &sent).await?;
+    let now = Timestamp::now();
+    let mut finding = Finding {
+        product: test.product,
+        engagement: test.engagement,
+        test: test.id,
+        test_type: test.test_type,
+        date: today(),
+        created: now,
+        reporter: Some(caller.0.user),
+        ..Finding::default()
+    };
+    apply(&mut finding, &sent);
+    let change = flag_change(&sent)?;
+    let simple = simple_acceptance(&api, &finding, &change).await?;
+    let flags = Flags::default().changed(&change, simple)?;
+    finding.set_flags(flags, Some(caller.0.user), now);
+    apply_mitigation(&mut finding, &sent);
+    let mut texts = Texts::default();
+    apply_texts(&mut texts, &sent);
+    let keys = keys(&reported(&finding, &texts), &BY_HAND, finding.test_type);
+    finding.keys = keys.keys;
+    finding.hash_code = keys.hash_code;
+    finding.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
+    let ids = store.allocate(test.product, 1).await?;
+    finding.id = ids
+        .first()
+        .copied()
+        .ok_or_else(|| ApiError::Internal("no finding id".into()))?;
+    store.add_test_blocks(test.id, &[finding.block()]).await?;
+    let commit = commit(&finding, Change::Create(Box::new(finding.clone())));
+    for _ in 0..TRIES {
+        if store.commit(&commit).await? == Committed::Yes {
+            let mut response = detail(&api, &finding).await?;
+            *response.status_mut() = StatusCode::CREATED;
+            return Ok(response);
+        }
+    }
+    Err(StoreError::Contention(format!("finding {}", finding.id)).into())
+}
+
+async fn replace(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Response> {
+    write(&api, caller, &id, &body, Mode::Replace).await
+}
+
+async fn patch(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Response> {
+    write(&api, caller, &id, &body, Mode::Change).await
+}
+
+async fn write(api: &Api, caller: Caller, id: &str, body: &Object, mode: Mode) -> Result<Response> {
+    let finding = permitted(api, caller, Permission::EditFinding, id).await?;
+    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let finding = change(api, caller.0.user, finding, &sent, None).await?;
+    detail(api, &finding).await
+}
+
+async fn close(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Response> {
+    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let mut sent = read(&body, CLOSE_FIELDS, Mode::Change).map_err(ApiError::Fields)?;
+    let note = sent
+        .remove("note")
+        .and_then(|note| note.as_str().map(str::to_owned));
+    if sent.get("is_mitigated").and_then(Value::as_bool) != Some(false) {
+        sent.insert("is_mitigated".into(), true.into());
+    }
+    sent.insert("active".into(), false.into());
+    let finding = change(&api, caller.0.user, finding, &sent, note).await?;
+    Ok(Json(closed(&finding)).into_response())
+}
+
+async fn verify(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Response> {
+    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let mut sent = read(&body, &CLOSE_FIELDS[6..], Mode::Change).map_err(ApiError::Fields)?;
+    let note = sent
+        .remove("note")
+        .and_then(|note| note.as_str().map(str::to_owned));
+    sent.insert("verified".into(), true.into());
+    let finding = change(&api, caller.0.user, finding, &sent, note).await?;
+    detail(&api, &finding).await
+}
+
+/// Changes a finding by what was sent, with a note where there is one. Where somebody else changes it
+/// at the same time, it is read and changed again.
+pub async fn change(
+    api: &Api,
+    by: UserId,
+    finding: Finding,
+    sent: &Object,
+    note: Option<String>,
+) -> Result<Finding> {
+    let store = &api.services.store;
+    check_references(store, FIELDS, sent).await?;
+    let flags = flag_change(sent)?;
+    let simple = simple_acceptance(api, &finding, &flags).await?;
+    let id = finding.id;
+    let mut old = finding;
+    let note = note.filter(|text| !text.is_empty());
+    for _ in 0..TRIES {
+        let now = Timestamp::now();
+        let mut new = old.clone();
+        apply(&mut new, sent);
+        if !flags.is_empty() {
+            new.set_flags(old.flags.changed(&flags, simple)?, Some(by), now);
+        }
+        apply_mitigation(&mut new, sent);
+        if sent.keys().any(|name| is_text(name)) {
+            let mut texts = match &old.texts {
+                Some(at) => api.services.blobs.texts(at).await?,
+                None => Texts::default(),
+            };
+            let before = texts.clone();
+            apply_texts(&mut texts, sent);
+            if texts != before {
+                new.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
+            }
+        }
+        if new == old && note.is_none() {
+            return Ok(old);
+        }
+        let update = Change::Update {
+            old: Box::new(old),
+            new: Box::new(new.clone()),
+        };
+        let mut commit = commit(&new, update);
+        if let Some(entry) = &note {
+            let mut ids = store.note_ids(1).await?;
+            let note = Note {
+                id: ids.next().unwrap_or_default(),
+                entry: entry.clone(),
+                author: Some(by),
+                date: now,
+                private: false,
+                edited: false,
+            };
+            commit.notes.push((id, note));
+        }
+        if store.commit(&commit).await? == Committed::Yes {
+            new.version += 1;
+            return Ok(new);
+        }
+        old = store.finding(id).await?;
+    }
+    Err(StoreError::Contention(format!("finding {id}")).into())
+}
+
+/// A text that nothing else has.
+fn unique() -> String {
+    uuid::Uuid::new_v4().simple().to_string()
+}
+
+fn commit(finding: &Finding, change: Change) -> Commit {
+    Commit {
+        product: finding.product,
+        test: finding.test,
+        changes: vec![change],
+        claims: Vec::new(),
+        notes: Vec::new(),
+        marker: None,
+        unique: format!("W{}", unique()),
+    }
+}
+
+/// Is the product's simple acceptance on? Looked up only where somebody asks for it.
+async fn simple_acceptance(api: &Api, finding: &Finding, change: &FlagChange) -> Result<bool> {
+    if change.risk_accepted != Some(true) {
+        return Ok(false);
+    }
+    let product: Product = api.services.store.get(finding.product).await?;
+    Ok(product.enable_simple_risk_acceptance)
+}
+
+/// The flags that were sent; a short status overrules them.
+fn flag_change(sent: &Object) -> Result<FlagChange> {
+    let flag = |name: &str| sent.get(name).and_then(Value::as_bool);
+    let asked = FlagChange {
+        active: flag("active"),
+        verified: flag("verified"),
+        false_p: flag("false_p"),
+        duplicate: flag("duplicate"),
+        out_of_scope: flag("out_of_scope"),
+        risk_accepted: flag("risk_accepted"),
+        under_review: flag("under_review"),
+        under_defect_review: flag("under_defect_review"),
+        is_mitigated: flag("is_mitigated"),
+    };
+    let Some(text) = sent
+        .get("status")
+        .and_then(Value::as_str)
+        .filter(|t| !t.is_empty())
+    else {
+        return Ok(asked);
+    };
+    let status = ShortStatus::parse(text);
+    let status = status.ok_or_else(|| ApiError::field("status", unknown_status(text)))?;
+    let wanted = FlagChange::to_status(status);
+    Ok(FlagChange {
+        verified: wanted.verified.or(asked.verified),
+        under_defect_review: wanted.under_defect_review.or(asked.under_defect_review),
+        ..wanted
+    })
+}
+
+/// A value that was checked already, in the type of its field; null and nothing are `None`.
+fn typed<T: for<'de> Deserialize<'de>>(value: &Value) -> Option<T> {
+    T::deserialize(value).ok()
+}
+
+/// The same for texts: an empty one is none.
+fn text(value: &Value) -> Option<String> {
+    value
+        .as_str()
+        .filter(|text| !text.is_empty())
+        .map(str::to_owned)
+}
+
+/// Sets the plain fields that were sent.
+fn apply(finding: &mut Finding, sent: &Object) {
+    let f = finding;
+    for (name, value) in sent {
+        match name.as_str() {
+            "title" => f.title = text(value).unwrap_or_default(),
+            "severity" => f.severity = typed(value).unwrap_or(f.severity),
+            "date" => f.date = typed(value).unwrap_or(f.date),
+            "cwe" => f.cwe = typed(value).unwrap_or_default(),
+            "cwes" => {
+                let cwes: Vec<String> = typed(value).unwrap_or_default();
+                let digits = |text: &String| {
+                    text.trim_start_matches(|c: char| !c.is_ascii_digit())
+                        .parse()
+                };
+                f.extra_cwes = cwes.iter().filter_map(|text| digits(text).ok()).collect();
+            }
+            "vulnerability_ids" => f.vulnerability_ids = typed(value).unwrap_or_default(),
+            "cvssv3" => f.cvssv3 = text(value),
+            "cvssv3_score" => f.cvssv3_score = typed(value),
+            "cvssv4" => f.cvssv4 = text(value),
+            "cvssv4_score" => f.cvssv4_score = typed(value),
+            "epss_score" => f.epss_score = typed(value),
+            "epss_percentile" => f.epss_percentile = typed(value),
+            "known_exploited" => f.known_exploited = typed(value),
+            "ransomware_used" => f.ransomware_used = typed(value),
+            "kev_date" => f.kev_date = typed(value),
+            "fix_available" => f.fix_available = typed(value),
+            "fix_version" => f.fix_version = text(value),
+            "file_path" => f.file_path = text(value),
+            "line" => f.line = typed(value),
+            "component_name" => f.component_name = text(value),
+            "component_version" => f.component_version = text(value),
+            "static_finding" => f.static_finding = typed(value).unwrap_or_default(),
+            "dynamic_finding" => f.dynamic_finding = typed(value).unwrap_or_default(),
+            "unique_id_from_tool" => f.unique_id_from_tool = text(value),
+            "vuln_id_from_tool" => f.vuln_id_from_tool = text(value),
+            "sast_source_object" => f.sast_source_object = text(value),
+            "sast_sink_object" => f.sast_sink_object = text(value),
+            "sast_source_line" => f.sast_source_line = typed(value),
+            "sast_source_file_path" => f.sast_source_file_path = text(value),
+            "nb_occurences" => f.nb_occurences = typed(value),
+            "publish_date" => f.publish_date = typed(value),
+            "service" => f.service = text(value),
+            "planned_remediation_date" => f.planned_remediation_date = typed(value),
+            "planned_remediation_version" => f.planned_remediation_version = text(value),
+            "effort_for_fixing" => f.effort_for_fixing = text(value),
+            "reporter" => f.reporter = typed(value),
+            "sla_start_date" => f.sla_start_date = typed(value),
+            "tags" => f.tags = typed(value).unwrap_or_default(),
+            _ => {}
+        }
+    }
+    // the main weakness is no further one
+    let cwe = f.cwe;
+    f.extra_cwes.retain(|extra| *extra != cwe);
+}
+
+/// Sets when and by whom a mitigated finding was mitigated, where that was sent.
+fn apply_mitigation(finding: &mut Finding, sent: &Object) {
+    if !finding.flags.is_mitigated {
+        return;
+    }
+    if let Some(time) = sent.get("mitigated").and_then(typed) {
+        finding.mitigated = Some(time);
+    }
+    if let Some(user) = sent.get("mitigated_by").and_then(typed) {
+        finding.mitigated_by = Some(user);
+    }
+}
+
+fn is_text(name: &str) -> bool {
+    matches!(
+        name,
+        "description"
+            | "mitigation"
+            | "impact"
+            | "references"
+            | "steps_to_reproduce"
+            | "severity_justification"
+    )
+}
+
+fn apply_texts(texts: &mut Texts, sent: &Object) {
+    for (name, value) in sent {
+        match name.as_str() {
+            "description" => texts.description = text(value).unwrap_or_default(),
+            "mitigation" => texts.mitigation = text(value),
+            "impact" => texts.impact = text(value),
+            "references" => texts.references = text(value),
+            "steps_to_reproduce" => texts.steps_to_reproduce = text(value),
+            "severity_justification" => texts.severity_justification = text(value),
+            _ => {}
+        }
+    }
+}
+
+/// What of a finding made by hand its keys are computed from.
+fn reported(finding: &Finding, texts: &Texts) -> ReportFinding {
+    ReportFinding {
+        title: finding.title.clone(),
+        severity: finding.severity,
+        description: texts.description.clone(),
+        cwe: finding.cwe,
+        line: finding.line,
+        file_path: finding.file_path.clone(),
+        service: finding.service.clone(),
+        ..ReportFinding::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(value: &Value) -> Object {
+        read(value.as_object().unwrap(), FIELDS, Mode::Change).unwrap()
+    }
+
+    #[test]
+    fn every_field_that_can_be_sent_is_applied() {
+        let handled = ["test", "found_by", "status", "mitigated", "mitigated_by"];
+        let is_flag = |name: &str| {
+            let change = flag_change(&object(&json!({name: true})));
+            change.is_ok_and(|change| !change.is_empty())
+        };
+        for field in FIELDS.iter().filter(|f| !f.read_only) {
+            let name = field.name;
+            if handled.contains(&name) || is_text(name) || is_flag(name) {
+                continue;
+            }
+            let value = match field.kind {
+                Kind::Text(_) => json!("x"),
+                Kind::Severity => json!("High"),
+                Kind::Bool => json!(true),
+                Kind::Integer(..) | Kind::Number(..) | Kind::Ref(_) => json!(1),
+                Kind::Date => json!("2026-01-02"),
+                Kind::Texts => json!(["x"]),
+                Kind::Named(_) => json!(["CWE-7"]),
+                other => panic!("{other:?}"),
+            };
+            let mut finding = Finding::default();
+            apply(&mut finding, &object(&json!({name: value})));
+            assert_ne!(finding, Finding::default(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_short_status_overrules_the_flags() {
+        let change = flag_change(&object(
+            &json!({"status": "false positive", "active": true}),
+        ))
+        .unwrap();
+        let flags = Flags::OPEN.changed(&change, false).unwrap();
+        assert!(flags.false_p && flags.is_mitigated && !flags.active);
+        assert!(flag_change(&object(&json!({"status": "gone"}))).is_err());
+        assert!(
+            flag_change(&object(&json!({"title": "x"})))
+                .unwrap()
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn null_clears_and_an_empty_text_is_none() {
+        let mut finding = Finding {
+            component_name: Some("a".into()),
+            line: Some(3),
+            cwe: 79,
+            ..Finding::default()
+        };
+        apply(
+            &mut finding,
+            &object(&json!({"component_name": "", "line": null, "cwe": null})),
+        );
+        assert_eq!(finding, Finding::default());
+    }
+}

@@ -1,0 +1,5 @@
+//! What clients see of findings and imports.
+
+pub mod finding;
+pub mod import;
+pub mod note;

@@ -1,0 +1,206 @@
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+
+#[tokio::test]
+async fn a_finding_is_made_by_hand_found_and_changed() {
+    let app = TestApp::start().await;
+    let [product, _, test] = app.tree().await;
+    let more = json!({"cwe": 89, "vulnerability_ids": [{"vulnerability_id": "CVE-2026-1"}],
+        "tags": ["web"], "mitigation": "bind parameters"});
+    let id = app.finding(test, more).await;
+    let other = app
+        .finding(
+            test,
+            json!({"title": "XSS", "severity": "Low", "cwe": "79"}),
+        )
+        .await;
+    let (_, finding) = app.get(&format!("findings/{id}/")).await;
+    assert_eq!(finding["description"], "in login");
+    assert_eq!(finding["mitigation"], "bind parameters");
+    assert_eq!(finding["numerical_severity"], "S1");
+    assert_eq!(finding["sla_expiration_date"], "2026-02-04");
+    assert_eq!(finding["product"], json!(product));
+    assert_eq!(finding["display_status"], "Active");
+    assert_eq!(finding["hash_code"].as_str().unwrap().len(), 64);
+
+    for (query, ids) in [
+        ("", vec![id, other]),
+        ("o=-severity", vec![other, id]),
+        ("severity=Low", vec![other]),
+        ("cwe=89", vec![id]),
+        ("title=sql", vec![id]),
+        ("description=LOGIN", vec![id, other]),
+        ("description=nothing", vec![]),
+        ("mitigation=bind", vec![id]),
+        ("product_name=shop", vec![id, other]),
+        (
+            "product_name=shop&o=test__engagement__product__name,-id",
+            vec![other, id],
+        ),
+        ("test__engagement__product__prod_type=1", vec![id, other]),
+        ("test__engagement__product__prod_type=7", vec![]),
+        ("test=1&product=1&engagement=1", vec![id, other]),
+        ("test=1&product=2", vec![]),
+        ("test=99", vec![]),
+        ("tags=web", vec![id]),
+        ("status=Fixed", vec![]),
+        ("limit=1&offset=1", vec![other]),
+    ] {
+        let (status, page) = app.get(&format!("findings/?{query}")).await;
+        assert_eq!(status, 200, "{query} {page}");
+        let found: Vec<u64> = (page["results"].as_array().unwrap().iter())
+            .map(|finding| finding["id"].as_u64().unwrap())
+            .collect();
+        assert_eq!(found, ids, "{query}");
+    }
+
+    let path = format!("findings/{id}/");
+    let change = json!({"severity": "Critical", "description": "in search", "line": "7"});
+    let (status, finding) = app.patch(&path, change).await;
+    assert_eq!(status, 200, "{finding}");
+    assert_eq!(finding["sla_expiration_date"], "2026-01-12", "{finding}");
+    assert_eq!(
+        (&finding["description"], &finding["line"]),
+        (&json!("in search"), &json!(7))
+    );
+    assert_eq!(finding["mitigation"], "bind parameters");
+    let (_, page) = app.get("findings/?severity=Critical").await;
+    assert_eq!(
+        (&page["count"], &page["results"][0]["description"]),
+        (&json!(1), &json!("in search"))
+    );
+    let (_, product) = app.get(&format!("products/{product}/")).await;
+    assert_eq!(
+        (&product["findings_count"], &product["prod_numeric_grade"]),
+        (&json!(2), &json!(39))
+    );
+}
+
+#[tokio::test]
+async fn flags_follow_their_rules() {
+    let app = TestApp::start().await;
+    let [product, _, test] = app.tree().await;
+    let path = format!("findings/{}/", app.finding(test, json!({})).await);
+    let (_, finding) = app
+        .patch(&path, json!({"false_p": true, "is_mitigated": false}))
+        .await;
+    assert_eq!(
+        (&finding["is_mitigated"], &finding["active"]),
+        (&json!(true), &json!(false))
+    );
+    assert!(finding["mitigated"].is_string() && finding["last_status_update"].is_string());
+    let (_, finding) = app.patch(&path, json!({"active": "True"})).await;
+    assert_eq!(
+        (&finding["false_p"], &finding["mitigated"]),
+        (&json!(false), &Value::Null)
+    );
+    for body in [
+        json!({"duplicate": true, "active": true}),
+        json!({"false_p": true, "verified": true}),
+        json!({"risk_accepted": true}),
+        json!({"severity": "critical"}),
+        json!({"status": "Gone"}),
+        json!({"active": "perhaps"}),
+        json!({"title": "x".repeat(512)}),
+        json!({"reporter": 99}),
+    ] {
+        let (status, answer) = app.patch(&path, body.clone()).await;
+        assert_eq!(status, 400, "{body} {answer}");
+    }
+    let simple = json!({"enable_simple_risk_acceptance": true});
+    app.patch(&format!("products/{product}/"), simple).await;
+    let (status, finding) = app.patch(&path, json!({"status": "Accepted"})).await;
+    assert_eq!(
+        (status.as_u16(), &finding["risk_accepted"]),
+        (200, &json!(true)),
+        "{finding}"
+    );
+    assert_eq!(finding["status"], "Accepted");
+
+    let body = json!({"is_mitigated": true, "mitigated": "2026-02-03", "note": "fixed in 1.2"});
+    let (status, answer) = app.post(&format!("{path}close/"), body).await;
+    assert_eq!(
+        (status.as_u16(), &answer["mitigated"]),
+        (200, &json!("2026-02-03T00:00:00Z")),
+        "{answer}"
+    );
+    let (_, finding) = app.get(&path).await;
+    assert_eq!(finding["notes"][0]["entry"], "fixed in 1.2");
+    let (status, answer) = app.post("findings/", json!({"title": "x"})).await;
+    assert_eq!(status, 400);
+    for field in ["test", "severity", "description"] {
+        assert!(answer[field].is_array(), "{field} in {answer}");
+    }
+}
+
+#[tokio::test]
+async fn notes_and_tags() {
+    let app = TestApp::start().await;
+    let [_, _, test] = app.tree().await;
+    let path = format!("findings/{}", app.finding(test, json!({})).await);
+    let (status, note) = app
+        .post(
+            &format!("{path}/notes/"),
+            json!({"entry": "n", "private": "true"}),
+        )
+        .await;
+    assert_eq!(
+        (status.as_u16(), &note["author"]["username"]),
+        (201, &json!("admin")),
+        "{note}"
+    );
+    assert_eq!(note["private"], true);
+    let (_, notes) = app.get(&format!("{path}/notes/")).await;
+    assert_eq!(notes["notes"][0]["id"], note["id"]);
+    let remove = json!({"note_id": note["id"]});
+    assert_eq!(
+        app.patch(&format!("{path}/remove_note/"), remove.clone())
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        app.patch(&format!("{path}/remove_note/"), remove).await.0,
+        400
+    );
+
+    let (status, tags) = app
+        .post(&format!("{path}/tags/"), json!({"tags": ["a", "b"]}))
+        .await;
+    assert_eq!((status.as_u16(), &tags["tags"]), (201, &json!(["a", "b"])));
+    assert_eq!(
+        app.patch(&format!("{path}/remove_tags/"), json!({"tags": ["a"]}))
+            .await
+            .0,
+        204
+    );
+    assert_eq!(
+        app.get(&format!("{path}/tags/")).await.1["tags"],
+        json!(["b"])
+    );
+    assert_eq!(
+        app.get("findings/?tags=b&has_tags=true").await.1["count"],
+        1
+    );
+}
+
+#[tokio::test]
+async fn changes_at_the_same_time_are_all_kept() {
+    let app = TestApp::start().await;
+    let [_, _, test] = app.tree().await;
+    let path = format!("findings/{}/", app.finding(test, json!({})).await);
+    let change = |body: Value| app.patch(&path, body);
+    let (a, b, c) = tokio::join!(
+        change(json!({"line": 5})),
+        change(json!({"service": "web"})),
+        change(json!({"impact": "high"})),
+    );
+    assert_eq!([a.0, b.0, c.0].map(|s| s.as_u16()), [200; 3]);
+    let (_, finding) = app.get(&path).await;
+    assert_eq!(finding["line"], 5);
+    assert_eq!(
+        (&finding["service"], &finding["impact"]),
+        (&json!("web"), &json!("high"))
+    );
+}

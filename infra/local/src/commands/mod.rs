@@ -1,0 +1,6 @@
+//! The commands that are clients of a Tatami, or need none.
+
+pub mod findings;
+pub mod import;
+pub mod parse;
+pub mod scanners;

@@ -1,0 +1,92 @@
+//! `tatami serve`, and the stack for `tatami demo`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use anyhow::Context as _;
+use tatami_local::{ACCESS_KEY, REGION, SECRET_KEY, Stack};
+use tatami_runtime::Settings;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// What to serve, and where.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Address and port.
+    pub listen: SocketAddr,
+    /// The data folder.
+    pub data: PathBuf,
+}
+
+/// A running stack.
+pub struct Running {
+    /// Where it answers.
+    pub url: String,
+    /// A token of the first admin.
+    pub token: String,
+    stack: Stack,
+}
+
+/// Serves until SIGTERM or ctrl-c.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    start(options).await?.wait().await
+}
+
+/// Starts the stack and says where everything is.
+pub async fn start(options: Options) -> anyhow::Result<Running> {
+    init_logging();
+    let data = options.data.clone();
+    let stack = Stack::start(tatami_local::Options {
+        listen: options.listen,
+        data: options.data,
+    })
+    .await
+    .context("Tatami cannot start")?;
+    let token = stack.token.clone().unwrap_or_default();
+    let url = &stack.url;
+    println!("Tatami is ready on {url} (data in {})", data.display());
+    println!("  REST API     {url}/api/v2/");
+    match &stack.password {
+        Some(password) => println!("  User         admin, password {password} (shown only now)"),
+        None => println!("  User         admin, with the password of the first start"),
+    }
+    println!("  Token        {token}");
+    println!("  S3, DynamoDB and SQS answer on the same address:");
+    println!("    export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}");
+    println!(
+        "    aws --endpoint-url {url} s3 cp report.json \
+         s3://{}/inbox/my-product/my-engagement/report.json",
+        stack.services.settings.uploads_bucket
+    );
+    Ok(Running {
+        url: url.clone(),
+        token,
+        stack,
+    })
+}
+
+impl Running {
+    /// Goes on serving until SIGTERM or ctrl-c, then stops.
+    pub async fn wait(self) -> anyhow::Result<()> {
+        let mut terminate = signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?;
+        tokio::select! {
+            _ = tokio::signal::ctrl_c() => {}
+            _ = terminate.recv() => {}
+        }
+        self.stop().await;
+        Ok(())
+    }
+
+    /// Stops it.
+    pub async fn stop(self) {
+        self.stack.stop().await;
+    }
+}
+
+/// Logs to standard error, warnings and worse unless `TATAMI_LOG` asks for more.
+fn init_logging() {
+    let filter = Settings::log_filter().unwrap_or_else(|| "warn".into());
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+        .with_writer(std::io::stderr)
+        .try_init();
+}

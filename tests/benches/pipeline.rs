@@ -1,0 +1,152 @@
+//! What imports and lists take, through `tatami serve` as a process of its own.
+//!
+//! ```sh
+//! cargo build --release && cargo bench -p tatami-tests
+//! cargo bench -p tatami-tests -- 1000        # another number of findings
+//! ```
+//!
+//! CPU and peak memory are those of the server process as the kernel accounts for them (Linux). Times
+//! depend on the machine; requests and write units don't, and are asserted by `tests/it/budgets.rs`.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails shall stop")]
+
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tatami_tests::{Client, Local, generic_report};
+use tempfile::TempDir;
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
+/// How often the list is asked for.
+const LISTS: usize = 200;
+
+struct Server {
+    child: Child,
+    client: Client,
+    _data: TempDir,
+}
+
+impl Server {
+    fn start() -> Self {
+        let data = TempDir::new().unwrap();
+        let mut child = Command::new(binary())
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .env("TATAMI_ADMIN_TOKEN", TOKEN)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("build it first: cargo build --release");
+        let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        let url = loop {
+            let line = lines.next().expect("the server says where it is").unwrap();
+            if let Some(at) = line.find("http://") {
+                break line[at..].split_whitespace().next().unwrap().to_owned();
+            }
+        };
+        std::thread::spawn(move || lines.for_each(drop));
+        Self {
+            child,
+            client: Client::new(url, TOKEN),
+            _data: data,
+        }
+    }
+
+    /// CPU time used so far, in milliseconds.
+    fn cpu_ms(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
+        ticks * 10.0 // Linux counts in hundredths of a second
+    }
+
+    fn peak_mb(&self) -> f64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn binary() -> PathBuf {
+    // target/release/deps/pipeline-… -> target/release/tatami
+    let own = std::env::current_exe().unwrap();
+    own.parent().unwrap().parent().unwrap().join("tatami")
+}
+
+async fn measure(server: &Server, name: &str, endpoint: &str, n: usize) {
+    let report = generic_report(0, n);
+    let (cpu, started) = (server.cpu_ms(), Instant::now());
+    let import = server.client.import(endpoint, &[], "report.json", report).await;
+    let took = started.elapsed().as_secs_f64();
+    assert_eq!(import["state"], "done", "{import:#}");
+    // folding the counts and reckoning the SLA come after the answer, and count as well
+    tokio::time::sleep(Duration::from_millis(800)).await;
+    let cpu = (server.cpu_ms() - cpu) / n as f64;
+    println!(
+        "{name:<22} {n:>6} findings  {:>8.0} findings/s  {cpu:>6.3} CPU ms each  peak {:>5.0} MB",
+        n as f64 / took,
+        server.peak_mb()
+    );
+}
+
+async fn lists(server: &Server) {
+    let mut took = Vec::new();
+    for _ in 0..LISTS {
+        let started = Instant::now();
+        let page = server.client.get("findings/?limit=50").await.expect(200);
+        assert_eq!(page["results"].as_array().unwrap().len(), 50);
+        took.push(started.elapsed().as_secs_f64() * 1000.0);
+    }
+    took.sort_by(f64::total_cmp);
+    println!(
+        "list of 50             {:>6} requests  p50 {:.1} ms  p99 {:.1} ms  peak {:.0} MB",
+        LISTS,
+        took[LISTS / 2],
+        took[LISTS * 99 / 100],
+        server.peak_mb()
+    );
+}
+
+async fn costs(n: usize) {
+    let local = Local::start().await;
+    let store = &local.stack.services.store;
+    for (name, endpoint) in [
+        ("new", "reimport-scan"),
+        ("unchanged re-import", "reimport-scan"),
+        ("all duplicates", "import-scan"),
+    ] {
+        let before = store.usage();
+        local.client.import(endpoint, &[], "report.json", generic_report(0, n)).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let now = store.usage();
+        println!(
+            "{name:<22} {n:>6} findings  {:>7.4} write units  {:>7.4} read units  {:>7.4} requests each",
+            (now.write_units - before.write_units) / n as f64,
+            (now.read_units - before.read_units) / n as f64,
+            (now.requests - before.requests) as f64 / n as f64,
+        );
+    }
+    local.stack.stop().await;
+}
+
+#[tokio::main]
+async fn main() {
+    let given: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
+    let sizes = if given.is_empty() { vec![1_000, 10_000] } else { given };
+    for n in sizes {
+        let server = Server::start();
+        measure(&server, "new", "reimport-scan", n).await;
+        lists(&server).await;
+        measure(&server, "unchanged re-import", "reimport-scan", n).await;
+        measure(&server, "all duplicates", "import-scan", n).await;
+        drop(server);
+        costs(n).await;
+    }
+}
