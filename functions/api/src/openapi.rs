@@ -339,6 +339,8 @@ mod tests {
                 "{name}"
             );
         }
+        let schemas = document["components"]["schemas"].as_object().unwrap();
+        assert!(schemas.values().all(serde_json::Value::is_object));
         let mut names = BTreeSet::new();
         let paths = document["paths"].as_object().unwrap();
         for operation in paths.values().flat_map(|p| p.as_object().unwrap().values()) {

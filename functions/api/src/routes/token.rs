@@ -28,8 +28,11 @@ pub fn add(routes: &mut Routes) {
     .answers(200, Answer::One("AuthToken"));
     routes.add_public(&token, self::token);
     routes.schemas("AuthToken", &[Field::answer("token", Kind::Text(0))]);
-    routes.schemas("AuthTokenCredentials", FIELDS);
-    let credentials = routes.document["components"]["schemas"]["AuthTokenCredentials"].take();
+    let texts: serde_json::Map<String, Value> = (FIELDS.iter())
+        .map(|field| (field.name.to_owned(), field.schema()))
+        .collect();
+    let credentials =
+        json!({"type": "object", "properties": texts, "required": ["username", "password"]});
     routes.schema("AuthTokenRequest", credentials);
 }
 

@@ -1,5 +1,7 @@
 //! The router on services of its own, in a temporary directory.
 
+use std::fmt::Write as _;
+
 use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
@@ -120,12 +122,14 @@ impl TestApp {
     ) -> Answer {
         let mut body = String::new();
         for (name, value) in fields {
-            body += &format!(
+            let _ = write!(
+                body,
                 "--xx\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
             );
         }
         if let Some((name, content)) = file {
-            body += &format!(
+            let _ = write!(
+                body,
                 "--xx\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
                  Content-Type: application/octet-stream\r\n\r\n{content}\r\n"
             );

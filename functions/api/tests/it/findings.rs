@@ -1,4 +1,6 @@
 use serde_json::{Value, json};
+use tatami_domain::{Finding, FindingId, Flags, Severity, TextRef, Texts};
+use tatami_store::{Change, Commit, Committed};
 
 use crate::app::TestApp;
 
@@ -203,4 +205,87 @@ async fn changes_at_the_same_time_are_all_kept() {
         (&finding["service"], &finding["impact"]),
         (&json!("web"), &json!("high"))
     );
+}
+
+/// Puts findings into a test without the pipeline, with texts in packs of 200.
+async fn fill(app: &TestApp, [product, engagement, test]: [u64; 3], n: u64) {
+    let services = &app.services;
+    let ids = services.store.allocate(product.into(), n).await.unwrap();
+    let mut blocks: Vec<_> = ids.iter().map(|id| id.block()).collect();
+    blocks.dedup();
+    services
+        .store
+        .add_test_blocks(test.into(), &blocks)
+        .await
+        .unwrap();
+    for (pack, ids) in (0u32..).zip(ids.chunks(200)) {
+        let texts: Vec<Texts> = ids
+            .iter()
+            .map(|id| Texts {
+                description: format!("finding {id} ").repeat(20),
+                ..Texts::default()
+            })
+            .collect();
+        let key = services.blobs.put_pack(1.into(), pack, &texts).await;
+        let key = key.unwrap();
+        for (chunk, ids) in ids.chunks(90).enumerate() {
+            let of = |(at, id): (u32, &FindingId)| Finding {
+                id: *id,
+                product: product.into(),
+                engagement: engagement.into(),
+                test: test.into(),
+                test_type: 1.into(),
+                title: format!("Weakness {}", id.0 * 7919 % 1000),
+                severity: Severity::ALL[usize::try_from(id.0 % 5).unwrap()],
+                flags: Flags::OPEN,
+                component_name: Some("component".into()),
+                texts: Some(TextRef(key.clone(), at)),
+                ..Finding::default()
+            };
+            let first = u32::try_from(chunk * 90).unwrap();
+            let commit = Commit {
+                product: product.into(),
+                test: test.into(),
+                changes: (first..)
+                    .zip(ids)
+                    .map(of)
+                    .map(|f| Change::Create(Box::new(f)))
+                    .collect(),
+                claims: Vec::new(),
+                notes: Vec::new(),
+                marker: None,
+                unique: format!("fill.{pack}.{chunk}"),
+            };
+            let committed = services.store.commit(&commit).await.unwrap();
+            assert_eq!(committed, Committed::Yes);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_reads_again_only_what_has_changed() {
+    let app = TestApp::start().await;
+    let tree = app.tree().await;
+    fill(&app, tree, 2500).await;
+    let (_, page) = app.get("findings/?limit=50").await;
+    assert_eq!(page["count"], 2500);
+    let results = page["results"].as_array().unwrap();
+    assert!(results.iter().all(|f| f["severity"] == "Critical"));
+    let description = results[49]["description"].as_str().unwrap();
+    assert!(description.starts_with(&format!("finding {} ", results[49]["id"])));
+
+    let requests = async |path: &str| {
+        let before = app.services.store.usage().requests;
+        let (status, page) = app.get(path).await;
+        assert_eq!(status, 200, "{page}");
+        app.services.store.usage().requests - before
+    };
+    // the counts tell that nothing has changed: four partitions for all, one for a product
+    assert_eq!(requests("findings/?limit=50&offset=100").await, 4);
+    assert_eq!(requests("findings/?product=1&severity=Low").await, 1);
+    assert!(requests("findings/?test=1").await <= 4);
+    let path = format!("findings/{}/", results[0]["id"]);
+    app.patch(&path, json!({"severity": "Info"})).await;
+    assert_eq!(requests("findings/?limit=50").await, 5, "one block more");
+    assert_eq!(app.get("findings/?severity=Critical").await.1["count"], 499);
 }

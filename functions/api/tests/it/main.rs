@@ -1,5 +1,11 @@
 //! The API over HTTP, on the local stack without the pipeline.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that fails shall say where"
+)]
+
 mod app;
 mod auth;
 mod catalog;

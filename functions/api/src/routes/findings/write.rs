@@ -461,7 +461,7 @@ mod tests {
     fn every_field_that_can_be_sent_is_applied() {
         let handled = ["test", "found_by", "status", "mitigated", "mitigated_by"];
         let is_flag = |name: &str| {
-            let change = flag_change(&object(&json!({name: true})));
+            let change = flag_change(&Object::from_iter([(name.to_owned(), json!(true))]));
             change.is_ok_and(|change| !change.is_empty())
         };
         for field in FIELDS.iter().filter(|f| !f.read_only) {

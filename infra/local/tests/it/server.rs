@@ -1,0 +1,126 @@
+use super::{code, json, stderr, stdout, tatami, write};
+
+#[test]
+fn nobody_at_home_is_told_in_a_sentence() {
+    let folder = tempfile::tempdir().unwrap();
+    write(folder.path(), "r.json", "{}");
+    let url = "http://127.0.0.1:1";
+    let listed = tatami(folder.path(), &["findings", "--url", url]);
+    let wanted = "error: cannot reach http://127.0.0.1:1: is Tatami running there?";
+    assert_eq!(code(&listed), Some(1));
+    assert!(stderr(&listed).starts_with(wanted), "{}", stderr(&listed));
+
+    let args = ["import", "r.json", "--product", "p", "--engagement", "e", "--url", url];
+    let imported = tatami(folder.path(), &args);
+    assert_eq!(code(&imported), Some(1));
+    assert!(stderr(&imported).contains("r.json: cannot reach"), "{}", stderr(&imported));
+}
+
+#[test]
+fn an_import_needs_a_target() {
+    let folder = tempfile::tempdir().unwrap();
+    let output = tatami(folder.path(), &["import", "r.json", "--product", "p"]);
+    assert_eq!(code(&output), Some(1));
+    assert!(stderr(&output).contains("--engagement NAME"), "{}", stderr(&output));
+}
+
+/// The samples through the whole system, and again with nothing new.
+#[test]
+fn the_demo_shows_the_samples() {
+    let folder = tempfile::tempdir().unwrap();
+    let args = ["demo", "--once", "--listen", "127.0.0.1:0"];
+    let first = tatami(folder.path(), &args);
+    let text = stdout(&first);
+    assert_eq!(code(&first), Some(0), "{text}{}", stderr(&first));
+    for wanted in ["SQL Injection", "CVE-2024-29041", "Duplicate of", "SNMP", "delivery note", "18 findings."] {
+        assert!(text.contains(wanted), "{wanted} is not in {text}");
+    }
+    let again = stdout(&tatami(folder.path(), &args));
+    assert!(again.contains("18 findings."), "{again}");
+}
+
+/// A running Tatami, ended with its handle.
+struct Served(std::process::Child);
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Serves in a folder on a free port; gives the URL.
+fn serve(folder: &std::path::Path) -> (Served, String) {
+    use std::io::BufRead as _;
+    let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tatami"))
+        .args(["serve", "--listen", "127.0.0.1:0"])
+        .current_dir(folder)
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    let served = Served(child);
+    for line in lines.map_while(Result::ok) {
+        if let Some(rest) = line.split("http://").nth(1) {
+            let address = rest.split([' ', '/']).next().unwrap_or_default();
+            return (served, format!("http://{address}"));
+        }
+    }
+    panic!("it didn't say where it is");
+}
+
+#[test]
+fn good_reports_go_in_though_others_fail() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_served, url) = serve(folder.path());
+    write(
+        folder.path(),
+        "good.json",
+        r#"{"findings": [{"title": "t", "severity": "High", "description": "d"},
+            {"title": "u", "severity": "Low", "description": "d"}]}"#,
+    );
+    write(folder.path(), "empty.json", "");
+    write(folder.path(), "cut.json", r#"{"findings": [{"title": "t", "severity": "High", "#);
+    let target = ["--product", "Shop", "--engagement", "CI", "--url", &url];
+    let files = ["import", "cut.json", "empty.json", "good.json", "missing.json"];
+    let output = tatami(folder.path(), &[&files[..], &target].concat());
+    let (said, told) = (stdout(&output), stderr(&output));
+    assert_eq!(code(&output), Some(1), "{said}{told}");
+    assert!(said.contains("good.json") && said.contains("1/0/0") || said.contains("0/1/0/1/0"), "{said}");
+    for wanted in ["cut.json: ", "empty.json: the file is empty", "missing.json: cannot open the file"] {
+        assert!(told.contains(wanted), "{wanted} is not in {told}");
+    }
+
+    let again = ["import", "good.json", "--json", "--reimport", "--scan-type", "generic findings import"];
+    let output = tatami(folder.path(), &[&again[..], &target].concat());
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let record = &json(&output)[0];
+    assert_eq!(record["state"], "done");
+    assert_eq!(record["counts"]["untouched"], 2, "{record}");
+
+    let high = ["findings", "--json", "--product", "Shop", "--severity", "high", "--url", &url];
+    let listed = json(&tatami(folder.path(), &high));
+    assert_eq!(listed["count"], 1, "{listed}");
+    let wrong = tatami(folder.path(), &["findings", "--url", &url, "--token", "nonsense"]);
+    assert_eq!(code(&wrong), Some(1));
+    assert!(stderr(&wrong).contains("doesn't take this token"), "{}", stderr(&wrong));
+}
+
+/// More than goes through the API at once.
+#[test]
+fn a_big_report_goes_straight_into_the_bucket() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_served, url) = serve(folder.path());
+    let filler = " ".repeat(21 * 1024 * 1024);
+    let report = format!(
+        r#"{{"findings": [{{"title": "t", "severity": "High", "description": "d"}}]{filler}}}"#
+    );
+    write(folder.path(), "big.json", &report);
+    let args =
+        ["import", "big.json", "--json", "--product", "Shop", "--engagement", "CI", "--url", &url];
+    let output = tatami(folder.path(), &args);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let record = &json(&output)[0];
+    assert_eq!(record["counts"]["created"], 1, "{record}");
+    assert_eq!(record["size"], report.len(), "{record}");
+}
