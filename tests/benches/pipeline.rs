@@ -7,7 +7,12 @@
 //!
 //! CPU and peak memory are those of the server process as the kernel accounts for them (Linux). Times
 //! depend on the machine; requests and write units don't, and are asserted by `tests/it/budgets.rs`.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement that fails shall stop")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a measurement that fails shall stop"
+)]
 
 use std::io::{BufRead as _, BufReader};
 use std::path::PathBuf;
@@ -55,7 +60,12 @@ impl Server {
     /// CPU time used so far, in milliseconds.
     fn cpu_ms(&self) -> f64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        let fields: Vec<&str> = stat
+            .rsplit(')')
+            .next()
+            .unwrap()
+            .split_whitespace()
+            .collect();
         let ticks: f64 = fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap();
         ticks * 10.0 // Linux counts in hundredths of a second
     }
@@ -63,7 +73,12 @@ impl Server {
     fn peak_mb(&self) -> f64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|l| l.starts_with("VmHWM")).unwrap();
-        line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+        line.split_whitespace()
+            .nth(1)
+            .unwrap()
+            .parse::<f64>()
+            .unwrap()
+            / 1024.0
     }
 }
 
@@ -83,7 +98,10 @@ fn binary() -> PathBuf {
 async fn measure(server: &Server, name: &str, endpoint: &str, n: usize) {
     let report = generic_report(0, n);
     let (cpu, started) = (server.cpu_ms(), Instant::now());
-    let import = server.client.import(endpoint, &[], "report.json", report).await;
+    let import = server
+        .client
+        .import(endpoint, &[], "report.json", report)
+        .await;
     let took = started.elapsed().as_secs_f64();
     assert_eq!(import["state"], "done", "{import:#}");
     // folding the counts and reckoning the SLA come after the answer, and count as well
@@ -123,7 +141,10 @@ async fn costs(n: usize) {
         ("all duplicates", "import-scan"),
     ] {
         let before = store.usage();
-        local.client.import(endpoint, &[], "report.json", generic_report(0, n)).await;
+        local
+            .client
+            .import(endpoint, &[], "report.json", generic_report(0, n))
+            .await;
         tokio::time::sleep(Duration::from_secs(2)).await;
         let now = store.usage();
         println!(
@@ -139,7 +160,11 @@ async fn costs(n: usize) {
 #[tokio::main]
 async fn main() {
     let given: Vec<usize> = std::env::args().filter_map(|a| a.parse().ok()).collect();
-    let sizes = if given.is_empty() { vec![1_000, 10_000] } else { given };
+    let sizes = if given.is_empty() {
+        vec![1_000, 10_000]
+    } else {
+        given
+    };
     for n in sizes {
         let server = Server::start();
         measure(&server, "new", "reimport-scan", n).await;

@@ -6,7 +6,10 @@ use tatami_tests::{Local, generic_report};
 async fn cost(local: &Local, endpoint: &str, n: usize) -> Usage {
     let store = &local.stack.services.store;
     let before = store.usage();
-    local.client.import(endpoint, &[], "r.json", generic_report(0, n)).await;
+    local
+        .client
+        .import(endpoint, &[], "r.json", generic_report(0, n))
+        .await;
     // counts are folded and the SLA reckoned just after the import is done
     let mut last = store.usage();
     loop {
@@ -28,10 +31,19 @@ async fn write_units_of_a_thousand_findings() {
     let local = Local::start().await;
     let new = cost(&local, "reimport-scan", 1000).await;
     assert!(new.write_units <= 4_500.0, "{new:?} for 1,000 new findings");
-    assert!(new.write_units >= 4_000.0, "{new:?}: two items a finding cost two units each");
+    assert!(
+        new.write_units >= 4_000.0,
+        "{new:?}: two items a finding cost two units each"
+    );
     let unchanged = cost(&local, "reimport-scan", 1000).await;
-    assert!(unchanged.write_units <= 20.0, "{unchanged:?} for 1,000 unchanged findings");
+    assert!(
+        unchanged.write_units <= 20.0,
+        "{unchanged:?} for 1,000 unchanged findings"
+    );
     let duplicates = cost(&local, "import-scan", 1000).await;
-    assert!(duplicates.write_units <= 4_500.0, "{duplicates:?} for 1,000 duplicates");
+    assert!(
+        duplicates.write_units <= 4_500.0,
+        "{duplicates:?} for 1,000 duplicates"
+    );
     local.stack.stop().await;
 }

@@ -12,7 +12,10 @@ async fn the_same_event_twice_is_one_import() {
     let local = Local::start().await;
     let services = &local.stack.services;
     // Outside the inbox's own bucket events: the parser is called by hand, twice, with one event.
-    let import = local.client.import("import-scan", &[], "r.json", generic_report(0, 60)).await;
+    let import = local
+        .client
+        .import("import-scan", &[], "r.json", generic_report(0, 60))
+        .await;
     let key = import["key"].as_str().unwrap();
     let event = json!({"Records": [{
         "eventSource": "aws:s3", "eventName": "ObjectCreated:Put", "awsRegion": "eu-west-1",
@@ -23,7 +26,10 @@ async fn the_same_event_twice_is_one_import() {
     tatami_parser_handle(services, event.clone()).await;
     tatami_parser_handle(services, event).await;
     let written = services.store.usage().write_units - before.write_units;
-    assert!(written < 0.5, "a second delivery writes nothing, not {written} units");
+    assert!(
+        written < 0.5,
+        "a second delivery writes nothing, not {written} units"
+    );
     assert_eq!(local.client.findings("").await.len(), 60);
     local.stack.stop().await;
 }
@@ -36,7 +42,10 @@ async fn tatami_parser_handle(services: &tatami_runtime::Services, event: serde_
 async fn a_poison_message_fails_its_import_and_nobody_elses() {
     let local = Local::start().await;
     let services = &local.stack.services;
-    let good = local.client.import("import-scan", &[], "r.json", generic_report(0, 10)).await;
+    let good = local
+        .client
+        .import("import-scan", &[], "r.json", generic_report(0, 10))
+        .await;
     assert_eq!(good["state"], "done");
     // An import whose only message nobody can read.
     let import = tatami_domain::Import::default();
@@ -54,7 +63,11 @@ async fn a_poison_message_fails_its_import_and_nobody_elses() {
         .await;
     assert!(failed.message.contains("version 999"), "{}", failed.message);
     assert!(failed.hint.unwrap().contains("dead-letter queue"));
-    let good = local.client.get(&format!("imports/{}/", good["id"])).await.expect(200);
+    let good = local
+        .client
+        .get(&format!("imports/{}/", good["id"]))
+        .await
+        .expect(200);
     assert_eq!(good["state"], "done");
     local.stack.stop().await;
 }
@@ -63,14 +76,21 @@ async fn a_poison_message_fails_its_import_and_nobody_elses() {
 async fn parts_that_come_again_change_nothing() {
     let local = Local::start().await;
     let services = &local.stack.services;
-    local.client.import("import-scan", &[], "r.json", generic_report(0, 100)).await;
+    local
+        .client
+        .import("import-scan", &[], "r.json", generic_report(0, 100))
+        .await;
     // Another import whose parts are delivered by hand, each three times and backwards.
     let mut import = services.store.import(ImportId(1)).await.unwrap();
     import.options.kind = tatami_domain::ImportKind::Import;
     import.state = tatami_domain::ImportState::Processing;
     let import = services.store.create_import(import).await.unwrap();
     let mut findings = Vec::new();
-    let blocks = services.store.test_blocks(import.test.unwrap()).await.unwrap();
+    let blocks = services
+        .store
+        .test_blocks(import.test.unwrap())
+        .await
+        .unwrap();
     for mut finding in services.store.findings_in(&blocks).await.unwrap() {
         finding.title.push_str(" again");
         finding.keys = vec![format!("h-again-{:04}", finding.id)];
@@ -82,11 +102,19 @@ async fn parts_that_come_again_change_nothing() {
         .zip(findings.chunks(40))
         .map(|(part, some)| {
             let chunks = some.chunks(20).map(<[_]>::to_vec).collect();
-            let message = tatami_queue::FindingsMessage::Part { import: import.id, part, chunks };
+            let message = tatami_queue::FindingsMessage::Part {
+                import: import.id,
+                part,
+                chunks,
+            };
             tatami_queue::write(&message).unwrap()
         })
         .collect();
-    services.store.set_parts(import.id, u32::try_from(parts.len()).unwrap()).await.unwrap();
+    services
+        .store
+        .set_parts(import.id, u32::try_from(parts.len()).unwrap())
+        .await
+        .unwrap();
     for body in parts.iter().rev().flat_map(|body| [body, body, body]) {
         let event = json!({"Records": [{
             "messageId": "m", "body": body, "eventSource": "aws:sqs",
@@ -103,7 +131,11 @@ async fn parts_that_come_again_change_nothing() {
     let counted = services.store.product_counts(product).await.unwrap();
     let recount = services.store.findings_in(&blocks).await.unwrap();
     let mut own = tatami_domain::SeverityCounts::default();
-    let again = services.store.test_blocks(import.test.unwrap()).await.unwrap();
+    let again = services
+        .store
+        .test_blocks(import.test.unwrap())
+        .await
+        .unwrap();
     for finding in services.store.findings_in(&again).await.unwrap() {
         own.add(&finding);
     }
@@ -118,7 +150,11 @@ async fn two_uploads_at_once_make_one_product_and_one_engagement() {
     let blobs = &local.stack.services.blobs;
     let uploads = (0..4).map(|n| {
         let key = format!("inbox/Same product/Same engagement/test {n}/r.json");
-        async move { blobs.put_upload(&key, generic_report(0, 20).into_bytes(), HashMap::new()).await }
+        async move {
+            blobs
+                .put_upload(&key, generic_report(0, 20).into_bytes(), HashMap::new())
+                .await
+        }
     });
     for upload in uploads {
         upload.await.unwrap();
@@ -132,11 +168,19 @@ async fn two_uploads_at_once_make_one_product_and_one_engagement() {
             })
             .await;
     }
-    let products = local.client.get("products/?name_exact=Same%20product").await.expect(200);
+    let products = local
+        .client
+        .get("products/?name_exact=Same%20product")
+        .await
+        .expect(200);
     assert_eq!(products["count"], 1);
     let engagements = local.client.get("engagements/").await.expect(200);
     assert_eq!(engagements["count"], 1);
-    assert_eq!(local.client.findings("duplicate=false").await.len(), 20, "one original a key");
+    assert_eq!(
+        local.client.findings("duplicate=false").await.len(),
+        20,
+        "one original a key"
+    );
     assert_eq!(local.client.findings("duplicate=true").await.len(), 60);
     local.stack.stop().await;
 }

@@ -1,6 +1,12 @@
 //! What the tests and measurements of the whole system share: a stack in a folder of its own, a
 //! client, and generated reports.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::missing_panics_doc, reason = "only tests use it")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::missing_panics_doc,
+    reason = "only tests use it"
+)]
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -10,7 +16,7 @@ use tatami_local::{Options, Stack};
 use tempfile::TempDir;
 
 /// How long anything may take before a test gives up.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// A client of the REST API.
 #[derive(Debug, Clone)]
@@ -53,12 +59,19 @@ impl Client {
 
     async fn blocking(
         &self,
-        call: impl FnOnce(&Self) -> Result<ureq::http::Response<ureq::Body>, ureq::Error> + Send + 'static,
+        call: impl FnOnce(&Self) -> Result<ureq::http::Response<ureq::Body>, ureq::Error>
+        + Send
+        + 'static,
     ) -> Answer {
         let client = self.clone();
         let read = tokio::task::spawn_blocking(move || {
             let mut response = call(&client).expect("the server answers");
-            let body = response.body_mut().with_config().limit(1 << 30).read_to_string().expect("a body");
+            let body = response
+                .body_mut()
+                .with_config()
+                .limit(1 << 30)
+                .read_to_string()
+                .expect("a body");
             Answer {
                 status: response.status().as_u16(),
                 body: serde_json::from_str(&body).unwrap_or(Value::Null),
@@ -74,14 +87,18 @@ impl Client {
     /// GET of a path below `/api/v2/`.
     pub async fn get(&self, path: &str) -> Answer {
         let url = format!("{}/api/v2/{path}", self.url);
-        self.blocking(move |c| c.agent.get(&url).header("Authorization", c.auth()).call()).await
+        self.blocking(move |c| c.agent.get(&url).header("Authorization", c.auth()).call())
+            .await
     }
 
     /// POST of JSON.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         let url = format!("{}/api/v2/{path}", self.url);
         self.blocking(move |c| {
-            c.agent.post(&url).header("Authorization", c.auth()).send_json(body)
+            c.agent
+                .post(&url)
+                .header("Authorization", c.auth())
+                .send_json(body)
         })
         .await
     }
@@ -90,7 +107,10 @@ impl Client {
     pub async fn patch(&self, path: &str, body: Value) -> Answer {
         let url = format!("{}/api/v2/{path}", self.url);
         self.blocking(move |c| {
-            c.agent.patch(&url).header("Authorization", c.auth()).send_json(body)
+            c.agent
+                .patch(&url)
+                .header("Authorization", c.auth())
+                .send_json(body)
         })
         .await
     }
@@ -123,7 +143,10 @@ impl Client {
             c.agent
                 .post(&url)
                 .header("Authorization", c.auth())
-                .header("Content-Type", format!("multipart/form-data; boundary={BOUNDARY}"))
+                .header(
+                    "Content-Type",
+                    format!("multipart/form-data; boundary={BOUNDARY}"),
+                )
                 .send(body)
         })
         .await
@@ -131,7 +154,13 @@ impl Client {
 
     /// Imports a report (`import-scan` or `reimport-scan`) into a product and engagement of these
     /// names, and waits until it's done. Gives the answer of `imports/{id}/`.
-    pub async fn import(&self, endpoint: &str, extra: &[(&str, &str)], file_name: &str, file: impl Into<Vec<u8>>) -> Value {
+    pub async fn import(
+        &self,
+        endpoint: &str,
+        extra: &[(&str, &str)],
+        file_name: &str,
+        file: impl Into<Vec<u8>>,
+    ) -> Value {
         let mut fields = vec![
             ("product_name", "Web shop"),
             ("engagement_name", "Nightly"),
@@ -139,8 +168,15 @@ impl Client {
         ];
         fields.retain(|(name, _)| !extra.iter().any(|(other, _)| other == name));
         fields.extend(extra);
-        let answer = self.post_file(&format!("{endpoint}/"), &fields, file_name, file).await;
-        assert!(matches!(answer.status, 201 | 202), "{} {:#}", answer.status, answer.body);
+        let answer = self
+            .post_file(&format!("{endpoint}/"), &fields, file_name, file)
+            .await;
+        assert!(
+            matches!(answer.status, 201 | 202),
+            "{} {:#}",
+            answer.status,
+            answer.body
+        );
         let id = answer.body["import_id"].as_u64().expect("an import id");
         self.imported(id).await
     }
@@ -160,7 +196,10 @@ impl Client {
 
     /// All findings under a filter, with their true number.
     pub async fn findings(&self, filter: &str) -> Vec<Value> {
-        let page = self.get(&format!("findings/?limit=100000&{filter}")).await.expect(200);
+        let page = self
+            .get(&format!("findings/?limit=100000&{filter}"))
+            .await
+            .expect(200);
         let results = page["results"].as_array().expect("results").clone();
         assert_eq!(page["count"], results.len(), "the count is exact");
         results
@@ -199,7 +238,11 @@ impl Local {
     }
 
     /// Waits until something is found.
-    pub async fn eventually<T, F: Future<Output = Option<T>>>(&self, what: &str, mut look: impl FnMut() -> F) -> T {
+    pub async fn eventually<T, F: Future<Output = Option<T>>>(
+        &self,
+        what: &str,
+        mut look: impl FnMut() -> F,
+    ) -> T {
         let started = std::time::Instant::now();
         loop {
             if let Some(found) = look().await {

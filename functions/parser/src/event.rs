@@ -1,6 +1,5 @@
 //! S3 events, as S3 itself, SQS and EventBridge deliver them.
 
-use aws_lambda_events::s3::S3Event;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -72,20 +71,43 @@ fn from_event_bridge(detail: &Value) -> Result<Upload, EventError> {
 }
 
 fn from_s3(event: &Value) -> Result<Vec<Upload>, EventError> {
-    let event = S3Event::deserialize(event)?;
-    let created = (event.records.into_iter()).filter(|record| {
-        let name = record.event_name.as_deref().unwrap_or_default();
-        name.trim_start_matches("s3:").starts_with("ObjectCreated")
+    // Only what is needed, since the services that speak S3's protocol fill in less than S3 does.
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Record {
+        event_name: String,
+        s3: Entity,
+    }
+    #[derive(Deserialize)]
+    struct Entity {
+        bucket: Bucket,
+        object: Object,
+    }
+    #[derive(Deserialize)]
+    struct Bucket {
+        name: String,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Object {
+        key: String,
+        #[serde(default)]
+        size: u64,
+        e_tag: Option<String>,
+        version_id: Option<String>,
+        sequencer: Option<String>,
+    }
+    let records = Vec::<Record>::deserialize(&event["Records"])?;
+    let created = (records.into_iter()).filter(|record| {
+        let name = record.event_name.trim_start_matches("s3:");
+        name.starts_with("ObjectCreated")
     });
     Ok(created
-        .map(|record| {
-            let object = record.s3.object;
-            Upload {
-                bucket: record.s3.bucket.name.unwrap_or_default(),
-                key: decoded(&object.key.unwrap_or_default()),
-                size: object.size.and_then(|n| n.try_into().ok()).unwrap_or(0),
-                event: which(object.sequencer, object.version_id, object.e_tag),
-            }
+        .map(|Record { s3, .. }| Upload {
+            bucket: s3.bucket.name,
+            key: decoded(&s3.object.key),
+            size: s3.object.size,
+            event: which(s3.object.sequencer, s3.object.version_id, s3.object.e_tag),
         })
         .collect())
 }

@@ -312,28 +312,7 @@ async fn test_of(
         ..TestType::default()
     };
     let (test_type, _) = store.find_or_create(test_type).await?;
-    let environment = import
-        .options
-        .environment
-        .as_deref()
-        .unwrap_or(DEFAULT_ENVIRONMENT);
-    let environment = match store.find::<DevelopmentEnvironment>(environment).await? {
-        Some(found) => found,
-        None if import.options.auto_create_context => {
-            let named = DevelopmentEnvironment {
-                name: environment.to_owned(),
-                ..DevelopmentEnvironment::default()
-            };
-            store.find_or_create(named).await?.0
-        }
-        None => {
-            let message = format!("environment: there is no environment \"{environment}\"");
-            return Err(refuse(
-                message,
-                "create it first, or set auto_create_context to true",
-            ));
-        }
-    };
+    let environment = environment_of(services, &import.options).await?;
     let now = Timestamp::now();
     let options = &import.options;
     let fresh = Test {
@@ -388,6 +367,30 @@ async fn test_of(
     }
 }
 
+async fn environment_of(
+    services: &Services,
+    options: &ImportOptions,
+) -> Result<DevelopmentEnvironment, Stop> {
+    let name = options
+        .environment
+        .as_deref()
+        .unwrap_or(DEFAULT_ENVIRONMENT);
+    if let Some(found) = services.store.find::<DevelopmentEnvironment>(name).await? {
+        return Ok(found);
+    }
+    if !options.auto_create_context {
+        return Err(refuse(
+            format!("environment: there is no environment \"{name}\""),
+            "create it first, or set auto_create_context to true",
+        ));
+    }
+    let named = DevelopmentEnvironment {
+        name: name.to_owned(),
+        ..DevelopmentEnvironment::default()
+    };
+    Ok(services.store.find_or_create(named).await?.0)
+}
+
 async fn send(
     services: &Services,
     import: &mut Import,
@@ -400,7 +403,7 @@ async fn send(
     import.test = Some(test.id);
     import.test_type = Some(test.test_type);
     import.scan_type = Some(scanner.scan_type.to_owned());
-    import.parser_version = env!("CARGO_PKG_VERSION").to_owned();
+    env!("CARGO_PKG_VERSION").clone_into(&mut import.parser_version);
     import.findings = contents.total;
     import.below_minimum = contents.below_minimum;
     import.warnings = contents.warnings;

@@ -56,11 +56,17 @@ impl ServerArgs {
     /// The client for these arguments; what they leave out is the environment's to say.
     pub fn client(&self) -> anyhow::Result<Client> {
         let (url, token) = Settings::client();
-        let url = self.url.clone().or(url).unwrap_or_else(|| DEFAULT_URL.into());
+        let url = self
+            .url
+            .clone()
+            .or(url)
+            .unwrap_or_else(|| DEFAULT_URL.into());
         let mut client = Client::new(&url, self.token.clone().or(token))?;
         if client.token.is_none() && is_this_machine(&client.url) {
             let kept = std::fs::read_to_string(LOCAL_TOKEN).ok();
-            client.token = kept.map(|token| token.trim().to_owned()).filter(|t| !t.is_empty());
+            client.token = kept
+                .map(|token| token.trim().to_owned())
+                .filter(|t| !t.is_empty());
         }
         Ok(client)
     }
@@ -95,7 +101,11 @@ impl Client {
         if let Some(token) = self.authorization() {
             request = request.header(header::AUTHORIZATION, token);
         }
-        self.answer(request.query_pairs(query.iter().map(|(n, v)| (*n, v.as_str()))).call())
+        self.answer(
+            request
+                .query_pairs(query.iter().map(|(n, v)| (*n, v.as_str())))
+                .call(),
+        )
     }
 
     /// POSTs JSON to a path below `/api/v2/`.
@@ -118,9 +128,14 @@ impl Client {
         let head = form_head(&boundary, fields, report.name);
         let tail = format!("\r\n--{boundary}--\r\n");
         let length = head.len() as u64 + report.size + tail.len() as u64;
-        let mut body = Cursor::new(head).chain(report.bytes.take(report.size)).chain(Cursor::new(tail));
+        let mut body = Cursor::new(head)
+            .chain(report.bytes.take(report.size))
+            .chain(Cursor::new(tail));
         let mut request = (self.agent.post(&self.path(path)))
-            .header(header::CONTENT_TYPE, format!("multipart/form-data; boundary={boundary}"))
+            .header(
+                header::CONTENT_TYPE,
+                format!("multipart/form-data; boundary={boundary}"),
+            )
             .header(header::CONTENT_LENGTH, length.to_string());
         if let Some(token) = self.authorization() {
             request = request.header(header::AUTHORIZATION, token);
@@ -129,10 +144,19 @@ impl Client {
     }
 
     /// PUTs a report to a presigned address, which may be anywhere: our token stays here.
-    pub fn put(&self, url: &str, headers: &Map<String, Value>, report: Report<'_>) -> anyhow::Result<()> {
-        let mut request = self.agent.put(url).header(header::CONTENT_LENGTH, report.size.to_string());
+    pub fn put(
+        &self,
+        url: &str,
+        headers: &Map<String, Value>,
+        report: Report<'_>,
+    ) -> anyhow::Result<()> {
+        let mut request = self
+            .agent
+            .put(url)
+            .header(header::CONTENT_LENGTH, report.size.to_string());
         for (name, value) in headers {
-            let ours = name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("content-length");
+            let ours =
+                name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("content-length");
             if let (Some(value), false) = (value.as_str(), ours) {
                 request = request.header(name, value);
             }
@@ -144,7 +168,10 @@ impl Client {
         let status = response.status().as_u16();
         if status >= 300 {
             let text = text_of(&mut response).unwrap_or_default();
-            bail!("the upload to {place} was refused with {status}: {}", shown(&text));
+            bail!(
+                "the upload to {place} was refused with {status}: {}",
+                shown(&text)
+            );
         }
         Ok(())
     }
@@ -182,7 +209,11 @@ impl Client {
         };
         let mut response = result.map_err(|error| match error {
             ureq::Error::Timeout(ureq::Timeout::RecvResponse) => {
-                anyhow!("Tatami at {} doesn't answer within {} s", self.url, ANSWER.as_secs())
+                anyhow!(
+                    "Tatami at {} doesn't answer within {} s",
+                    self.url,
+                    ANSWER.as_secs()
+                )
             }
             error => unreachable(&error),
         })?;
@@ -230,19 +261,29 @@ fn reason(error: &ureq::Error) -> String {
 /// Scheme, host and port of an address: the rest of a presigned one is a secret.
 fn origin(url: &str) -> String {
     let uri: Option<Uri> = url.parse().ok();
-    let parts = uri.as_ref().and_then(|uri| uri.scheme_str().zip(uri.authority()));
-    parts.map_or("an unknown place".into(), |(scheme, authority)| format!("{scheme}://{authority}"))
+    let parts = uri
+        .as_ref()
+        .and_then(|uri| uri.scheme_str().zip(uri.authority()));
+    parts.map_or("an unknown place".into(), |(scheme, authority)| {
+        format!("{scheme}://{authority}")
+    })
 }
 
 fn is_this_machine(url: &str) -> bool {
     let uri: Option<Uri> = url.parse().ok();
     let host = uri.as_ref().and_then(Uri::host).unwrap_or_default();
-    host == "localhost" || host == "[::1]" || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    host == "localhost"
+        || host == "[::1]"
+        || host
+            .parse::<std::net::Ipv4Addr>()
+            .is_ok_and(|ip| ip.is_loopback())
 }
 
 /// The sentence in an answer's body.
 fn message(body: &Value) -> String {
-    let named = ["message", "detail"].iter().find_map(|name| body.get(name)?.as_str());
+    let named = ["message", "detail"]
+        .iter()
+        .find_map(|name| body.get(name)?.as_str());
     if let Some(text) = named.or(body.as_str()) {
         return plain(text);
     }
@@ -264,11 +305,19 @@ fn boundary() -> String {
 fn form_head(boundary: &str, fields: &[(&str, String)], file_name: &str) -> String {
     let mut head = String::new();
     for (name, value) in fields {
-        let part = format!("--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n");
+        let part = format!(
+            "--{boundary}\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n"
+        );
         head.push_str(&part);
     }
     let file_name: String = (file_name.chars())
-        .map(|c| if c.is_control() || matches!(c, '"' | '\\') { '_' } else { c })
+        .map(|c| {
+            if c.is_control() || matches!(c, '"' | '\\') {
+                '_'
+            } else {
+                c
+            }
+        })
         .collect();
     head.push_str(&format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
@@ -285,19 +334,34 @@ mod tests {
 
     #[test]
     fn the_token_of_this_machine_goes_to_this_machine_only() {
-        for url in ["http://127.0.0.1:8080", "http://localhost", "https://[::1]:8443/x"] {
+        for url in [
+            "http://127.0.0.1:8080",
+            "http://localhost",
+            "https://[::1]:8443/x",
+        ] {
             assert!(is_this_machine(url), "{url}");
         }
-        for url in ["https://tatami.example", "http://127.0.0.1.evil.example", "http://10.0.0.1"] {
+        for url in [
+            "https://tatami.example",
+            "http://127.0.0.1.evil.example",
+            "http://10.0.0.1",
+        ] {
             assert!(!is_this_machine(url), "{url}");
         }
     }
 
     #[test]
     fn urls_are_taken_as_people_write_them() {
-        for url in ["http://t.example", "http://t.example/", " http://t.example/api/v2/ "] {
+        for url in [
+            "http://t.example",
+            "http://t.example/",
+            " http://t.example/api/v2/ ",
+        ] {
             let client = Client::new(url, None).unwrap();
-            assert_eq!(client.path("findings/"), "http://t.example/api/v2/findings/");
+            assert_eq!(
+                client.path("findings/"),
+                "http://t.example/api/v2/findings/"
+            );
         }
         assert!(Client::new("t.example", None).is_err());
     }
@@ -310,7 +374,10 @@ mod tests {
             sentence(400, json!({"message": "file: empty", "file": ["empty"]})),
             "Tatami refuses this with 400: file: empty"
         );
-        assert_eq!(sentence(400, json!(["a", "b"])), "Tatami refuses this with 400: a; b");
+        assert_eq!(
+            sentence(400, json!(["a", "b"])),
+            "Tatami refuses this with 400: a; b"
+        );
         assert_eq!(
             sentence(502, json!("Bad\n Gateway")),
             "Tatami at http://t.example failed with 502: Bad Gateway"
@@ -321,7 +388,11 @@ mod tests {
     #[test]
     fn file_names_stay_inside_their_quotes() {
         let head = form_head("b", &[("tags", "a".into())], "x\"\r\ny.json");
-        assert!(head.starts_with("--b\r\nContent-Disposition: form-data; name=\"tags\"\r\n\r\na\r\n--b"));
+        assert!(
+            head.starts_with(
+                "--b\r\nContent-Disposition: form-data; name=\"tags\"\r\n\r\na\r\n--b"
+            )
+        );
         assert!(head.contains("filename=\"x___y.json\""));
     }
 }

@@ -7,8 +7,8 @@ use indicatif::ProgressBar;
 use tokio::task::spawn_blocking;
 
 use crate::client::Client;
-use crate::commands::import::{Job, Outcome, import, report};
 use crate::commands::findings;
+use crate::commands::import::{Job, Outcome, import, report};
 use crate::serve;
 
 /// A report that is shipped with the command, and where it goes.
@@ -81,12 +81,17 @@ pub async fn run(options: serve::Options, once: bool) -> anyhow::Result<()> {
     let running = serve::start(options).await?;
     let (url, token) = (running.url.clone(), running.token.clone());
     let shown = spawn_blocking(move || show(&url, token)).await;
-    let shown = shown.context("the import of the samples broke off").flatten();
+    let shown = shown
+        .context("the import of the samples broke off")
+        .flatten();
     if once || shown.is_err() {
         running.stop().await;
         return shown;
     }
-    println!("\nTatami goes on serving on {}; ctrl-c stops it.", running.url);
+    println!(
+        "\nTatami goes on serving on {}; ctrl-c stops it.",
+        running.url
+    );
     running.wait().await
 }
 
@@ -109,8 +114,14 @@ fn show(url: &str, token: String) -> anyhow::Result<()> {
             };
             let size = sample.bytes.len() as u64;
             let mut bytes = Cursor::new(sample.bytes);
-            let record =
-                import(&client, &job, sample.name, size, &mut bytes, &ProgressBar::hidden());
+            let record = import(
+                &client,
+                &job,
+                sample.name,
+                size,
+                &mut bytes,
+                &ProgressBar::hidden(),
+            );
             Outcome::new(sample.name.to_owned(), record)
         })
         .collect();

@@ -101,6 +101,9 @@ fn main() -> ExitCode {
 
 fn block_on(work: impl Future<Output = anyhow::Result<()>>) -> anyhow::Result<()> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.enable_all().build().context("cannot start the runtime")?;
+    let runtime = builder
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")?;
     runtime.block_on(work)
 }

@@ -51,7 +51,9 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     }
     println!("  Token        {token}");
     println!("  S3, DynamoDB and SQS answer on the same address:");
-    println!("    export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}");
+    println!(
+        "    export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}"
+    );
     println!(
         "    aws --endpoint-url {url} s3 cp report.json \
          s3://{}/inbox/my-product/my-engagement/report.json",

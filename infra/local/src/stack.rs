@@ -123,7 +123,10 @@ impl Stack {
         let config = sdk_config(&aws.endpoint()).await;
         let services = Services::new(&config, settings).with_public_endpoint(&config, &url);
         services.store.create_tables().await?;
-        services.store.seed(tatami_scanners::all().map(|s| s.scan_type)).await?;
+        services
+            .store
+            .seed(tatami_scanners::all().map(|s| s.scan_type))
+            .await?;
         let password = services.ensure_admin().await?;
         let token = admin_token(&services, &options.data).await?;
 
@@ -199,7 +202,12 @@ async fn admin_token(
     let path = data.join(TOKEN_FILE);
     if let Ok(kept) = std::fs::read_to_string(&path) {
         let kept = kept.trim().to_owned();
-        if services.store.token(&tatami_auth::token_sha256(&kept)).await?.is_some() {
+        if services
+            .store
+            .token(&tatami_auth::token_sha256(&kept))
+            .await?
+            .is_some()
+        {
             return Ok(Some(kept));
         }
     }
@@ -213,7 +221,10 @@ async fn admin_token(
         created: jiff::Timestamp::now(),
         expires: None,
     };
-    services.store.put_token(&tatami_auth::token_sha256(&token), &stored).await?;
+    services
+        .store
+        .put_token(&tatami_auth::token_sha256(&token), &stored)
+        .await?;
     write_private(&path, &token).map_err(|e| StackError::TokenFile(path, e))?;
     Ok(Some(token))
 }

@@ -90,9 +90,12 @@ pub fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
 /// A text on one line that can do nothing to a terminal.
 pub fn plain(text: &str) -> String {
     let is_unseen = |c: char| {
-        c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+        c.is_control()
+            || matches!(c, '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
     };
-    let words = text.split(|c: char| c.is_whitespace() || is_unseen(c)).filter(|w| !w.is_empty());
+    let words = text
+        .split(|c: char| c.is_whitespace() || is_unseen(c))
+        .filter(|w| !w.is_empty());
     words.collect::<Vec<_>>().join(" ")
 }
 

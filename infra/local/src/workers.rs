@@ -78,7 +78,9 @@ impl Source {
         E: Display,
     {
         while !self.stop.is_cancelled() {
-            let receive = self.queues.receive(self.queue, self.batch, None, Some(POLL));
+            let receive = self
+                .queues
+                .receive(self.queue, self.batch, None, Some(POLL));
             let messages = tokio::select! {
                 () = self.stop.cancelled() => return,
                 messages = receive => messages,
@@ -102,16 +104,20 @@ impl Source {
     {
         let event = json!({ "Records": messages.iter().map(record).collect::<Vec<_>>() });
         let failed: Vec<String> = match handle(event).await {
-            Ok(response) => (response["batchItemFailures"].as_array().into_iter().flatten())
-                .filter_map(|failure| Some(failure["itemIdentifier"].as_str()?.to_owned()))
-                .collect(),
+            Ok(response) => (response["batchItemFailures"]
+                .as_array()
+                .into_iter()
+                .flatten())
+            .filter_map(|failure| Some(failure["itemIdentifier"].as_str()?.to_owned()))
+            .collect(),
             Err(error) => {
                 tracing::error!(queue = self.queue, %error, "the function failed");
                 messages.iter().map(|m| m.message_id.clone()).collect()
             }
         };
-        let (retry, done): (Vec<Message>, Vec<Message>) =
-            messages.into_iter().partition(|m| failed.contains(&m.message_id));
+        let (retry, done): (Vec<Message>, Vec<Message>) = messages
+            .into_iter()
+            .partition(|m| failed.contains(&m.message_id));
         if !done.is_empty() {
             let handles = done.into_iter().map(|m| m.receipt_handle).collect();
             if let Err(error) = self.queues.delete(self.queue, handles).await {
@@ -119,7 +125,10 @@ impl Source {
             }
         }
         if !retry.is_empty() {
-            let later = retry.into_iter().map(|m| (m.receipt_handle, RETRY_S * m.receives)).collect();
+            let later = retry
+                .into_iter()
+                .map(|m| (m.receipt_handle, RETRY_S * m.receives))
+                .collect();
             if let Err(error) = self.queues.change_visibility(self.queue, later).await {
                 tracing::error!(queue = self.queue, %error, "failed messages wait out their time");
             }
@@ -181,7 +190,9 @@ fn until_next_run(now: Timestamp) -> Duration {
             today.checked_add(1.day())
         }
     });
-    let wait = next.map_or(86_400, |next| next.timestamp().as_second() - now.timestamp().as_second());
+    let wait = next.map_or(86_400, |next| {
+        next.timestamp().as_second() - now.timestamp().as_second()
+    });
     Duration::from_secs(wait.max(1).unsigned_abs())
 }
 

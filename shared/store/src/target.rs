@@ -61,14 +61,14 @@ impl Store {
                 test: None,
             });
         }
-        let product = match options.product {
-            Some(id) => self.get(id).await.map_err(by_id)?,
-            None => self.product_of(options).await?,
-        };
         let Some(name) = options.engagement_name.as_deref() else {
             return Err(TargetError::Invalid(
                 "engagement_name parameter missing".into(),
             ));
+        };
+        let product = match options.product {
+            Some(id) => self.get(id).await.map_err(by_id)?,
+            None => self.product_of(options).await?,
         };
         let engagement = self.engagement_of(&product, name, options).await?;
         Ok(Target {

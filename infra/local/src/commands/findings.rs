@@ -97,7 +97,9 @@ pub fn list(client: &Client, query: &[(&str, String)], limit: usize) -> anyhow::
         if answer.status != 200 {
             return Err(client.refusal(&answer));
         }
-        listed.count = answer.body["count"].as_u64().context("the list has no count")?;
+        listed.count = answer.body["count"]
+            .as_u64()
+            .context("the list has no count")?;
         let Value::Array(page) = answer.body["results"].take() else {
             anyhow::bail!("the list has no results");
         };
@@ -114,8 +116,19 @@ pub fn list(client: &Client, query: &[(&str, String)], limit: usize) -> anyhow::
 impl Listed {
     /// Prints a table.
     pub fn print(&self) -> anyhow::Result<()> {
-        let columns = ["Id", "Severity", "Title", "Component", "Location", "Status", "Due"];
-        let mut table = Table::new(columns).one_line().right(&[0]).whole(&[0, 1, 5, 6]);
+        let columns = [
+            "Id",
+            "Severity",
+            "Title",
+            "Component",
+            "Location",
+            "Status",
+            "Due",
+        ];
+        let mut table = Table::new(columns)
+            .one_line()
+            .right(&[0])
+            .whole(&[0, 1, 5, 6]);
         for finding in &self.findings {
             let shown = Shown::deserialize(finding).context("a finding cannot be read")?;
             table.row(shown.cells());
@@ -136,7 +149,11 @@ impl Listed {
 impl Shown {
     fn cells(self) -> [String; 7] {
         let component = [self.component_name, self.component_version];
-        let location = match (self.file_path.filter(|p| !p.is_empty()), self.line, &self.endpoint_urls[..]) {
+        let location = match (
+            self.file_path.filter(|p| !p.is_empty()),
+            self.line,
+            &self.endpoint_urls[..],
+        ) {
             (Some(path), Some(line), _) if line > 0 => format!("{path}:{line}"),
             (Some(path), _, _) => path,
             (None, _, [one]) => one.clone(),
@@ -157,7 +174,12 @@ impl Shown {
             self.id.to_string(),
             self.severity,
             self.title,
-            component.into_iter().flatten().filter(|t| !t.is_empty()).collect::<Vec<_>>().join(" "),
+            component
+                .into_iter()
+                .flatten()
+                .filter(|t| !t.is_empty())
+                .collect::<Vec<_>>()
+                .join(" "),
             location,
             status,
             due,
@@ -169,10 +191,16 @@ fn query(args: &FindingsArgs) -> Vec<(&str, String)> {
     let mut query = Vec::new();
     if let Some(product) = &args.product {
         let is_id = product.parse::<u64>().is_ok();
-        query.push((if is_id { "product" } else { "product_name" }, product.clone()));
+        query.push((
+            if is_id { "product" } else { "product_name" },
+            product.clone(),
+        ));
     }
     let ids = [("engagement", args.engagement), ("test", args.test)];
-    query.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?.to_string()))));
+    query.extend(
+        ids.into_iter()
+            .filter_map(|(name, id)| Some((name, id?.to_string()))),
+    );
     let severities: Vec<&str> = args.severity.iter().map(|s| s.name()).collect();
     let statuses: Vec<&str> = args.status.iter().map(|s| s.name()).collect();
     for (name, values) in [("severity", severities), ("status", statuses)] {
@@ -181,29 +209,40 @@ fn query(args: &FindingsArgs) -> Vec<(&str, String)> {
         }
     }
     query.extend(args.order.iter().map(|columns| ("o", columns.clone())));
-    query.extend(args.filter.iter().map(|(name, value)| (name.as_str(), value.clone())));
+    query.extend(
+        args.filter
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.clone())),
+    );
     query
 }
 
 /// Reads a severity in any case.
 pub fn severity(text: &str) -> Result<Severity, String> {
-    Severity::from_report(text)
-        .ok_or_else(|| format!("\"{text}\" is not a severity: use Critical, High, Medium, Low or Info"))
+    Severity::from_report(text).ok_or_else(|| {
+        format!("\"{text}\" is not a severity: use Critical, High, Medium, Low or Info")
+    })
 }
 
 fn status(text: &str) -> Result<ShortStatus, String> {
     let letters = |text: &str| -> String {
-        text.chars().filter(char::is_ascii_alphabetic).collect::<String>().to_ascii_lowercase()
+        text.chars()
+            .filter(char::is_ascii_alphabetic)
+            .collect::<String>()
+            .to_ascii_lowercase()
     };
     let mut all = ShortStatus::ALL.into_iter();
-    all.find(|status| letters(status.name()) == letters(text)).ok_or_else(|| {
-        let names = ShortStatus::ALL.map(ShortStatus::name).join(", ");
-        format!("\"{text}\" is not a status: use one of {names}")
-    })
+    all.find(|status| letters(status.name()) == letters(text))
+        .ok_or_else(|| {
+            let names = ShortStatus::ALL.map(ShortStatus::name).join(", ");
+            format!("\"{text}\" is not a status: use one of {names}")
+        })
 }
 
 fn filter(text: &str) -> Result<(String, String), String> {
-    let pair = text.split_once('=').filter(|(name, _)| !name.trim().is_empty());
+    let pair = text
+        .split_once('=')
+        .filter(|(name, _)| !name.trim().is_empty());
     let (name, value) = pair.ok_or_else(|| format!("\"{text}\" is not of the form KEY=VALUE"))?;
     Ok((name.trim().to_owned(), value.to_owned()))
 }
@@ -229,7 +268,15 @@ mod tests {
         }));
         assert_eq!(
             shown.unwrap().cells(),
-            ["7", "High", "t", "a 1", "https://a/ (+1)", "Duplicate of 3", "2026-01-31 overdue"]
+            [
+                "7",
+                "High",
+                "t",
+                "a 1",
+                "https://a/ (+1)",
+                "Duplicate of 3",
+                "2026-01-31 overdue"
+            ]
         );
     }
 }

@@ -168,7 +168,10 @@ impl Outcome {
     }
 
     fn as_json(&self) -> Value {
-        let mut value = self.record.clone().unwrap_or_else(|| json!({"state": "failed"}));
+        let mut value = self
+            .record
+            .clone()
+            .unwrap_or_else(|| json!({"state": "failed"}));
         value["file"] = json!(self.file);
         if let Some(failure) = &self.failure {
             value["error"] = failure.clone();
@@ -199,7 +202,12 @@ impl Outcome {
         let count = |name: &str| record["counts"][name].as_u64().unwrap_or(0).to_string();
         let after = &record["statistics"]["after"];
         let open: Vec<String> = (Severity::ALL.iter())
-            .map(|severity| after[severity.name().to_lowercase()]["active"].as_i64().unwrap_or(0).to_string())
+            .map(|severity| {
+                after[severity.name().to_lowercase()]["active"]
+                    .as_i64()
+                    .unwrap_or(0)
+                    .to_string()
+            })
             .collect();
         Some([
             self.file.clone(),
@@ -223,11 +231,21 @@ impl Outcome {
         let list = record["warnings"].as_array().map_or(&[][..], Vec::as_slice);
         let total = record["warnings_total"].as_u64().unwrap_or(0);
         let mut lines: Vec<String> = (list.iter().take(WARNINGS))
-            .map(|w| plain(&format!("{}: {}: {}", self.file, text(&w["record"]), text(&w["message"]))))
+            .map(|w| {
+                plain(&format!(
+                    "{}: {}: {}",
+                    self.file,
+                    text(&w["record"]),
+                    text(&w["message"])
+                ))
+            })
             .collect();
         let untold = total.saturating_sub(lines.len() as u64);
         if untold > 0 {
-            lines.push(format!("{}: and {untold} more records were left out", self.file));
+            lines.push(format!(
+                "{}: and {untold} more records were left out",
+                self.file
+            ));
         }
         lines
     }
@@ -239,8 +257,17 @@ pub fn report(outcomes: &[Outcome], as_json: bool) -> anyhow::Result<()> {
         table::print_json(&outcomes.iter().map(Outcome::as_json).collect::<Value>())?;
     } else {
         let columns = [
-            "File", "Import", "Scan type", "Test", "New", "Duplicates", "Closed", "Reactivated",
-            "Untouched", "Warnings", "Open C/H/M/L/I",
+            "File",
+            "Import",
+            "Scan type",
+            "Test",
+            "New",
+            "Duplicates",
+            "Closed",
+            "Reactivated",
+            "Untouched",
+            "Warnings",
+            "Open C/H/M/L/I",
         ];
         let numbers = [1, 3, 4, 5, 6, 7, 8, 9, 10];
         let mut table = Table::new(columns).right(&numbers).whole(&numbers);
@@ -268,7 +295,12 @@ fn text(value: &Value) -> String {
     }
 }
 
-fn import_file(client: &Client, job: &Job<'_>, path: &Path, bar: &ProgressBar) -> anyhow::Result<Value> {
+fn import_file(
+    client: &Client,
+    job: &Job<'_>,
+    path: &Path,
+    bar: &ProgressBar,
+) -> anyhow::Result<Value> {
     let mut file = File::open(path).context("cannot open the file")?;
     let about = file.metadata().context("cannot read the file")?;
     if about.is_dir() {
@@ -294,7 +326,11 @@ pub fn import(
     if size > BIG {
         return upload(client, job, name, size, source, bar);
     }
-    let path = if job.reimport { "reimport-scan/" } else { "import-scan/" };
+    let path = if job.reimport {
+        "reimport-scan/"
+    } else {
+        "import-scan/"
+    };
     let report = Report {
         name,
         size,
@@ -323,8 +359,11 @@ fn upload(
     source: &mut impl Read,
     bar: &ProgressBar,
 ) -> anyhow::Result<Value> {
-    let mut body: Map<String, Value> =
-        job.fields.iter().map(|(name, value)| ((*name).to_owned(), json!(value))).collect();
+    let mut body: Map<String, Value> = job
+        .fields
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), json!(value)))
+        .collect();
     body.insert("file_name".into(), json!(name));
     body.insert("reimport".into(), json!(job.reimport));
     let answer = client.post("uploads/", &Value::Object(body))?;
@@ -354,10 +393,12 @@ fn watch(client: &Client, id: u64, bar: &ProgressBar) -> anyhow::Result<Value> {
     let mut pause = PAUSE.0;
     let mut failed = 0;
     loop {
-        let looked = client.get(&format!("imports/{id}/"), &[]).and_then(|answer| match answer.status {
-            200 => Ok(answer.body),
-            _ => Err(client.refusal(&answer)),
-        });
+        let looked = client
+            .get(&format!("imports/{id}/"), &[])
+            .and_then(|answer| match answer.status {
+                200 => Ok(answer.body),
+                _ => Err(client.refusal(&answer)),
+            });
         match looked {
             Ok(record) => {
                 failed = 0;
@@ -367,7 +408,10 @@ fn watch(client: &Client, id: u64, bar: &ProgressBar) -> anyhow::Result<Value> {
                 }
                 bar.set_message(format!("import {id} is {state}"));
                 if start.elapsed() > PATIENCE {
-                    bail!("import {id} is still {state} after {} minutes", PATIENCE.as_secs() / 60);
+                    bail!(
+                        "import {id} is still {state} after {} minutes",
+                        PATIENCE.as_secs() / 60
+                    );
                 }
             }
             Err(error) => {
@@ -414,14 +458,23 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
         ("commit_hash", args.commit_hash.clone()),
         ("tags", tags),
         ("service", args.service.clone()),
-        ("minimum_severity", args.minimum_severity.map(|s| s.name().to_owned())),
+        (
+            "minimum_severity",
+            args.minimum_severity.map(|s| s.name().to_owned()),
+        ),
         ("scan_date", args.scan_date.clone()),
         ("active", args.active.map(|b| b.to_string())),
         ("verified", args.verified.map(|b| b.to_string())),
-        ("close_old_findings", args.close_old_findings.map(|b| b.to_string())),
+        (
+            "close_old_findings",
+            args.close_old_findings.map(|b| b.to_string()),
+        ),
         ("do_not_reactivate", yes(args.do_not_reactivate)),
     ];
-    fields.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    fields
+        .into_iter()
+        .filter_map(|(name, value)| Some((name, value?)))
+        .collect()
 }
 
 fn boolean(text: &str) -> Result<bool, String> {
@@ -429,7 +482,8 @@ fn boolean(text: &str) -> Result<bool, String> {
 }
 
 fn day(text: &str) -> Result<String, String> {
-    let day = parse_date(text).ok_or_else(|| format!("\"{text}\" is not a date: use YYYY-MM-DD"))?;
+    let day =
+        parse_date(text).ok_or_else(|| format!("\"{text}\" is not a date: use YYYY-MM-DD"))?;
     Ok(day.to_string())
 }
 
@@ -464,7 +518,19 @@ mod tests {
         let outcome = Outcome::new("r".into(), Ok(record));
         assert_eq!(
             outcome.cells().unwrap(),
-            ["r", "4", "SARIF", "9", "5", "2", "1", "0", "3", "3", "1/0/0/0/4"]
+            [
+                "r",
+                "4",
+                "SARIF",
+                "9",
+                "5",
+                "2",
+                "1",
+                "0",
+                "3",
+                "3",
+                "1/0/0/0/4"
+            ]
         );
         assert_eq!(
             outcome.warnings(),

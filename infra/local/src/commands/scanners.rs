@@ -33,7 +33,12 @@ pub fn run(args: &ScannersArgs) -> anyhow::Result<()> {
     for scanner in scanners {
         table.row([
             scanner.scan_type.to_owned(),
-            scanner.formats.iter().map(in_words).collect::<Vec<_>>().join(", "),
+            scanner
+                .formats
+                .iter()
+                .map(in_words)
+                .collect::<Vec<_>>()
+                .join(", "),
             scanner.dedupe.algorithm.name().to_owned(),
             fields(scanner).join(", "),
         ]);

@@ -46,9 +46,16 @@ fn scanners_are_listed() {
     let table = tatami(folder.path(), &["scanners"]);
     assert_eq!(code(&table), Some(0));
     let text = stdout(&table);
-    assert!(text.contains("Trivy Scan") && text.contains("JSON (.json)"), "{text}");
+    assert!(
+        text.contains("Trivy Scan") && text.contains("JSON (.json)"),
+        "{text}"
+    );
     let list = json(&tatami(folder.path(), &["scanners", "--json"]));
-    let generic = list.as_array().unwrap().iter().find(|s| s["scan_type"] == "Generic Findings Import");
+    let generic = list
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|s| s["scan_type"] == "Generic Findings Import");
     let dedupe = &generic.unwrap()["dedupe"];
     assert_eq!(dedupe["algorithm"], "hash_code");
     assert_eq!(dedupe["fields"][0], "title");

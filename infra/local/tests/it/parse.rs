@@ -48,17 +48,30 @@ fn what_cannot_be_read_is_told_in_a_sentence() {
     for (args, wanted) in [
         (&["cut.json"][..], "line 1"),
         (&["empty.json"], "empty.json: the report is empty"),
-        (&["--scan-type", "SARIF", "empty.json"], "empty.json: the report is empty"),
+        (
+            &["--scan-type", "SARIF", "empty.json"],
+            "empty.json: the report is empty",
+        ),
         (&["letter.txt"], "no scanner recognises this report"),
         (&["missing.json"], "cannot read missing.json: No such file"),
         (&["."], "cannot read .: it is a folder"),
-        (&["--scan-type", "Nonsense", "good.json"], "there is no scan type \"Nonsense\""),
+        (
+            &["--scan-type", "Nonsense", "good.json"],
+            "there is no scan type \"Nonsense\"",
+        ),
         (&["--scan-type", "SARIF", "good.json"], "good.json: "),
     ] {
         let output = tatami(folder.path(), &[&["parse"], args].concat());
         let said = stderr(&output);
-        assert_eq!((code(&output), stdout(&output).as_str()), (Some(2), ""), "{args:?}: {said}");
-        assert!(said.starts_with("error: ") && said.contains(wanted), "{args:?}: {said}");
+        assert_eq!(
+            (code(&output), stdout(&output).as_str()),
+            (Some(2), ""),
+            "{args:?}: {said}"
+        );
+        assert!(
+            said.starts_with("error: ") && said.contains(wanted),
+            "{args:?}: {said}"
+        );
         assert_eq!(said.trim_end().lines().count(), 1, "{args:?}: {said}");
     }
 }

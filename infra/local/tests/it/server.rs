@@ -10,10 +10,23 @@ fn nobody_at_home_is_told_in_a_sentence() {
     assert_eq!(code(&listed), Some(1));
     assert!(stderr(&listed).starts_with(wanted), "{}", stderr(&listed));
 
-    let args = ["import", "r.json", "--product", "p", "--engagement", "e", "--url", url];
+    let args = [
+        "import",
+        "r.json",
+        "--product",
+        "p",
+        "--engagement",
+        "e",
+        "--url",
+        url,
+    ];
     let imported = tatami(folder.path(), &args);
     assert_eq!(code(&imported), Some(1));
-    assert!(stderr(&imported).contains("r.json: cannot reach"), "{}", stderr(&imported));
+    assert!(
+        stderr(&imported).contains("r.json: cannot reach"),
+        "{}",
+        stderr(&imported)
+    );
 }
 
 #[test]
@@ -21,7 +34,11 @@ fn an_import_needs_a_target() {
     let folder = tempfile::tempdir().unwrap();
     let output = tatami(folder.path(), &["import", "r.json", "--product", "p"]);
     assert_eq!(code(&output), Some(1));
-    assert!(stderr(&output).contains("--engagement NAME"), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("--engagement NAME"),
+        "{}",
+        stderr(&output)
+    );
 }
 
 /// The samples through the whole system, and again with nothing new.
@@ -32,7 +49,14 @@ fn the_demo_shows_the_samples() {
     let first = tatami(folder.path(), &args);
     let text = stdout(&first);
     assert_eq!(code(&first), Some(0), "{text}{}", stderr(&first));
-    for wanted in ["SQL Injection", "CVE-2024-29041", "Duplicate of", "SNMP", "delivery note", "18 findings."] {
+    for wanted in [
+        "SQL Injection",
+        "CVE-2024-29041",
+        "Duplicate of",
+        "SNMP",
+        "delivery note",
+        "18 findings.",
+    ] {
         assert!(text.contains(wanted), "{wanted} is not in {text}");
     }
     let again = stdout(&tatami(folder.path(), &args));
@@ -80,30 +104,70 @@ fn good_reports_go_in_though_others_fail() {
             {"title": "u", "severity": "Low", "description": "d"}]}"#,
     );
     write(folder.path(), "empty.json", "");
-    write(folder.path(), "cut.json", r#"{"findings": [{"title": "t", "severity": "High", "#);
+    write(
+        folder.path(),
+        "cut.json",
+        r#"{"findings": [{"title": "t", "severity": "High", "#,
+    );
     let target = ["--product", "Shop", "--engagement", "CI", "--url", &url];
-    let files = ["import", "cut.json", "empty.json", "good.json", "missing.json"];
+    let files = [
+        "import",
+        "cut.json",
+        "empty.json",
+        "good.json",
+        "missing.json",
+    ];
     let output = tatami(folder.path(), &[&files[..], &target].concat());
     let (said, told) = (stdout(&output), stderr(&output));
     assert_eq!(code(&output), Some(1), "{said}{told}");
-    assert!(said.contains("good.json") && said.contains("1/0/0") || said.contains("0/1/0/1/0"), "{said}");
-    for wanted in ["cut.json: ", "empty.json: the file is empty", "missing.json: cannot open the file"] {
+    assert!(
+        said.contains("good.json") && said.contains("1/0/0") || said.contains("0/1/0/1/0"),
+        "{said}"
+    );
+    for wanted in [
+        "cut.json: ",
+        "empty.json: the file is empty",
+        "missing.json: cannot open the file",
+    ] {
         assert!(told.contains(wanted), "{wanted} is not in {told}");
     }
 
-    let again = ["import", "good.json", "--json", "--reimport", "--scan-type", "generic findings import"];
+    let again = [
+        "import",
+        "good.json",
+        "--json",
+        "--reimport",
+        "--scan-type",
+        "generic findings import",
+    ];
     let output = tatami(folder.path(), &[&again[..], &target].concat());
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     let record = &json(&output)[0];
     assert_eq!(record["state"], "done");
     assert_eq!(record["counts"]["untouched"], 2, "{record}");
 
-    let high = ["findings", "--json", "--product", "Shop", "--severity", "high", "--url", &url];
+    let high = [
+        "findings",
+        "--json",
+        "--product",
+        "Shop",
+        "--severity",
+        "high",
+        "--url",
+        &url,
+    ];
     let listed = json(&tatami(folder.path(), &high));
     assert_eq!(listed["count"], 1, "{listed}");
-    let wrong = tatami(folder.path(), &["findings", "--url", &url, "--token", "nonsense"]);
+    let wrong = tatami(
+        folder.path(),
+        &["findings", "--url", &url, "--token", "nonsense"],
+    );
     assert_eq!(code(&wrong), Some(1));
-    assert!(stderr(&wrong).contains("doesn't take this token"), "{}", stderr(&wrong));
+    assert!(
+        stderr(&wrong).contains("doesn't take this token"),
+        "{}",
+        stderr(&wrong)
+    );
 }
 
 /// More than goes through the API at once.
@@ -116,8 +180,17 @@ fn a_big_report_goes_straight_into_the_bucket() {
         r#"{{"findings": [{{"title": "t", "severity": "High", "description": "d"}}]{filler}}}"#
     );
     write(folder.path(), "big.json", &report);
-    let args =
-        ["import", "big.json", "--json", "--product", "Shop", "--engagement", "CI", "--url", &url];
+    let args = [
+        "import",
+        "big.json",
+        "--json",
+        "--product",
+        "Shop",
+        "--engagement",
+        "CI",
+        "--url",
+        &url,
+    ];
     let output = tatami(folder.path(), &args);
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
     let record = &json(&output)[0];
