@@ -75,7 +75,11 @@ impl From<ServeArgs> for serve::Options {
 fn main() -> ExitCode {
     let Cli { command, serve } = Cli::parse();
     let done = ExitCode::SUCCESS;
-    let (result, failed) = match command.unwrap_or(Command::Serve(serve)) {
+    let command = command.unwrap_or(Command::Serve(serve));
+    if matches!(command, Command::Serve(_) | Command::Demo(_)) {
+        serve::share_memory();
+    }
+    let (result, failed) = match command {
         Command::Serve(args) => (block_on(serve::run(args.into())), ExitCode::FAILURE),
         Command::Demo(DemoArgs { serve, once }) => {
             (block_on(demo::run(serve.into(), once)), ExitCode::FAILURE)

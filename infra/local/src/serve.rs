@@ -26,6 +26,28 @@ pub struct Running {
     stack: Stack,
 }
 
+/// Starts the program over with two arenas for glibc's allocator. By default each of the many threads
+/// gets one of its own, which keeps what it once used: a server that holds half as much again.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+pub fn share_memory() {
+    use std::os::unix::process::CommandExt as _;
+    if Settings::knows_arenas() {
+        return;
+    }
+    if let Ok(program) = std::env::current_exe() {
+        let mut again = std::process::Command::new(program);
+        again.args(std::env::args_os().skip(1));
+        again.env("MALLOC_ARENA_MAX", "2");
+        // What returns is only an error, and without it everything works just as well.
+        let error = again.exec();
+        tracing::debug!(%error, "the allocator keeps its defaults");
+    }
+}
+
+/// Elsewhere the allocator is left alone.
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+pub fn share_memory() {}
+
 /// Serves until SIGTERM or ctrl-c.
 pub async fn run(options: Options) -> anyhow::Result<()> {
     start(options).await?.wait().await

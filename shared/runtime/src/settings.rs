@@ -29,6 +29,9 @@ const URL: &str = "TATAMI_URL";
 /// Token for it.
 const TOKEN: &str = "TATAMI_TOKEN";
 
+/// How many arenas glibc's allocator may use.
+const MALLOC_ARENA_MAX: &str = "MALLOC_ARENA_MAX";
+
 /// The limit of a report where nothing else is said.
 const DEFAULT_MAX_REPORT_BYTES: u64 = 100 * 1024 * 1024;
 
@@ -117,6 +120,11 @@ impl Settings {
     /// URL and token that the client commands use where none are given.
     pub fn client() -> (Option<String>, Option<String>) {
         (variable(URL), variable(TOKEN))
+    }
+
+    /// Does somebody say how glibc's allocator shall divide memory?
+    pub fn knows_arenas() -> bool {
+        variable(MALLOC_ARENA_MAX).is_some()
     }
 
     /// What `TATAMI_LOG` says, for programs with a logger of their own.
