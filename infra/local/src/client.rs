@@ -22,13 +22,15 @@ const ANSWER: Duration = Duration::from_mins(2);
 /// How much of an answer that isn't JSON is shown.
 const SHOWN: usize = 200;
 
+const URL_HELP: &str = "The Tatami to talk to [env: TATAMI_URL] [default: http://127.0.0.1:8080]";
+const TOKEN_HELP: &str =
+    "A token for it [env: TATAMI_TOKEN] [default on this machine: what .tatami/token holds]";
+
 #[derive(Args)]
 pub struct ServerArgs {
-    /// The Tatami to talk to [env: TATAMI_URL] [default: http://127.0.0.1:8080]
-    #[arg(long)]
+    #[arg(long, help = URL_HELP)]
     url: Option<String>,
-    /// A token for it [env: TATAMI_TOKEN] [default for this machine: what .tatami/token holds]
-    #[arg(long)]
+    #[arg(long, help = TOKEN_HELP)]
     token: Option<String>,
 }
 
@@ -124,12 +126,13 @@ impl Client {
         fields: &[(&str, String)],
         report: Report<'_>,
     ) -> anyhow::Result<Answer> {
+        let Report { name, size, bytes } = report;
         let boundary = boundary();
-        let head = form_head(&boundary, fields, report.name);
+        let head = form_head(&boundary, fields, name);
         let tail = format!("\r\n--{boundary}--\r\n");
-        let length = head.len() as u64 + report.size + tail.len() as u64;
+        let length = head.len() as u64 + size + tail.len() as u64;
         let mut body = Cursor::new(head)
-            .chain(report.bytes.take(report.size))
+            .chain(bytes.take(size))
             .chain(Cursor::new(tail));
         let mut request = (self.agent.post(&self.path(path)))
             .header(
@@ -150,10 +153,11 @@ impl Client {
         headers: &Map<String, Value>,
         report: Report<'_>,
     ) -> anyhow::Result<()> {
+        let Report { size, bytes, .. } = report;
         let mut request = self
             .agent
             .put(url)
-            .header(header::CONTENT_LENGTH, report.size.to_string());
+            .header(header::CONTENT_LENGTH, size.to_string());
         for (name, value) in headers {
             let ours =
                 name.eq_ignore_ascii_case("host") || name.eq_ignore_ascii_case("content-length");
@@ -161,7 +165,7 @@ impl Client {
                 request = request.header(name, value);
             }
         }
-        let mut body = report.bytes.take(report.size);
+        let mut body = bytes.take(size);
         let place = origin(url);
         let mut response = (request.send(SendBody::from_reader(&mut body)))
             .map_err(|error| anyhow!("the upload to {place} failed: {}", reason(&error)))?;
@@ -319,11 +323,11 @@ fn form_head(boundary: &str, fields: &[(&str, String)], file_name: &str) -> Stri
             }
         })
         .collect();
-    head.push_str(&format!(
+    let part = format!(
         "--{boundary}\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{file_name}\"\r\n\
          Content-Type: application/octet-stream\r\n\r\n"
-    ));
-    head
+    );
+    head + &part
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! `tatami serve`, and the stack for `tatami demo`.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -65,22 +66,25 @@ pub async fn start(options: Options) -> anyhow::Result<Running> {
     .context("Tatami cannot start")?;
     let token = stack.token.clone().unwrap_or_default();
     let url = &stack.url;
-    println!("Tatami is ready on {url} (data in {})", data.display());
-    println!("  REST API     {url}/api/v2/");
-    match &stack.password {
-        Some(password) => println!("  User         admin, password {password} (shown only now)"),
-        None => println!("  User         admin, with the password of the first start"),
-    }
-    println!("  Token        {token}");
-    println!("  S3, DynamoDB and SQS answer on the same address:");
-    println!(
-        "    export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} AWS_REGION={REGION}"
-    );
-    println!(
-        "    aws --endpoint-url {url} s3 cp report.json \
-         s3://{}/inbox/my-product/my-engagement/report.json",
+    let user = match &stack.password {
+        Some(password) => format!("admin, password {password} (shown only now)"),
+        None => "admin, with the password of the first start".into(),
+    };
+    let said = format!(
+        "Tatami is ready on {url} (data in {})\n  \
+           REST API     {url}/api/v2/\n  \
+           User         {user}\n  \
+           Token        {token}\n  \
+           S3, DynamoDB and SQS answer on the same address:\n    \
+             export AWS_ACCESS_KEY_ID={ACCESS_KEY} AWS_SECRET_ACCESS_KEY={SECRET_KEY} \
+                    AWS_REGION={REGION}\n    \
+             aws --endpoint-url {url} s3 cp report.json \
+                 s3://{}/inbox/my-product/my-engagement/report.json\n",
+        data.display(),
         stack.services.settings.uploads_bucket
     );
+    // Whoever closed the output still wants the server.
+    let _ = std::io::stdout().write_all(said.as_bytes());
     Ok(Running {
         url: url.clone(),
         token,

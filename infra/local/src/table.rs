@@ -2,9 +2,13 @@
 
 use std::io::{self, Write as _};
 
-use comfy_table::presets::UTF8_NO_BORDERS;
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Row};
+use comfy_table::{
+    CellAlignment, ColumnConstraint, ContentArrangement, LineStyle, Row, TableStyle,
+};
 use serde::Serialize;
+
+/// No lines but one below the header: columns are told apart by the space between them.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─'));
 
 /// A table that fits the terminal; where there is no terminal, it is as wide as it must be.
 pub struct Table {
@@ -17,10 +21,9 @@ impl Table {
     pub fn new<const N: usize>(columns: [&str; N]) -> Self {
         let mut inner = comfy_table::Table::new();
         inner
-            .load_style(UTF8_NO_BORDERS)
+            .load_style(STYLE)
             .set_content_arrangement(ContentArrangement::Dynamic)
             .set_header(columns);
-        inner.style_mut().row_separator = comfy_table::LineStyle::none();
         Self {
             inner,
             one_line: false,

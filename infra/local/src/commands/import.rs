@@ -15,7 +15,13 @@ use super::findings::severity;
 use crate::client::{Answer, Client, Report, ServerArgs};
 use crate::table::{self, Table, plain};
 
+const COLUMNS_HELP: &str = "\
+The table tells of each import how many findings are new (and how many of those duplicates of others), \
+closed, back again and the same as before, how many records could not be read, and how many findings of \
+its test are open: critical, high, medium, low, info.";
+
 #[derive(Args)]
+#[command(after_help = COLUMNS_HELP)]
 pub struct ImportArgs {
     /// The reports
     #[arg(required = true, value_name = "FILE")]
@@ -93,8 +99,9 @@ pub struct ImportArgs {
     json: bool,
 }
 
-/// Reports above this many bytes go straight into the bucket by a presigned PUT.
-const BIG: u64 = 20 * 1024 * 1024;
+/// Reports above this many bytes go straight into the bucket by a presigned PUT. Lambda takes requests
+/// of 6 MB, and API Gateway hands it binary ones a third longer than they are.
+const BIG: u64 = 4 * 1024 * 1024;
 /// The pauses between two looks at an import: the first and the longest.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 /// How long an import may take before we stop watching it.
@@ -129,7 +136,7 @@ pub fn run(args: &ImportArgs) -> anyhow::Result<bool> {
     let mut outcomes = Vec::new();
     for path in &args.files {
         let name = path.display().to_string();
-        let bar = progress(&name);
+        let bar = progress(&short(&name));
         let result = import_file(&client, &job, path, &bar);
         bar.finish_and_clear();
         outcomes.push(Outcome::new(name, result));
@@ -182,19 +189,15 @@ impl Outcome {
     /// The failure as a sentence.
     pub fn failure(&self) -> Option<String> {
         let failure = self.failure.as_ref()?;
-        let mut text = format!("{}: ", self.file);
-        text.push_str(failure["message"].as_str().unwrap_or("the import failed"));
-        if let Some(line) = failure["line"].as_u64() {
-            text.push_str(&format!(" at line {line}"));
-            if let Some(column) = failure["column"].as_u64() {
-                text.push_str(&format!(", column {column}"));
-            }
-        }
-        if let Some(hint) = failure["hint"].as_str() {
-            text.push_str("; ");
-            text.push_str(hint);
-        }
-        Some(plain(&text))
+        let message = failure["message"].as_str().unwrap_or("the import failed");
+        let place = match (failure["line"].as_u64(), failure["column"].as_u64()) {
+            (Some(line), Some(column)) => format!(" at line {line}, column {column}"),
+            (Some(line), None) => format!(" at line {line}"),
+            (None, _) => String::new(),
+        };
+        let hint = failure["hint"].as_str().map(|hint| format!("; {hint}"));
+        let hint = hint.unwrap_or_default();
+        Some(plain(&format!("{}: {message}{place}{hint}", self.file)))
     }
 
     fn cells(&self) -> Option<[String; 11]> {
@@ -210,7 +213,7 @@ impl Outcome {
             })
             .collect();
         Some([
-            self.file.clone(),
+            short(&self.file),
             text(&record["import_id"]),
             text(&record["scan_type"]),
             text(&record["test_id"]),
@@ -262,18 +265,23 @@ pub fn report(outcomes: &[Outcome], as_json: bool) -> anyhow::Result<()> {
             "Scan type",
             "Test",
             "New",
-            "Duplicates",
+            "Dup",
             "Closed",
-            "Reactivated",
-            "Untouched",
-            "Warnings",
-            "Open C/H/M/L/I",
+            "Back",
+            "Same",
+            "Warn",
+            "C/H/M/L/I",
         ];
         let numbers = [1, 3, 4, 5, 6, 7, 8, 9, 10];
-        let mut table = Table::new(columns).right(&numbers).whole(&numbers);
+        let mut table = Table::new(columns)
+            .one_line()
+            .right(&numbers)
+            .whole(&numbers);
         let rows: Vec<_> = outcomes.iter().filter_map(Outcome::cells).collect();
         let some = !rows.is_empty();
-        rows.into_iter().for_each(|row| table.row(row));
+        for row in rows {
+            table.row(row);
+        }
         if some {
             table.print()?;
         }
@@ -285,6 +293,12 @@ pub fn report(outcomes: &[Outcome], as_json: bool) -> anyhow::Result<()> {
         eprintln!("error: {failure}");
     }
     Ok(())
+}
+
+/// A path without its folders.
+fn short(path: &str) -> String {
+    let name = Path::new(path).file_name().unwrap_or_default();
+    name.to_string_lossy().into_owned()
 }
 
 fn text(value: &Value) -> String {

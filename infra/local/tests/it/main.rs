@@ -1,4 +1,9 @@
 //! The binary, as people and scripts run it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests are tests"
+)]
 
 use std::fs;
 use std::path::Path;

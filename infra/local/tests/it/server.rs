@@ -84,10 +84,14 @@ fn serve(folder: &std::path::Path) -> (Served, String) {
         .unwrap();
     let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
     let served = Served(child);
-    for line in lines.map_while(Result::ok) {
+    let mut lines = lines.map_while(Result::ok);
+    while let Some(line) = lines.next() {
         if let Some(rest) = line.split("http://").nth(1) {
             let address = rest.split([' ', '/']).next().unwrap_or_default();
-            return (served, format!("http://{address}"));
+            let url = format!("http://{address}");
+            // It has more to say, and somebody must listen.
+            std::thread::spawn(move || lines.for_each(drop));
+            return (served, url);
         }
     }
     panic!("it didn't say where it is");
@@ -121,7 +125,7 @@ fn good_reports_go_in_though_others_fail() {
     let (said, told) = (stdout(&output), stderr(&output));
     assert_eq!(code(&output), Some(1), "{said}{told}");
     assert!(
-        said.contains("good.json") && said.contains("1/0/0") || said.contains("0/1/0/1/0"),
+        said.contains("good.json") && said.contains("0/1/0/1/0"),
         "{said}"
     );
     for wanted in [
