@@ -192,14 +192,28 @@ def _intrinsic(loader, suffix, node):
 TemplateLoader.add_multi_constructor("!", _intrinsic)
 
 
+def allow_batches(node):
+    """AWS lets whoever may send a message also send a batch of them; the emulator asks for a right of its own."""
+    if isinstance(node, dict):
+        if node.get("Action") == "sqs:SendMessage" and "Principal" not in node:
+            node["Action"] = ["sqs:SendMessage", "sqs:SendMessageBatch"]
+        for value in node.values():
+            allow_batches(value)
+    elif isinstance(node, list):
+        for value in node:
+            allow_batches(value)
+
+
 def packaged_template():
-    """The template as `sam package` leaves it: the code is in S3, all else is untouched."""
+    """The template as `sam package` leaves it: the code is in S3, all else is untouched but for the emulator's
+    own names of rights."""
     template = yaml.load(TEMPLATE.read_text(), TemplateLoader)
     for logical_id, resource in template["Resources"].items():
         if resource["Type"] == "AWS::Serverless::Function":
             function = pathlib.PurePosixPath(resource["Properties"]["CodeUri"]).name
             check(function in FUNCTIONS, f"{logical_id} has the unknown function {function}")
             resource["Properties"]["CodeUri"] = {"Bucket": CODE_BUCKET, "Key": f"{function}.zip"}
+    allow_batches(template["Resources"])
     return json.dumps(template)
 
 

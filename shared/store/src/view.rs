@@ -12,7 +12,7 @@ use crate::counts::State;
 use crate::{Result, Store};
 
 /// How many decoded blocks are kept; a full block takes about a megabyte.
-const MAX_BLOCKS: usize = 512;
+const MAX_BLOCKS: usize = 192;
 /// How many blocks are read side by side.
 const PARALLEL: usize = 4;
 /// More unfolded deltas than this, and the reader folds them.

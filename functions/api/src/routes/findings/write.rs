@@ -10,10 +10,10 @@ use serde_json::Value;
 use tatami_auth::{Permission, Place};
 use tatami_dedup_rules::keys;
 use tatami_domain::{
-    Algorithm, Dedupe, Finding, FlagChange, Flags, Note, Product, ReportFinding, ShortStatus, Test,
-    Texts, UserId,
+    Algorithm, Dedupe, Engagement, Finding, FlagChange, Flags, Note, Product, ReportFinding,
+    ShortStatus, Test, Texts, UserId,
 };
-use tatami_store::{Change, Commit, Committed, StoreError};
+use tatami_store::{Change, Commit, Committed, Member, Scope, StoreError};
 
 use super::filter::unknown_status;
 use super::{detail, permitted};
@@ -131,8 +131,24 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         .copied()
         .ok_or_else(|| ApiError::Internal("no finding id".into()))?;
     store.add_test_blocks(test.id, &[finding.block()]).await?;
-    let commit = commit(&finding, Change::Create(Box::new(finding.clone())));
+    let engagement: Engagement = store.get(test.engagement).await?;
+    let scope = if engagement.deduplication_on_engagement {
+        Scope::Engagement(engagement.id)
+    } else {
+        Scope::Product(test.product)
+    };
+    let mut commit = commit(&finding, Change::Create(Box::new(finding.clone())));
     for _ in 0..TRIES {
+        // Its keys are claimed, so that a report that has it too finds it.
+        let keys = finding.keys.iter().map(String::as_str);
+        commit.claims = store.claims(scope, keys).await?.into_values().collect();
+        for claim in &mut commit.claims {
+            claim.add(Member {
+                test: test.id,
+                finding: finding.id,
+                original: !finding.flags.duplicate,
+            });
+        }
         if store.commit(&commit).await? == Committed::Yes {
             let mut response = detail(&api, &finding).await?;
             *response.status_mut() = StatusCode::CREATED;
