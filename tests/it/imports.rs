@@ -270,6 +270,48 @@ async fn lists_are_filtered_ordered_and_cut_with_an_exact_count() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_list_shows_each_change_at_once() {
+    let local = Local::start().await;
+    let client = &local.client;
+    client
+        .import("import-scan", &[], "r.json", generic_report(0, 80))
+        .await;
+    // more changes than are kept unfolded, each seen in the very next list
+    for (n, finding) in client.findings("o=id").await.iter().enumerate() {
+        let change = if n % 2 == 0 {
+            json!({"is_mitigated": true, "active": false})
+        } else {
+            json!({"verified": true})
+        };
+        client
+            .patch(&format!("findings/{}/", finding["id"]), change)
+            .await
+            .expect(200);
+        let mitigated = client
+            .get("findings/?limit=1&is_mitigated=true")
+            .await
+            .expect(200);
+        assert_eq!(mitigated["count"], n / 2 + 1);
+    }
+    let verified = client.findings("verified=true").await;
+    assert_eq!(verified.len(), 40);
+    let store = &local.stack.services.store;
+    let counted = store
+        .product_counts(tatami_domain::ProductId(1))
+        .await
+        .unwrap();
+    let blocks = store.test_blocks(tatami_domain::TestId(1)).await.unwrap();
+    let stored = store.findings_in(&blocks).await.unwrap();
+    let recount: tatami_domain::SeverityCounts = stored.iter().collect();
+    assert_eq!(counted, recount, "counts equal a recount");
+    assert_eq!(
+        (counted.total().is_mitigated, counted.total().verified),
+        (40, 40)
+    );
+    local.stack.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_big_report_goes_by_a_presigned_link() {
     let local = Local::start().await;
     let client = &local.client;

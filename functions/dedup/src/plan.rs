@@ -301,3 +301,168 @@ fn fill_in(finding: &mut Finding, reported: &Finding) {
         finding.fix_version.clone_from(&reported.fix_version);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tatami_domain::{ImportOptions, ProductId};
+    use tatami_store::Scope;
+
+    use super::*;
+
+    const TEST: TestId = TestId(7);
+
+    fn reported(key: &str, places: &[u32]) -> Finding {
+        Finding {
+            title: key.to_owned(),
+            test: TEST,
+            flags: Flags::OPEN,
+            keys: vec![key.to_owned()],
+            endpoint_places: places.to_vec(),
+            ..Finding::default()
+        }
+    }
+
+    fn import(kind: ImportKind) -> Import {
+        Import {
+            test: Some(TEST),
+            options: ImportOptions {
+                kind,
+                ..ImportOptions::default()
+            },
+            ..Import::default()
+        }
+    }
+
+    fn world(known: &[(TestId, Finding)]) -> World {
+        let mut world = World::default();
+        for (test, finding) in known {
+            for key in &finding.keys {
+                let scope = Scope::Product(ProductId(1));
+                let claim = world.claims.entry(key.clone());
+                claim
+                    .or_insert_with(|| Claim::unheld(scope, key))
+                    .add(Member {
+                        test: *test,
+                        finding: finding.id,
+                        original: !finding.flags.duplicate,
+                    });
+            }
+            world.findings.insert(finding.id, finding.clone());
+        }
+        world
+    }
+
+    fn plan(world: &mut World, kind: ImportKind, chunk: &[Finding]) -> Plan {
+        for key in chunk.iter().flat_map(|f| &f.keys) {
+            let claim = world.claims.entry(key.clone());
+            claim.or_insert_with(|| Claim::unheld(Scope::Product(ProductId(1)), key));
+        }
+        let import = import(kind);
+        let new = world.count_new(chunk, &import);
+        let mut ids = (100..).map(FindingId).take(new);
+        let plan = world.plan(chunk, &import, &mut ids, Timestamp::UNIX_EPOCH);
+        assert_eq!(ids.next(), None, "as many ids are used as were counted");
+        plan
+    }
+
+    fn created(plan: &Plan) -> Vec<(u64, Option<u64>)> {
+        (plan.changes.iter())
+            .filter_map(|change| match change {
+                Change::Create(new) => Some((new.id.0, new.duplicate_finding.map(|id| id.0))),
+                Change::Update { .. } => None,
+            })
+            .collect()
+    }
+
+    #[test]
+    fn the_second_of_a_key_in_an_import_is_a_duplicate_of_the_first() {
+        let chunk = [reported("h", &[]), reported("h", &[]), reported("i", &[])];
+        let plan = plan(&mut world(&[]), ImportKind::Import, &chunk);
+        assert_eq!(created(&plan), [(100, None), (101, Some(100)), (102, None)]);
+        assert_eq!(plan.actions.duplicates.len(), 1);
+    }
+
+    #[test]
+    fn the_second_of_a_key_in_a_reimport_is_the_first() {
+        let chunk = [reported("h", &[]), reported("h", &[])];
+        let plan = plan(&mut world(&[]), ImportKind::Reimport, &chunk);
+        assert_eq!(created(&plan), [(100, None)]);
+        assert_eq!(plan.actions.seen.len(), 1);
+    }
+
+    #[test]
+    fn findings_at_different_places_are_no_duplicates() {
+        let chunk = [
+            reported("h", &[1]),
+            reported("h", &[2]),
+            reported("h", &[2, 3]),
+        ];
+        let plan = plan(&mut world(&[]), ImportKind::Import, &chunk);
+        assert_eq!(created(&plan), [(100, None), (101, None), (102, Some(101))]);
+    }
+
+    #[test]
+    fn what_comes_back_after_it_was_closed_elsewhere_is_a_new_original() {
+        let mut old = Finding {
+            id: FindingId(1),
+            test: TestId(1),
+            ..reported("h", &[])
+        };
+        let as_duplicate = plan(
+            &mut world(&[(TestId(1), old.clone())]),
+            ImportKind::Import,
+            &[reported("h", &[])],
+        );
+        assert_eq!(created(&as_duplicate), [(100, Some(1))]);
+        old.flags.active = false;
+        old.flags.is_mitigated = true;
+        let as_original = plan(
+            &mut world(&[(TestId(1), old)]),
+            ImportKind::Import,
+            &[reported("h", &[])],
+        );
+        assert_eq!(created(&as_original), [(100, None)]);
+    }
+
+    #[test]
+    fn an_unchanged_reimport_writes_nothing() {
+        let old = Finding {
+            id: FindingId(1),
+            version: 3,
+            ..reported("h", &[])
+        };
+        let plan = plan(
+            &mut world(&[(TEST, old)]),
+            ImportKind::Reimport,
+            &[reported("h", &[])],
+        );
+        assert!(plan.is_empty());
+        assert!(plan.actions.untouched.contains(FindingId(1)));
+    }
+
+    #[test]
+    fn every_finding_of_the_key_comes_back_once() {
+        let closed = |id| {
+            let mut finding = Finding {
+                id: FindingId(id),
+                version: 1,
+                ..reported("h", &[])
+            };
+            finding.flags.active = false;
+            finding.flags.is_mitigated = true;
+            (TEST, finding)
+        };
+        let chunk = [reported("h", &[]), reported("h", &[])];
+        let mut plan = plan(
+            &mut world(&[closed(1), closed(2)]),
+            ImportKind::Reimport,
+            &chunk,
+        );
+        assert_eq!(plan.actions.reactivated.len(), 2);
+        assert_eq!(plan.notes.len(), 2);
+        let ahead = plan.take_updates(1).unwrap();
+        assert_eq!((ahead.changes.len(), ahead.notes.len()), (1, 1));
+        assert_eq!(ahead.actions.reactivated.len(), 1);
+        assert_eq!((plan.changes.len(), plan.notes.len()), (1, 1));
+    }
+}

@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::workers;
+use crate::workers::{self, FINDINGS_QUEUE, SLA_QUEUE, UPLOADS_QUEUE};
 
 /// The access key that local AWS clients sign with.
 pub const ACCESS_KEY: &str = "tatami";
@@ -21,13 +21,6 @@ pub const ACCESS_KEY: &str = "tatami";
 pub const SECRET_KEY: &str = "tatami-local";
 /// The region of the local endpoints.
 pub const REGION: &str = "eu-west-1";
-
-/// The queue of S3's events.
-pub(crate) const UPLOADS_QUEUE: &str = "tatami-uploads";
-/// The queue to the dedup function.
-pub(crate) const FINDINGS_QUEUE: &str = "tatami-findings";
-/// The queue to the sla function.
-pub(crate) const SLA_QUEUE: &str = "tatami-sla";
 
 /// Seconds that a message is hidden while it is worked on; longer than any function runs.
 const VISIBILITY_S: i64 = 900;

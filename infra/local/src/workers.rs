@@ -14,7 +14,12 @@ use tatami_runtime::Services;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::stack::{FINDINGS_QUEUE, SLA_QUEUE, UPLOADS_QUEUE};
+/// The queue of S3's events.
+pub(crate) const UPLOADS_QUEUE: &str = "tatami-uploads";
+/// The queue to the dedup function.
+pub(crate) const FINDINGS_QUEUE: &str = "tatami-findings";
+/// The queue to the sla function.
+pub(crate) const SLA_QUEUE: &str = "tatami-sla";
 
 /// How long one look into an empty queue waits.
 const POLL: Duration = Duration::from_secs(20);
@@ -162,7 +167,6 @@ fn record(message: &Message) -> Value {
         },
         "messageAttributes": attributes,
         "eventSource": "aws:sqs",
-        "awsRegion": crate::REGION,
     })
 }
 

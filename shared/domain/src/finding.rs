@@ -316,3 +316,51 @@ mod seconds_option {
             .transpose()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As version 0.1 wrote it. Stored findings are read for ever: a name may be added here, with a
+    /// default, but none may change.
+    const STORED: &str = r#"{"p":1,"e":2,"t":3,"tt":4,"n":"SQL injection","s":1,"f":257,"c":89,
+        "cs":[20],"v":["CVE-2025-1"],"v3":"CVSS:3.1/AV:N","v3s":7.5,"cn":"lib","cv":"1.0","fp":"src/a.rs",
+        "l":7,"en":["https://a.example/x"],"eh":[5],"d":"2026-01-02","tg":["ci"],"st":true,"o":9,
+        "cr":1767312000,"m":1767398400,"su":1767398400,"h":"ab","k":["hx"],"i":6,"x":["i/6/0",3]}"#;
+
+    #[test]
+    fn what_was_stored_is_read_and_written_the_same() {
+        let read: Finding = serde_json::from_str(STORED).unwrap();
+        assert_eq!(read.severity, Severity::High);
+        assert!(read.flags.active && read.flags.is_mitigated);
+        assert_eq!(read.texts, Some(TextRef("i/6/0".into(), 3)));
+        assert_eq!(read.duplicate_finding, Some(FindingId(9)));
+        let written: serde_json::Value = serde_json::to_value(&read).unwrap();
+        assert_eq!(
+            written,
+            serde_json::from_str::<serde_json::Value>(STORED).unwrap()
+        );
+    }
+
+    #[test]
+    fn mitigation_follows_the_flags() {
+        let mut finding = Finding {
+            flags: Flags::OPEN,
+            ..Finding::default()
+        };
+        let now = Timestamp::from_second(1_767_312_000).unwrap();
+        let closed = Flags {
+            active: false,
+            is_mitigated: true,
+            ..Flags::OPEN
+        };
+        finding.set_flags(closed, Some(UserId(1)), now);
+        assert_eq!(
+            (finding.mitigated, finding.mitigated_by),
+            (Some(now), Some(UserId(1)))
+        );
+        finding.set_flags(Flags::OPEN, None, now);
+        assert_eq!((finding.mitigated, finding.mitigated_by), (None, None));
+        assert_eq!(finding.last_status_update, Some(now));
+    }
+}

@@ -62,7 +62,8 @@ impl Claim {
     /// So many members keep a claim within one write unit.
     const MAX_MEMBERS: usize = 32;
 
-    fn absent(scope: Scope, key: &str) -> Self {
+    /// The claim of a key that nobody holds.
+    pub fn unheld(scope: Scope, key: &str) -> Self {
         Self {
             scope,
             key: key.to_owned(),
@@ -127,7 +128,7 @@ impl Store {
         wanted: impl IntoIterator<Item = &'k str>,
     ) -> Result<HashMap<String, Claim>> {
         let mut claims: HashMap<String, Claim> = (wanted.into_iter())
-            .map(|key| (key.to_owned(), Claim::absent(scope, key)))
+            .map(|key| (key.to_owned(), Claim::unheld(scope, key)))
             .collect();
         let mut by_pk = HashMap::with_capacity(claims.len());
         let mut wanted = Vec::with_capacity(claims.len());
@@ -157,7 +158,7 @@ mod tests {
 
     #[test]
     fn originals_stay_when_a_claim_grows() {
-        let mut claim = Claim::absent(Scope::Product(ProductId(1)), "hx");
+        let mut claim = Claim::unheld(Scope::Product(ProductId(1)), "hx");
         for n in 0..100 {
             claim.add(Member {
                 test: TestId(n),

@@ -51,7 +51,7 @@ pub(crate) struct Base {
     /// Counts the folds.
     pub fold: u64,
     pub counts: SeverityCounts,
-    /// Every block of the product, with the last fold that took in a change of it.
+    /// Every block of the product, with the number of folded deltas that touched it.
     pub blocks: BTreeMap<BlockId, u64>,
 }
 
@@ -70,6 +70,14 @@ impl State {
             .chain(self.deltas.values().flat_map(|d| &d.blocks))
             .copied()
             .collect()
+    }
+
+    /// How often the block was changed in all. Deltas are added and folded but never lost, so an
+    /// equal number means that nothing has changed.
+    pub fn changes(&self, block: BlockId) -> u64 {
+        let folded = self.base.blocks.get(&block).copied().unwrap_or(0);
+        let since = self.deltas.values().filter(|d| d.blocks.contains(&block));
+        folded + since.count() as u64
     }
 
     fn counts(&self) -> SeverityCounts {
@@ -175,8 +183,9 @@ impl Store {
         let mut items = Vec::new();
         for (id, delta) in deltas.into_iter().take(FOLD) {
             base.counts += delta.counts;
-            base.blocks
-                .extend(delta.blocks.iter().map(|block| (*block, base.fold)));
+            for block in delta.blocks {
+                *base.blocks.entry(block).or_default() += 1;
+            }
             *by_test.entry(delta.test).or_default() += delta.counts;
             let key = keys::count_delta(product, &id);
             items.push(self.db.delete_in(Table::Findings, &key)?);

@@ -1,7 +1,7 @@
 //! Findings as lists need them: whole blocks, decoded once and kept as long as nothing in them has
 //! changed. What has changed is told by the count deltas, so a list never shows old state.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -21,12 +21,9 @@ const FOLD_AT: usize = 64;
 /// The findings of one block, by ascending id.
 pub type BlockView = Arc<[Arc<Finding>]>;
 
-#[derive(Clone)]
 struct Cached {
-    /// The product's fold when the block was read.
-    fold: u64,
-    /// The unfolded deltas that were in it.
-    deltas: HashSet<String>,
+    /// How often the block had been changed when it was read.
+    changes: u64,
     findings: BlockView,
     used: u64,
 }
@@ -49,55 +46,34 @@ impl fmt::Debug for Cache {
 }
 
 impl Cache {
-    fn get(&self, block: BlockId, state: &State) -> Option<BlockView> {
+    fn get(&self, block: BlockId, changes: u64) -> Option<BlockView> {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.clock += 1;
         let now = blocks.clock;
-        let cached = blocks.by_id.get_mut(&block)?;
-        let folded_later = state
-            .base
-            .blocks
-            .get(&block)
-            .is_some_and(|f| *f > cached.fold);
-        let news = touching(state, block).any(|id| !cached.deltas.contains(id));
-        if folded_later || news {
-            return None;
-        }
+        let cached = blocks
+            .by_id
+            .get_mut(&block)
+            .filter(|c| c.changes == changes)?;
         cached.used = now;
         Some(Arc::clone(&cached.findings))
     }
 
-    fn put(&self, block: BlockId, state: &State, findings: BlockView) {
+    fn put(&self, block: BlockId, changes: u64, findings: BlockView) {
         let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.clock += 1;
         let cached = Cached {
-            fold: state.base.fold,
-            deltas: touching(state, block).cloned().collect(),
+            changes,
             findings,
             used: blocks.clock,
         };
         blocks.by_id.insert(block, cached);
         if blocks.by_id.len() > MAX_BLOCKS {
-            let oldest = blocks
-                .by_id
-                .iter()
-                .min_by_key(|(_, c)| c.used)
-                .map(|(id, _)| *id);
-            if let Some(oldest) = oldest {
+            let oldest = blocks.by_id.iter().min_by_key(|(_, c)| c.used);
+            if let Some(oldest) = oldest.map(|(id, _)| *id) {
                 blocks.by_id.remove(&oldest);
             }
         }
     }
-}
-
-fn touching(state: &State, block: BlockId) -> impl Iterator<Item = &String> {
-    let touches = move |d: &&String| {
-        state
-            .deltas
-            .get(*d)
-            .is_some_and(|d| d.blocks.contains(&block))
-    };
-    state.deltas.keys().filter(touches)
 }
 
 impl Store {
@@ -155,12 +131,13 @@ impl Store {
     }
 
     async fn block(&self, block: BlockId, state: &State) -> Result<BlockView> {
-        if let Some(findings) = self.view.get(block, state) {
+        let changes = state.changes(block);
+        if let Some(findings) = self.view.get(block, changes) {
             return Ok(findings);
         }
         let findings = self.findings_in(&[block]).await?;
         let findings: BlockView = findings.into_iter().map(Arc::new).collect();
-        self.view.put(block, state, Arc::clone(&findings));
+        self.view.put(block, changes, Arc::clone(&findings));
         Ok(findings)
     }
 }
