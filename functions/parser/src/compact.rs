@@ -5,6 +5,7 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tatami_dedup_rules::{endpoint_places, reported_state};
 use tatami_domain::{Endpoint, Finding, Flags, ImportOptions, ReportFinding, Texts, UserId};
+use tatami_scanners::kit::cvss;
 
 /// What every finding of an import gets.
 #[derive(Debug, Clone)]
@@ -46,6 +47,12 @@ impl Common {
         }
         finding.tags.sort();
         finding.tags.dedup();
+        if let (None, Some(vector)) = (finding.cvssv3_score, &finding.cvssv3) {
+            finding.cvssv3_score = cvss::v3(vector).map(|scored| scored.score);
+        }
+        if let (None, Some(vector)) = (finding.cvssv4_score, &finding.cvssv4) {
+            finding.cvssv4_score = cvss::v4(vector).map(|scored| scored.score);
+        }
         finding.title = title(finding);
     }
 
@@ -194,6 +201,16 @@ mod tests {
         };
         common(ImportOptions::default()).apply(&mut finding);
         assert_eq!(finding.title.chars().count(), Finding::MAX_TITLE);
+    }
+
+    #[test]
+    fn a_vector_without_a_score_is_scored() {
+        let mut finding = ReportFinding {
+            cvssv3: Some("CVSS:3.1/AV:N/AC:L/PR:N/UI:N/S:U/C:H/I:N/A:N".into()),
+            ..ReportFinding::default()
+        };
+        common(ImportOptions::default()).apply(&mut finding);
+        assert_eq!(finding.cvssv3_score, Some(7.5));
     }
 
     #[test]
