@@ -19,7 +19,7 @@ use tatami_store::{StoreError, Target, TargetError};
 use crate::compact::Common;
 use crate::event::{EventError, Upload};
 use crate::parts;
-use crate::read::{self, Contents, ReadError};
+use crate::read::{self, Contents, Findings, ReadError};
 
 /// The folder of the uploads bucket whose keys name the target.
 const INBOX: &str = "inbox/";
@@ -435,10 +435,11 @@ async fn send(
     loop {
         let mut some = Vec::new();
         for (part, chunks) in numbered.by_ref().take(4) {
+            let unboxed = |chunk: Findings| chunk.into_iter().map(|finding| *finding).collect();
             let message = FindingsMessage::Part {
                 import: import.id,
                 part,
-                chunks,
+                chunks: chunks.into_iter().map(unboxed).collect(),
             };
             some.push(Outgoing {
                 body: tatami_queue::write(&message)?,

@@ -5,6 +5,8 @@
 use serde::Serialize as _;
 use tatami_domain::Finding;
 
+use crate::read::Findings;
+
 /// A chunk's findings and their keys take at most this many items of a transaction; the count delta
 /// and the marker take the rest.
 const CHUNK_ITEMS: usize = 96;
@@ -12,12 +14,12 @@ const CHUNK_ITEMS: usize = 96;
 const PART_BYTES: usize = 200 * 1024;
 
 /// Cuts findings (sorted here) into parts of chunks.
-pub fn cut(mut findings: Vec<Finding>) -> Vec<Vec<Vec<Finding>>> {
+pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
     findings.sort_by(|a, b| a.keys.cmp(&b.keys));
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut part_bytes = 0;
-    let mut chunk: Vec<Finding> = Vec::new();
+    let mut chunk: Findings = Vec::new();
     let mut chunk_items = 0;
     for finding in findings {
         let same_key = chunk
@@ -80,17 +82,19 @@ fn json_bytes(finding: &Finding) -> usize {
 mod tests {
     use super::*;
 
-    fn findings(keys: impl IntoIterator<Item = String>) -> Vec<Finding> {
+    fn findings(keys: impl IntoIterator<Item = String>) -> Findings {
         (keys.into_iter())
-            .map(|key| Finding {
-                title: format!("finding with the key {key}"),
-                keys: vec![key],
-                ..Finding::default()
+            .map(|key| {
+                Box::new(Finding {
+                    title: format!("finding with the key {key}"),
+                    keys: vec![key],
+                    ..Finding::default()
+                })
             })
             .collect()
     }
 
-    fn check(parts: &[Vec<Vec<Finding>>], n: usize) {
+    fn check(parts: &[Vec<Findings>], n: usize) {
         let chunks: Vec<_> = parts.iter().flatten().collect();
         assert_eq!(chunks.iter().map(|c| c.len()).sum::<usize>(), n);
         for chunk in chunks {

@@ -21,11 +21,16 @@ use crate::compact::Common;
 /// How many packs may wait to be written.
 const PACKS_WAITING: usize = 2;
 
+/// Findings of a whole report. Each is a box of its own, so that growing and sorting move pointers and
+/// a part that is sent is freed at once.
+#[allow(clippy::vec_box, reason = "a finding takes most of a kilobyte")]
+pub type Findings = Vec<Box<Finding>>;
+
 /// What a report holds.
 #[derive(Debug, Default)]
 pub struct Contents {
     /// The findings, with the hash key in `keys` and no ids yet.
-    pub findings: Vec<Finding>,
+    pub findings: Findings,
     /// How many there were with those below the minimum severity.
     pub total: u64,
     /// How many were left out as below the minimum severity.
@@ -237,7 +242,7 @@ impl Sink for Keeper {
         stored.texts = Some(TextRef(pack_key(self.import, self.pack), place));
         self.bytes += size_of_texts(&texts);
         self.texts.push(texts);
-        self.contents.findings.push(stored);
+        self.contents.findings.push(Box::new(stored));
         if self.bytes >= PACK_BYTES || self.texts.len() >= PACK_TEXTS {
             self.flush()?;
         }
