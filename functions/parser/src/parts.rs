@@ -22,10 +22,7 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
     let mut chunk: Findings = Vec::new();
     let mut chunk_items = 0;
     for finding in findings {
-        let same_key = chunk
-            .last()
-            .is_some_and(|last| last.keys.first() == finding.keys.first());
-        let items = if same_key { 1 } else { 1 + finding.keys.len() };
+        let mut items = items_after(chunk.last().map(AsRef::as_ref), &finding);
         if chunk_items + items > CHUNK_ITEMS {
             // Keys stay together: the run of this key moves on to the next chunk, unless it fills
             // one alone.
@@ -37,17 +34,18 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
                 _ => Vec::new(),
             };
             part.push(std::mem::replace(&mut chunk, moved));
-            chunk_items = chunk.len() + chunk.first().map_or(0, |f| f.keys.len());
+            let before = std::iter::once(None).chain(chunk.iter().map(|f| Some(f.as_ref())));
+            chunk_items = before
+                .zip(&chunk)
+                .map(|(last, next)| items_after(last, next))
+                .sum();
+            items = items_after(chunk.last().map(AsRef::as_ref), &finding);
             if part_bytes > PART_BYTES {
                 parts.push(std::mem::take(&mut part));
                 part_bytes = 0;
             }
         }
-        chunk_items += if chunk.is_empty() {
-            1 + finding.keys.len()
-        } else {
-            items
-        };
+        chunk_items += items;
         part_bytes += json_bytes(&finding);
         chunk.push(finding);
     }
@@ -58,6 +56,13 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
         parts.push(part);
     }
     parts
+}
+
+/// How many items a finding adds to a chunk whose last finding is `last`: itself, and a claim for each
+/// key that the last one hasn't got.
+fn items_after(last: Option<&Finding>, finding: &Finding) -> usize {
+    let known = |key: &&String| last.is_some_and(|last| last.keys.contains(key));
+    1 + finding.keys.iter().filter(|key| !known(key)).count()
 }
 
 /// How many bytes a finding takes as JSON, counted without building it.
@@ -99,6 +104,7 @@ mod tests {
         assert_eq!(chunks.iter().map(|c| c.len()).sum::<usize>(), n);
         for chunk in chunks {
             let mut keys: Vec<_> = chunk.iter().flat_map(|f| &f.keys).collect();
+            keys.sort();
             keys.dedup();
             assert!(
                 chunk.len() + keys.len() <= CHUNK_ITEMS,
@@ -144,6 +150,15 @@ mod tests {
             finding.keys.push(format!("h{n:05}"));
         }
         check(&cut(two), 200);
+    }
+
+    #[test]
+    fn one_id_with_many_hashes_still_fits_a_transaction() {
+        let mut same_id = findings((0..300).map(|_| "u".to_owned()));
+        for (n, finding) in same_id.iter_mut().enumerate() {
+            finding.keys.push(format!("h{n:05}"));
+        }
+        check(&cut(same_id), 300);
     }
 
     #[test]

@@ -28,7 +28,7 @@ pub struct Running {
 }
 
 /// Starts the program over with two arenas for glibc's allocator. By default each of the many threads
-/// gets one of its own, which keeps what it once used: a server that holds half as much again.
+/// gets one of its own, which keeps what it once used, and the server holds memory that nobody needs.
 #[cfg(all(target_os = "linux", target_env = "gnu"))]
 pub fn share_memory() {
     use std::os::unix::process::CommandExt as _;
