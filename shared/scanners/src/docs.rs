@@ -48,7 +48,7 @@ fn row(folder: &str, scanner: &Scanner) -> (String, String) {
         formats.join(", "),
         format!("`{}`", scanner.dedupe.algorithm.name()),
         fields(&scanner.dedupe),
-        notes(folder),
+        notes(folder, scanner),
     ];
     let cells = cells.map(|cell| cell.replace('|', "\\|"));
     let row = format!("| {} |\n", cells.join(" | "));
@@ -81,9 +81,15 @@ fn fields(dedupe: &Dedupe) -> String {
     text
 }
 
-fn notes(folder: &str) -> String {
+fn notes(folder: &str, scanner: &Scanner) -> String {
     let summary = SUMMARIES.iter().find(|(name, _)| *name == folder);
-    summary.map_or("", |(_, summary)| summary).to_owned()
+    let mut text = summary.map_or("", |(_, summary)| summary).to_owned();
+    if !scanner.sarif_drivers.is_empty() {
+        let drivers = scanner.sarif_drivers.join(", ");
+        // Writing to a string doesn't fail.
+        let _ = write!(text, " Takes the SARIF logs of {drivers}.");
+    }
+    text
 }
 
 #[cfg(test)]
