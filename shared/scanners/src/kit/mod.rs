@@ -10,6 +10,7 @@ pub mod json;
 pub mod merged;
 pub mod page;
 pub mod purl;
+pub mod sarif;
 pub mod source;
 pub mod text;
 pub mod xml;
