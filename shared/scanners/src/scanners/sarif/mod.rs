@@ -132,6 +132,7 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     let mut waiting: Vec<(String, Outcome)> = Vec::new();
     let mut run: Option<Run> = None;
     let mut has_results = false;
+    let mut undecided = 0;
     json.object(|json, key| {
         match key {
             "tool" => tool = Some(json.value::<Tool>()?),
@@ -151,7 +152,10 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
                 }
                 json.list(|json| {
                     let place = json.path();
-                    match (json.record::<Outcome>(sink)?, &run) {
+                    let outcome = json.record::<Outcome>(sink)?;
+                    let is_undecided = |o: &Outcome| matches!(&*o.kind, "open" | "review");
+                    undecided += u64::from(outcome.as_ref().is_some_and(is_undecided));
+                    match (outcome, &run) {
                         (Some(outcome), Some(run)) => run.send(&place, &outcome, sink)?,
                         (Some(outcome), None) => waiting.push((place, outcome)),
                         (None, _) => {}
@@ -165,6 +169,10 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     })?;
     if !has_results {
         sink.warning(json.warning("has no results: did the tool run to its end?"));
+    }
+    if undecided > 0 {
+        let message = format!("{undecided} results are open or to be reviewed: they are no findings");
+        sink.warning(json.warning(message));
     }
     let run = run.unwrap_or_else(|| Run::new(tool.unwrap_or_default(), dated.flatten(), artifacts));
     if let Some(scan_type) = test {
