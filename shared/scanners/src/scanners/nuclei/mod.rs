@@ -16,11 +16,10 @@
 //!
 //! ## What is read
 //!
-//! A list of events, or one event after the other, in the [format of
-//! Nuclei](https://docs.projectdiscovery.io/opensource/nuclei/running): see the type `ResultEvent` in
-//! [output.go](https://github.com/projectdiscovery/nuclei/blob/dev/pkg/output/output.go). Version 2.3 and
-//! before wrote `templateID`, `matched`, `matcher_name` and `extracted_results`. Events of templates that
-//! did *not* match (`matcher-status` false, with `-matcher-status`) are no findings.
+//! A list of events, or one event after the other. The format is Nuclei's own: see the type `ResultEvent`
+//! in [output.go](https://github.com/projectdiscovery/nuclei/blob/dev/pkg/output/output.go). Old versions
+//! wrote `templateID`, `matched`, `matcher_name` and `extracted_results`. Events of templates that did *not*
+//! match (`matcher-status` false, with `-matcher-status`) are no findings.
 //!
 //! | in the report | in the finding |
 //! |---|---|

@@ -10,9 +10,9 @@
 //!   "https://api.snyk.io/rest/orgs/$ORG/issues?version=2024-10-15&limit=100" > issues.json
 //! ```
 //!
-//! The API answers in pages; send each of them, or their `data` as one list in one document. The format is
-//! described in the [API reference](https://docs.snyk.io/snyk-api/reference/issues), which follows
-//! [JSON:API](https://jsonapi.org/format/).
+//! The API answers in pages; send each of them, or their `data` as one list in one document. The format
+//! follows [JSON:API](https://jsonapi.org/format/); its fields are explained in Snyk's [migration
+//! guide](https://docs.snyk.io/api-end-of-life-eol-process-and-migration-guides/guides-to-migration/v1-reporting-issues-and-v1-aggregated-issues-apis-to-rest-issues-api-migration-guide).
 //!
 //! ## What is read
 //!
