@@ -128,6 +128,7 @@ impl<'a> Rows<'a> {
         if !rows.read()? {
             return Err(Refusal::new("the report has no header line").at(1, 1));
         }
+        rows.is_last()?;
         rows.take_header();
         Ok(rows)
     }
@@ -145,6 +146,7 @@ impl<'a> Rows<'a> {
             if !rows.read()? {
                 break;
             }
+            rows.is_last()?;
             rows.take_header();
         }
         rows.header = first;
@@ -246,14 +248,8 @@ impl<'a> Rows<'a> {
         Ok(true)
     }
 
-    /// What is wrong with a row that is shorter than the header, if anything: exporters that leave
-    /// out empty fields at the end of a row do no harm.
-    fn broken(&mut self) -> Result<Option<String>, Refusal> {
-        let (have, all) = (self.text.len(), self.header.names.len());
-        if have >= all {
-            return Ok(None);
-        }
-        let message = format!("has {have} columns where the header has {all}");
+    /// Is there nothing behind the row that was read? Refuses a report that ends inside of it.
+    fn is_last(&mut self) -> Result<bool, Refusal> {
         let read = self.reader.position().byte();
         let source = self.reader.get_mut();
         let is_last = match source.at_end() {
@@ -265,7 +261,18 @@ impl<'a> Rows<'a> {
             let message = format!("row {} ends inside a quoted field", self.number);
             return Err(Refusal::new(message).at(at.line, at.column).hint(CUT_OFF));
         }
-        if is_last && source.last_byte() != b'\n' {
+        Ok(is_last)
+    }
+
+    /// What is wrong with a row that is shorter than the header, if anything: exporters that leave
+    /// out empty fields at the end of a row do no harm.
+    fn broken(&mut self) -> Result<Option<String>, Refusal> {
+        let (have, all) = (self.text.len(), self.header.names.len());
+        if have >= all {
+            return Ok(None);
+        }
+        let message = format!("has {have} columns where the header has {all}");
+        if self.is_last()? && self.reader.get_ref().last_byte() != b'\n' {
             return Ok(Some(format!("the last row {message}; {CUT_OFF}")));
         }
         let lacks = self.required.iter().any(|at| *at >= have);
@@ -445,7 +452,10 @@ mod tests {
         assert!(header_below(&Sniff::new("r", text.as_bytes()), &[&["y"]]).is_none());
 
         let refusal = below("a,b\nc,Risk\n").unwrap_err();
-        assert!(refusal.message.contains("\"Name\" or \"Title\", \"Risk\""), "{refusal}");
+        assert!(
+            refusal.message.contains("\"Name\" or \"Title\", \"Risk\""),
+            "{refusal}"
+        );
         assert!(refusal.to_string().contains("a, b"), "{refusal}");
         let far = format!("{}Title,Risk\n", "a,b\n".repeat(ABOVE_HEADER));
         assert!(below(&far).is_err());
@@ -466,7 +476,10 @@ mod tests {
             seen.push(["Title", "Risk", "Text"].map(field));
         }
         let third = "cols=\"3\"\nsays \"x\", or";
-        assert_eq!(seen, [["a", "High", third], ["b", "", ""], ["c", "Low", "plain"]]);
+        assert_eq!(
+            seen,
+            [["a", "High", third], ["b", "", ""], ["c", "Low", "plain"]]
+        );
         assert_eq!(sink.warnings, []);
     }
 
@@ -488,5 +501,7 @@ mod tests {
         assert!(rows.next_row(&mut sink).unwrap().is_some());
         let refusal = rows.next_row(&mut sink).map(|_| ()).unwrap_err();
         assert!(refusal.to_string().contains("cut off"), "{refusal}");
+        let refusal = Rows::open(Report::from_bytes("r.csv", b"Name,\"Ris")).map(|_| ());
+        assert!(refusal.unwrap_err().to_string().contains("cut off"));
     }
 }

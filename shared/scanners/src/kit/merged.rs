@@ -44,6 +44,7 @@ impl<K: Hash + Eq> Merged<K> {
 
     /// Hands all of them to the sink.
     pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
-        self.findings().try_for_each(|finding| sink.finding(finding))
+        self.findings()
+            .try_for_each(|finding| sink.finding(finding))
     }
 }

@@ -51,7 +51,8 @@ pub fn endpoint(names: &[&str]) -> Option<Endpoint> {
 pub fn set_state(finding: &mut ReportFinding, status: &str, kind: &str, fixed: Option<Date>) {
     let status = status.trim();
     let is_fixed = status.eq_ignore_ascii_case("Fixed");
-    let is_open = !is_fixed && !(status.is_empty() && is_information(kind));
+    let has_none = status.is_empty() && is_information(kind);
+    let is_open = !is_fixed && !has_none;
     finding.active = Some(is_open);
     finding.is_mitigated = Some(!is_open);
     finding.mitigated = fixed.filter(|_| is_fixed);

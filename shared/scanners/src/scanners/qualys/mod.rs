@@ -12,8 +12,8 @@
 //! - Qualys PCI: the monthly list of vulnerabilities, as CSV.
 //!
 //! The XML is an `ASSET_DATA_REPORT`, described by `asset_data_report.dtd` in Qualys's [XML/DTD
-//! reference](https://cdn2.qualys.com/docs/qualys-api-vmpc-xml-dtd-reference.pdf), the columns in the
-//! [help on reports](https://docs.qualys.com/en/vm/latest/reports/reports_lp.htm).
+//! reference](https://cdn2.qualys.com/docs/qualys-api-vmpc-xml-dtd-reference.pdf), the terms of both
+//! formats in the [glossary](https://docs.qualys.com/en/vm/latest/knowledgebase/glossary.htm).
 //!
 //! ## What becomes of it
 //!

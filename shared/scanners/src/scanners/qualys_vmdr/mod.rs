@@ -6,10 +6,10 @@
 //! ## Getting a report
 //!
 //! *VMDR > Vulnerabilities > Vulnerability*, choose *QID* or *CVE* view, search, *Download > CSV*. The
-//! columns are those of the list, described in the [help on VMDR's
-//! vulnerabilities](https://docs.qualys.com/en/vmdr/latest/vulnerabilities/vulnerabilities_tab.htm).
-//! The lines about the company and the user above the header may stay; so may rows that are in quotes as
-//! a whole, as some downloads are.
+//! columns are those of the list; statuses and scores are described with the [list of
+//! detections](https://docs.qualys.com/en/vm/api/assets/host_lists/host_detection.htm). The lines about
+//! the company and the user above the header may stay; so may rows that are in quotes as a whole, as
+//! some downloads are.
 //!
 //! ## What becomes of it
 //!
