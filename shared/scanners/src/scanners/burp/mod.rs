@@ -19,7 +19,7 @@
 //!
 //! The issues of one type are one finding, however many places they were seen at. Extensions share one
 //! type for all that they find ([134217728, which is
-//! 0x08000000](https://portswigger.net/kb/issues/08000000_extension-generated-issue)): of that type, the
+//! 0x08000000](https://portswigger.net/kb/issues/08000000_extensiongeneratedissue)): of that type, the
 //! issues of one name are one finding. Issues that somebody marked as false positives in Burp stay apart.
 //!
 //! | `<issue>` | finding |
@@ -96,9 +96,9 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
             continue;
         }
         number += 1;
-        let record = format!("issue {number}, line {}", xml.position().line);
         let issue = Issue::read(&mut xml)?;
         if let Err(message) = issue.add_to(&mut findings, &mut messages) {
+            let record = format!("issue {number}, line {}", xml.position().line);
             sink.warning(Warning { record, message });
         }
     }

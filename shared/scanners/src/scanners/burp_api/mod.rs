@@ -13,8 +13,7 @@
 //! curl -o report.json http://127.0.0.1:1337/$KEY/v0.1/scan/18
 //! ```
 //!
-//! The API describes itself at its own address; [the announcement shows an
-//! answer](https://portswigger.net/blog/burps-new-rest-api).
+//! [The API describes itself](https://portswigger.net/blog/burps-new-rest-api) at its own address.
 //!
 //! ## What becomes of it
 //!

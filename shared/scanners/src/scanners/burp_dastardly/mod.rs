@@ -87,10 +87,12 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
                 if xml.name() != "failure" {
                     continue;
                 }
-                let record = format!("test suite {page}, line {}", xml.position().line);
                 match finding(&mut xml, &case)? {
                     Ok(finding) => sink.finding(finding)?,
-                    Err(message) => sink.warning(Warning { record, message }),
+                    Err(message) => {
+                        let record = format!("test suite {page}, line {}", xml.position().line);
+                        sink.warning(Warning { record, message });
+                    }
                 }
             }
         }

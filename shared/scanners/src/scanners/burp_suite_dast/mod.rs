@@ -6,12 +6,13 @@
 //!
 //! ## Getting a report
 //!
-//! - *Scans > (scan) > Reporting > Generate report*, type *Detailed* or *Summary*.
-//! - GraphQL API: [`scan_report(scan_id: 123) { report_html
-//!   }`](https://portswigger.net/burp/extensibility/dast/graphql-api/queries.html); send the HTML, unescaped.
+//! - In the scan's view, *Reporting > Generate report*.
+//! - GraphQL API: the query `scan_report`, as under [common
+//!   tasks](https://portswigger.net/burp/documentation/enterprise/user-guide/api-documentation/graphql-api/graphql-common-tasks);
+//!   send the page that is in `report_html`, without the escapes of JSON.
 //!
-//! The report is a table of issues for each site, with a heading for each type, and after it the details of
-//! each issue, which its serial number ties to its row. A summary has no details.
+//! The report is a table of issues for each site, with a heading for each type, and after them the details of
+//! each issue, which its serial number ties to its row. Rows without details are findings as well.
 //!
 //! ## What becomes of it
 //!

@@ -116,7 +116,6 @@ impl<'a> Reader<'a> {
 
     /// A row of the table: path, severity, confidence, and the link to its details.
     fn row(&mut self, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        let place = self.page.position();
         let path = self.page.text_of("td")?;
         let mut cells = Vec::new();
         let mut serial = None;
@@ -132,8 +131,9 @@ impl<'a> Reader<'a> {
         }
         let cell = |at: usize| cells.get(at).map_or("", |cell| cell.trim());
         let path = path.trim();
+        let page = &self.page;
         let mut warn = |message: String| {
-            let record = format!("issue at {path}, line {}", place.line);
+            let record = format!("issue at {path}, line {}", page.position().line);
             sink.warning(Warning { record, message });
         };
         if self.title.is_empty() {
