@@ -1,5 +1,5 @@
 use crate::scanners::FOLDERS;
-use crate::{Report, Scanner};
+use crate::{Report, Scanner, Sniff};
 
 /// Why no scanner could be chosen for a report.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -31,8 +31,12 @@ pub fn detect(report: &Report<'_>) -> Result<&'static Scanner, DetectError> {
     if report.is_empty() {
         return Err(DetectError::Empty);
     }
-    let sniff = report.sniff();
-    let mut found = all().filter(|s| (s.detect)(&sniff));
+    recognise(&report.sniff())
+}
+
+/// As [`detect`], by the head alone.
+pub(crate) fn recognise(sniff: &Sniff<'_>) -> Result<&'static Scanner, DetectError> {
+    let mut found = all().filter(|s| (s.detect)(sniff) || s.writes_sarif(sniff));
     let Some(first) = found.next() else {
         return Err(DetectError::Unknown);
     };
@@ -43,6 +47,16 @@ pub fn detect(report: &Report<'_>) -> Result<&'static Scanner, DetectError> {
     let mut names = vec![first.scan_type];
     names.extend(others);
     Err(DetectError::Ambiguous(names))
+}
+
+/// Do these two read the same reports, each in its way?
+pub(crate) fn are_one_folder(one: &Scanner, other: &Scanner) -> bool {
+    let has = |scanners: &[Scanner], wanted: &Scanner| {
+        scanners.iter().any(|s| s.scan_type == wanted.scan_type)
+    };
+    FOLDERS
+        .iter()
+        .any(|(_, scanners)| has(scanners, one) && has(scanners, other))
 }
 
 #[cfg(test)]

@@ -1,67 +1,139 @@
 use std::cell::OnceCell;
-use std::io::{self, Cursor, Read};
+use std::io::{self, Read};
 
+use crate::Refusal;
+use crate::kit::archive::{self, Archive};
 use crate::kit::json::{Outline, outline};
 
 /// How much of a report the detectors may look at.
 pub const SNIFF_BYTES: usize = 64 * 1024;
 
-/// A report to be read: its file name and its bytes as they come.
+/// A report to be read: its file name and its bytes as they come. A zip archive is taken whole, to a
+/// temporary file where it is large, so that its table of contents can be seen.
 pub struct Report<'a> {
-    name: String,
-    head: Vec<u8>,
+    head: Head,
     read: usize,
-    rest: Box<dyn Read + 'a>,
+    rest: Rest<'a>,
+}
+
+enum Rest<'a> {
+    Stream(Box<dyn Read + 'a>),
+    Archive(Box<Result<Archive, Refusal>>),
+}
+
+/// What is known of a report before it is read.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Head {
+    name: String,
+    bytes: Vec<u8>,
+    members: Vec<String>,
+}
+
+impl Head {
+    fn read(name: String, source: &mut impl Read) -> io::Result<Self> {
+        let mut bytes = Vec::with_capacity(4096);
+        source.take(SNIFF_BYTES as u64).read_to_end(&mut bytes)?;
+        Ok(Self {
+            name,
+            bytes,
+            members: Vec::new(),
+        })
+    }
+
+    pub(crate) fn sniff(&self) -> Sniff<'_> {
+        Sniff {
+            members: &self.members,
+            ..Sniff::new(&self.name, &self.bytes)
+        }
+    }
 }
 
 impl<'a> Report<'a> {
     /// Reads from `source`; takes its first [`SNIFF_BYTES`] at once, for detection.
     pub fn new(name: impl Into<String>, mut source: impl Read + 'a) -> io::Result<Self> {
-        let mut head = Vec::with_capacity(4096);
-        source
-            .by_ref()
-            .take(SNIFF_BYTES as u64)
-            .read_to_end(&mut head)?;
+        let mut head = Head::read(name.into(), &mut source)?;
+        let rest = if archive::is_archive(&head.bytes) {
+            let archive = archive::take(&head.bytes, source)?;
+            if let Ok(archive) = &archive {
+                head.members = archive.names().to_vec();
+            }
+            Rest::Archive(Box::new(archive))
+        } else {
+            Rest::Stream(Box::new(source))
+        };
         Ok(Self {
-            name: name.into(),
             head,
             read: 0,
-            rest: Box::new(source),
+            rest,
         })
     }
 
     /// A report that lies in memory.
     pub fn from_bytes(name: impl Into<String>, bytes: &'a [u8]) -> Self {
-        let (head, rest) = bytes.split_at(bytes.len().min(SNIFF_BYTES));
-        Self {
-            name: name.into(),
-            head: head.to_vec(),
+        let name = name.into();
+        // Only for want of a temporary file can it fail; the archive is no report then.
+        Self::new(name.clone(), bytes).unwrap_or_else(|error| Self {
+            head: Head {
+                name,
+                bytes: bytes[..bytes.len().min(SNIFF_BYTES)].to_vec(),
+                members: Vec::new(),
+            },
             read: 0,
-            rest: Box::new(Cursor::new(rest)),
-        }
+            rest: Rest::Archive(Box::new(Err(Refusal::new(error.to_string())))),
+        })
+    }
+
+    /// A member of an archive, which is never unpacked as an archive itself.
+    pub(crate) fn new_member(path: &str, mut source: impl Read + 'a) -> io::Result<Self> {
+        let name = path.rsplit('/').next().unwrap_or(path);
+        Ok(Self {
+            head: Head::read(name.to_owned(), &mut source)?,
+            read: 0,
+            rest: Rest::Stream(Box::new(source)),
+        })
     }
 
     /// The file's name, without folders.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.head.name
     }
 
     /// What the detectors see.
     pub fn sniff(&self) -> Sniff<'_> {
-        Sniff::new(&self.name, &self.head)
+        self.head.sniff()
     }
 
     /// Is there nothing in it at all?
     pub fn is_empty(&self) -> bool {
-        self.head.is_empty()
+        self.head.bytes.is_empty()
+    }
+
+    /// Is it a zip archive?
+    pub fn is_archive(&self) -> bool {
+        matches!(self.rest, Rest::Archive(_))
+    }
+
+    /// The archive that it is, or why that isn't unpacked. `None` for any other report.
+    pub(crate) fn into_archive(self) -> Option<Result<Archive, Refusal>> {
+        match self.rest {
+            Rest::Archive(archive) => Some(*archive),
+            Rest::Stream(_) => None,
+        }
+    }
+
+    pub(crate) fn head(&self) -> Head {
+        self.head.clone()
     }
 }
 
 impl Read for Report<'_> {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        let left = &self.head[self.read..];
+        let left = &self.head.bytes[self.read..];
         if left.is_empty() {
-            return self.rest.read(buf);
+            return match &mut self.rest {
+                Rest::Stream(rest) => rest.read(buf),
+                Rest::Archive(_) => Err(io::Error::other("it is a zip archive")),
+            };
         }
         let n = left.len().min(buf.len());
         buf[..n].copy_from_slice(&left[..n]);
@@ -75,6 +147,7 @@ impl Read for Report<'_> {
 pub struct Sniff<'a> {
     name: &'a str,
     head: &'a [u8],
+    members: &'a [String],
     json: OnceCell<Outline>,
 }
 
@@ -85,6 +158,7 @@ impl<'a> Sniff<'a> {
         Self {
             name,
             head,
+            members: &[],
             json: OnceCell::new(),
         }
     }
@@ -97,6 +171,12 @@ impl<'a> Sniff<'a> {
     /// The first bytes of the report.
     pub fn bytes(&self) -> &'a [u8] {
         self.head
+    }
+
+    /// The paths of the files in a zip archive; none for anything else, or where it isn't safe to
+    /// unpack.
+    pub fn members(&self) -> &'a [String] {
+        self.members
     }
 
     /// The names in the head of a JSON report; empty for anything else. Looked up once for all

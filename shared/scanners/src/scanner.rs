@@ -1,8 +1,9 @@
 use std::fmt;
 
-use tatami_domain::Dedupe;
+use tatami_domain::{Dedupe, ReportFinding, ReportTest};
 
-use crate::{Refusal, Report, Sink, Sniff};
+use crate::scanners::sarif;
+use crate::{Refusal, Report, Sink, Sniff, Stop, Warning, registry};
 
 /// One kind of report that Tatami reads. A scanner's folder describes it by a static value of this.
 pub struct Scanner {
@@ -12,6 +13,9 @@ pub struct Scanner {
     pub formats: &'static [Format],
     /// How its findings are deduplicated.
     pub dedupe: Dedupe,
+    /// Names of tool drivers whose SARIF logs are this scanner's, in any case. Such logs are detected
+    /// and read without any more ado.
+    pub sarif_drivers: &'static [&'static str],
     /// Does the head of a report look like this scanner's? Bounded by the sniff; never guesses:
     /// exactly one scanner may say yes to a report.
     pub detect: fn(&Sniff<'_>) -> bool,
@@ -30,9 +34,67 @@ pub struct Format {
 
 impl Scanner {
     /// Reads `report`, handing each finding to `sink`. One broken record becomes a warning and the
-    /// rest is kept; a report that cannot be read as this format at all is refused as a whole.
+    /// rest is kept; a report that cannot be read as this format at all is refused as a whole, and so
+    /// is one that gives nothing and is of another scanner.
     pub fn parse(&self, report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
-        (self.read)(report, sink)
+        let head = report.head();
+        let mut counted = Counted { sink, said: 0 };
+        let result = if self.writes_sarif(&head.sniff()) {
+            sarif::read_as(self.scan_type, report, &mut counted)
+        } else {
+            (self.read)(report, &mut counted)
+        };
+        if result.is_ok() && counted.said > 0 {
+            return Ok(());
+        }
+        let looks_like = registry::recognise(&head.sniff()).ok();
+        let other = looks_like.filter(|other| !registry::are_one_folder(self, other));
+        match (result, other) {
+            (Ok(()), Some(_)) if sarif::driver_of(&head.sniff()).is_some() => Ok(()),
+            (Ok(()), Some(other)) => {
+                let message = format!("this is not a report of {}", self.scan_type);
+                Err(Refusal::new(message).hint(other.invitation()))
+            }
+            (Err(refusal), Some(other)) => Err(refusal.hint(other.invitation())),
+            (result, None) => result,
+        }
+    }
+
+    /// Is it the head of a SARIF log of one of this scanner's tools?
+    pub(crate) fn writes_sarif(&self, sniff: &Sniff<'_>) -> bool {
+        !self.sarif_drivers.is_empty()
+            && sarif::driver_of(sniff).is_some_and(|driver| {
+                (self.sarif_drivers.iter()).any(|own| own.eq_ignore_ascii_case(driver))
+            })
+    }
+
+    fn invitation(&self) -> String {
+        format!(
+            "it looks like a report of {}: send it as that",
+            self.scan_type
+        )
+    }
+}
+
+/// Notices whether a scanner says anything at all.
+struct Counted<'s> {
+    sink: &'s mut dyn Sink,
+    said: u64,
+}
+
+impl Sink for Counted<'_> {
+    fn finding(&mut self, finding: ReportFinding) -> Result<(), Stop> {
+        self.said += 1;
+        self.sink.finding(finding)
+    }
+
+    fn warning(&mut self, warning: Warning) {
+        self.said += 1;
+        self.sink.warning(warning);
+    }
+
+    fn test(&mut self, test: ReportTest) {
+        self.sink.test(test);
     }
 }
 

@@ -38,6 +38,18 @@ pub fn v4(text: &str) -> Option<Scored> {
     })
 }
 
+/// The first valid CVSS v2 vector in a text, with or without its parentheses: `AV:N/AC:L/Au:N/C:P/I:P/A:P`.
+/// `vector` begins with `AV:`, `score` is of its base metrics.
+pub fn v2(text: &str) -> Option<Scored> {
+    candidates(text, "AV:").find_map(|vector| {
+        let parsed = cvss::v2::Vector::from_str(vector).ok()?;
+        Some(Scored {
+            vector: vector.to_owned(),
+            score: parsed.score().value(),
+        })
+    })
+}
+
 /// The severity that the CVSS rating scale gives to a score.
 pub fn severity(score: f64) -> Severity {
     match score {
@@ -91,6 +103,24 @@ mod tests {
         assert!((scored.score - 5.1).abs() < 1e-9);
         assert_eq!(v4("CVSS:4.0/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N"), None);
         assert_eq!(v4("CVSS:4.0/AV:N"), None);
+    }
+
+    #[test]
+    fn v2_vectors_are_found_and_scored() {
+        let scored = v2("CVSS2#AV:N/AC:L/Au:N/C:P/I:P/A:P").unwrap();
+        assert_eq!(scored.vector, "AV:N/AC:L/Au:N/C:P/I:P/A:P");
+        assert!((scored.score - 7.5).abs() < 1e-9);
+        let scored = v2("7.8 (AV:N/AC:L/Au:N/C:N/I:N/A:C/E:F/RL:OF/RC:C)").unwrap();
+        assert!((scored.score - 7.8).abs() < 1e-9);
+        // The specification rounds to the nearest tenth, not up.
+        assert!((v2("AV:A/AC:L/Au:N/C:P/I:P/A:P").unwrap().score - 5.8).abs() < 1e-9);
+        for wrong in [
+            "",
+            "AV:N/AC:L",
+            "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N",
+        ] {
+            assert_eq!(v2(wrong), None, "{wrong}");
+        }
     }
 
     #[test]

@@ -13,7 +13,8 @@
 //! ```
 //!
 //! Only the record at hand lies in memory. A record that doesn't fit its type becomes a warning that names its place in the report,
-//! such as `Results[3].Vulnerabilities[12]`; broken syntax refuses the report with line and column.
+//! such as `Results[3].Vulnerabilities[12]`, and so does one with broken syntax inside of its brackets;
+//! broken syntax anywhere else refuses the report with line and column.
 
 mod lenient;
 mod outline;
@@ -77,6 +78,22 @@ pub fn read<T>(
     Ok(value)
 }
 
+/// Reads a report of several values one after the other, such as JSON Lines, each with `walk`. Paths
+/// begin with `[0]`, `[1]` and so on, as if they were one list.
+pub fn read_lines(
+    report: Report<'_>,
+    mut walk: impl FnMut(&mut Json<'_>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let mut json = Json::open(report)?;
+    let mut index = 0;
+    while json.peek_byte()?.is_some() {
+        json.path.push(Step::Index(index));
+        json.visit(&mut walk)?;
+        index += 1;
+    }
+    Ok(())
+}
+
 /// A report at some place within its JSON.
 pub struct Json<'r> {
     source: Source<'r>,
@@ -100,6 +117,8 @@ enum Step {
 struct Misfit {
     message: String,
     at: (u64, u64),
+    /// It isn't even JSON.
+    broken: bool,
 }
 
 impl<'r> Json<'r> {
@@ -227,7 +246,9 @@ impl<'r> Json<'r> {
     ) -> Result<Option<T>, Refusal> {
         match self.take()? {
             Ok(value) => Ok(Some(value)),
-            Err(Misfit { message, .. }) => {
+            Err(misfit) => {
+                let (line, column) = misfit.at;
+                let message = format!("{} at line {line}, column {column}", misfit.message);
                 sink.warning(self.warning(message));
                 Ok(None)
             }
@@ -236,16 +257,24 @@ impl<'r> Json<'r> {
 
     /// Takes the next value as a `T`. One that doesn't fit refuses the report.
     pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        self.take()?.map_err(|Misfit { message, at }| {
-            let (line, column) = at;
-            let path = self.path();
-            let message = if path.is_empty() {
-                message
-            } else {
-                format!("{path}: {message}")
-            };
-            Refusal::new(message).at(line, column)
-        })
+        self.take()?.map_err(
+            |Misfit {
+                 message,
+                 at,
+                 broken,
+             }| {
+                let (line, column) = at;
+                let path = self.path();
+                let message = if broken {
+                    self.named(&message)
+                } else if path.is_empty() {
+                    message
+                } else {
+                    format!("{path}: {message}")
+                };
+                Refusal::new(message).at(line, column)
+            },
+        )
     }
 
     /// Is the next value of this kind? Else it is passed over, and told to `sink` unless `null`.
@@ -413,17 +442,19 @@ impl<'r> Json<'r> {
             }
             taken => taken,
         };
-        let taken = match taken {
-            Ok(value) => Ok(value),
-            Err(error) => {
-                if error.classify() != Category::Data {
-                    return Err(self.broken_value(&error));
-                }
-                let message = without_place(&error);
-                let at = self.place();
-                Err(Misfit { message, at })
+        let taken = taken.map_err(|error| {
+            let broken = error.classify() != Category::Data;
+            let message = without_place(&error);
+            Misfit {
+                message: if broken {
+                    format!("broken JSON: {message}")
+                } else {
+                    message
+                },
+                at: self.place_in_value(&error),
+                broken,
             }
-        };
+        });
         self.pos += len;
         self.passed += 1;
         Ok(taken)
@@ -499,6 +530,12 @@ impl<'r> Json<'r> {
 
     fn broken_value(&self, error: &serde_json::Error) -> Refusal {
         let message = without_place(error);
+        let (line, column) = self.place_in_value(error);
+        Refusal::new(self.named(&format!("broken JSON: {message}"))).at(line, column)
+    }
+
+    /// Line and column of what is wrong in the next value.
+    fn place_in_value(&self, error: &serde_json::Error) -> (u64, u64) {
         let (line, column) = self.place_of(0);
         let below = (error.line() as u64).saturating_sub(1);
         let inside = error.column() as u64;
@@ -507,8 +544,7 @@ impl<'r> Json<'r> {
         } else {
             inside
         };
-        let refusal = Refusal::new(self.named(&format!("broken JSON: {message}")));
-        refusal.at(line + below, column)
+        (line + below, column)
     }
 
     fn broken(&self, scan: &Scan) -> Refusal {

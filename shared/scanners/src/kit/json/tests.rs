@@ -85,8 +85,8 @@ fn what_does_not_fit_is_a_warning_with_its_place() {
     assert_eq!(
         told,
         [
-            "groups[0].records[1]: invalid type: string \"x\", expected u32",
-            "groups[0].records[2]: invalid type: integer `5`, expected struct Record",
+            "groups[0].records[1]: invalid type: string \"x\", expected u32 at line 1, column 46",
+            "groups[0].records[2]: invalid type: integer `5`, expected struct Record at line 1, column 50",
             "groups[1]: is a text, expected an object",
         ]
     );
@@ -152,12 +152,56 @@ fn broken_syntax_is_refused_with_its_place() {
             "{\"a\":\n [1}]}",
             "broken JSON: a bracket is closed that wasn't opened in a at line 2, column 4",
         ),
-        (
-            "{\"groups\": [{\"records\": [{\"id\": 1,\n \"name\": oops}]}]}",
-            "broken JSON: expected value in groups[0].records[0] at line 2, column 10",
-        ),
     ] {
         assert_eq!(refusal(text.as_bytes()).to_string(), message, "{text}");
+    }
+}
+
+#[test]
+fn a_record_that_is_broken_between_its_brackets_does_not_cost_the_others() {
+    for (broken, message) in [
+        (
+            "{\"id\": 2,\n \"name\": oops}",
+            "broken JSON: expected value at line 2, column 10",
+        ),
+        (
+            "{\"id\": 2,}",
+            "broken JSON: trailing comma at line 1, column 46",
+        ),
+        (
+            "{\"id\": 1e999}",
+            "broken JSON: number out of range at line 1, column 48",
+        ),
+        (
+            "{\"id\": 2, \"id\": 3}",
+            "duplicate field `id` at line 1, column 50",
+        ),
+    ] {
+        let text =
+            format!("{{\"groups\": [{{\"records\": [{{\"id\": 1}}, {broken}, {{\"id\": 4}}]}}]}}");
+        let (found, sink) = records(text.as_bytes());
+        assert_eq!(ids(&found.unwrap()), [1, 4]);
+        assert_eq!(sink.warnings[0].record, "groups[0].records[1]");
+        assert_eq!(sink.warnings[0].message, message);
+    }
+}
+
+#[test]
+fn values_may_come_one_after_the_other() {
+    let mut sink = Collected::default();
+    let mut found = Vec::new();
+    let lines = b"{\"id\": 1}\n\n{\"id\": \"x\"}{\"id\": 3}\r\n";
+    read_lines(Report::from_bytes("r", lines), |json| {
+        found.extend(json.record::<Record>(&mut sink)?);
+        Ok(())
+    })
+    .unwrap();
+    assert_eq!(ids(&found), [1, 3]);
+    assert_eq!(sink.warnings[0].record, "[1]");
+    for broken in ["{\"id\": 1}\n{\"id\"", "{\"id\": 1}\nx: 1"] {
+        let report = Report::from_bytes("r", broken.as_bytes());
+        let read = read_lines(report, |json| json.value::<Record>().map(drop));
+        assert_eq!(read.unwrap_err().position.unwrap().line, 2, "{broken}");
     }
 }
 

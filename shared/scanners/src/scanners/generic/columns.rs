@@ -1,11 +1,10 @@
 //! Generic findings in CSV.
 
-use std::collections::HashMap;
-
 use tatami_domain::{Endpoint, ReportFinding, Severity};
 
 use super::fields::{self, Field};
 use crate::kit::csv::{Row, Rows};
+use crate::kit::merged::Merged;
 use crate::kit::text;
 use crate::{Refusal, Report, Sink};
 
@@ -40,13 +39,6 @@ pub fn place_of(column: &str) -> Option<Place> {
     }
 }
 
-/// Findings wait until the last row: any row may add an endpoint to any of them.
-#[derive(Default)]
-struct Merged {
-    findings: Vec<ReportFinding>,
-    by_text: HashMap<(Severity, String, String), usize>,
-}
-
 pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut rows = Rows::open(report)?;
     rows.require(&[&["Title"], &["Severity"], &["Description"]])?;
@@ -65,12 +57,10 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
         let finding = finding(&row, &columns, sink);
         match fields::missing(&finding, true) {
             Some(field) => sink.warning(row.warning(format!("has no {field}"))),
-            None => merged.add(finding),
+            None => add(finding, &mut merged),
         }
     }
-    for finding in merged.findings {
-        sink.finding(finding)?;
-    }
+    merged.hand_over(sink)?;
     Ok(())
 }
 
@@ -93,18 +83,16 @@ fn finding(row: &Row<'_>, columns: &[(String, Place)], sink: &mut dyn Sink) -> R
     finding
 }
 
-impl Merged {
-    fn add(&mut self, mut finding: ReportFinding) {
-        let key = (finding.severity, finding.title.clone(), finding.description.clone());
-        let at = *self.by_text.entry(key).or_insert(self.findings.len());
-        let Some(known) = self.findings.get_mut(at) else {
-            finding.nb_occurences = finding.nb_occurences.or(Some(1));
-            return self.findings.push(finding);
-        };
-        let more = finding.nb_occurences.unwrap_or(1);
-        known.nb_occurences = known.nb_occurences.map(|n| n.saturating_add(more));
-        for endpoint in finding.endpoints {
-            text::push_new(&mut known.endpoints, endpoint);
-        }
+/// Findings wait until the last row: any row may add an endpoint to any of them.
+fn add(finding: ReportFinding, merged: &mut Merged<(Severity, String, String)>) {
+    let key = (finding.severity, finding.title.clone(), finding.description.clone());
+    let known = merged.entry(key, || ReportFinding {
+        nb_occurences: Some(0),
+        ..finding.clone()
+    });
+    let more = finding.nb_occurences.unwrap_or(1);
+    known.nb_occurences = known.nb_occurences.map(|n| n.saturating_add(more));
+    for endpoint in finding.endpoints {
+        text::push_new(&mut known.endpoints, endpoint);
     }
 }

@@ -86,6 +86,7 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         fields: &[],
         allows_null_cwe: true,
     },
+    sarif_drivers: &[],
     detect,
     read,
 }];

@@ -47,7 +47,7 @@ use self::schema::{
 };
 use crate::kit::json::{self, Json, Kind, OneOrMany, Pairs, Text, Texts};
 use crate::kit::{cvss, text};
-use crate::{Algorithm, Dedupe, Format, Refusal, Report, Scanner, Sink, Sniff, Stop, Warning};
+use crate::{Algorithm, Dedupe, Format, Refusal, Report, Scanner, Sink, Sniff, Stop, Warning, all};
 
 mod schema;
 
@@ -64,20 +64,10 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         fields: &[],
         allows_null_cwe: true,
     },
+    sarif_drivers: &[],
     detect,
     read,
 }];
-
-/// Tools whose SARIF has a scan type of its own.
-const OTHERS: [&str; 7] = [
-    "cppcheck",
-    "devskim",
-    "flawfinder",
-    "govulncheck",
-    "mapi",
-    "mayhem code security",
-    "snykcode",
-];
 
 /// Titles are cut at a word.
 const TITLE_WIDTH: usize = 150;
@@ -88,9 +78,13 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     let is_sarif = seen.has("runs[].tool.driver")
         || says_so(seen.text("$schema"))
         || seen.text("version") == Some("2.1.0");
-    let driver = seen.text("runs[].tool.driver.name").map(str::to_lowercase);
-    let is_another = driver.is_some_and(|driver| OTHERS.contains(&driver.as_str()));
-    seen.has("runs") && is_sarif && !is_another
+    seen.has("runs") && is_sarif && !all().any(|scanner| scanner.writes_sarif(sniff))
+}
+
+/// The name of the tool that wrote a SARIF log, where its head is that far. (A log that is one has
+/// `runs[].tool.driver`.)
+pub fn driver_of<'s>(sniff: &'s Sniff<'_>) -> Option<&'s str> {
+    sniff.json().text("runs[].tool.driver.name")
 }
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {

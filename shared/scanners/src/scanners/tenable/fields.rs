@@ -1,45 +1,8 @@
 //! What the XML and CSV exports have in common.
 
-use std::collections::HashMap;
-use std::hash::Hash;
-
 use tatami_domain::{Endpoint, EndpointError, ReportFinding, Severity};
 
 use crate::kit::cvss::{self, Scored};
-use crate::{Sink, Stop};
-
-/// Findings by what makes them one, in the order they came up.
-pub struct Findings<K> {
-    places: HashMap<K, usize>,
-    list: Vec<ReportFinding>,
-}
-
-impl<K: Hash + Eq> Findings<K> {
-    pub fn new() -> Self {
-        Self {
-            places: HashMap::new(),
-            list: Vec::new(),
-        }
-    }
-
-    /// The finding of this key, made by `make` when it is new.
-    pub fn entry(&mut self, key: K, make: impl FnOnce() -> ReportFinding) -> &mut ReportFinding {
-        let at = *self.places.entry(key).or_insert(self.list.len());
-        if at == self.list.len() {
-            self.list.push(make());
-        }
-        &mut self.list[at]
-    }
-
-    pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
-        for mut finding in self.list {
-            finding.endpoints.sort();
-            finding.endpoints.dedup();
-            sink.finding(finding)?;
-        }
-        Ok(())
-    }
-}
 
 /// `4` to `0`, or a name.
 pub fn severity(text: &str) -> Option<Severity> {

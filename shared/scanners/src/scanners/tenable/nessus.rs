@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use tatami_domain::{Endpoint, ReportFinding, Severity};
 
-use super::fields::{self, Findings};
+use super::fields;
 use crate::kit::cvss;
+use crate::kit::merged::Merged;
 use crate::kit::xml::Xml;
 use crate::{Refusal, Report, Sink, Warning};
 
@@ -14,7 +15,7 @@ pub const ROOT: &str = "NessusClientData_v2";
 pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut xml = Xml::open(report)?;
     xml.expect_root(ROOT)?;
-    let mut findings = Findings::new();
+    let mut findings = Merged::default();
     let root = xml.level();
     while xml.next_in(root)? {
         if xml.name() != "Report" {
@@ -116,7 +117,7 @@ impl Item {
 
     fn add_to(
         self,
-        findings: &mut Findings<(Severity, String)>,
+        findings: &mut Merged<(Severity, String)>,
         host: &str,
     ) -> Result<(), String> {
         let title = self.name.trim();

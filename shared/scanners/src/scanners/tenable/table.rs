@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use tatami_domain::{ReportFinding, Severity};
 
-use super::fields::{self, Findings};
+use super::fields;
 use crate::kit::csv::{Header, Row, Rows};
+use crate::kit::merged::Merged;
 use crate::{Refusal, Report, Sink};
 
 type Column = &'static [&'static str];
@@ -79,7 +80,7 @@ pub fn is_header(header: &Header) -> bool {
 pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut rows = Rows::open(report)?;
     rows.require(&[PLUGIN, NAME, &["Risk", "Severity"]])?;
-    let mut findings = Findings::new();
+    let mut findings = Merged::default();
     while let Some(row) = rows.next_row(sink)? {
         if let Err(message) = add(row, &mut findings) {
             sink.warning(row.warning(message));
@@ -92,7 +93,7 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
 /// What makes rows one finding: name, severity, host, port and synopsis.
 type Key = (String, Severity, String, String, String);
 
-fn add(row: Row<'_>, findings: &mut Findings<Key>) -> Result<(), String> {
+fn add(row: Row<'_>, findings: &mut Merged<Key>) -> Result<(), String> {
     let Some(title) = row.get(NAME) else {
         return Err("the row has no plugin name".into());
     };

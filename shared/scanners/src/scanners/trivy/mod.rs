@@ -64,6 +64,7 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         ],
         allows_null_cwe: true,
     },
+    sarif_drivers: &[],
     detect,
     read,
 }];

@@ -59,6 +59,7 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         fields: &[HashField::Title, HashField::Cwe, HashField::Severity],
         allows_null_cwe: false,
     },
+    sarif_drivers: &[],
     detect,
     read,
 }];
