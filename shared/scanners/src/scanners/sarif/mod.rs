@@ -24,31 +24,39 @@
 //! | `message` with its arguments, else the rule's description, name or id | title |
 //! | `level`, else the rule's: `error`, `warning`, `note`, `none` | severity: High, Medium, Info, Info |
 //! | the rule's `security-severity` | severity by the CVSS scale, and the CVSS score |
-//! | message, snippet, rule name and descriptions, the last code flow | description |
+//! | `cvssv3_vector`, `cvssv40_vector` of the rule's properties | CVSS |
+//! | message, snippet, logical location of what has no file, rule name and descriptions, the last code flow | description |
 //! | first location: `uri`, `startLine` | file path, line |
 //! | `ruleId` | the tool's vulnerability id; a CVE in it is a vulnerability id |
-//! | CWEs in the rule's relationships, tags and properties, or in the result's properties | CWE |
+//! | CWEs in the result's properties, else in the rule's relationships, tags and properties, else in `taxa` | CWE |
 //! | `helpUri`, else a link in `help` | references |
 //! | `fixes` | mitigation |
 //! | `fingerprints` (the first), else `partialFingerprints` (all) | unique id from tool |
 //! | `tags` of rule and result | tags |
 //! | `suppressions` that are not rejected or under review | false positive, inactive |
+//! | `baselineState` `absent` | mitigated, inactive |
+//! | `webRequest`, `webResponse` | request and response |
 //! | end of the run's last invocation | date |
+//!
+//! A log of a tool that has a scan type of its own, such as Trivy, is read for that. There a message
+//! that names a package line by line (`Package: …`, `Installed Version: …`) gives title, component and
+//! severity.
 //!
 //! Findings are the same where the unique id is, or title, CWE, line, file path and description.
 
 use std::collections::HashMap;
 
 use jiff::civil::Date;
-use tatami_domain::{ReportFinding, ReportTest, Severity};
+use tatami_domain::{ReportFinding, ReportTest, RequestResponse, Severity};
 
 use self::schema::{
-    Artifact, Invocation, Location, Message, Outcome, Rule, ThreadFlow, Tool,
+    Artifact, Invocation, Location, Message, Outcome, Reference, Rule, ThreadFlow, Tool, WebMessage,
 };
 use crate::kit::json::{self, Json, Kind, OneOrMany, Pairs, Text, Texts};
 use crate::kit::{cvss, text};
 use crate::{Algorithm, Dedupe, Format, Refusal, Report, Scanner, Sink, Sniff, Stop, Warning, all};
 
+mod package;
 mod schema;
 
 const SCAN_TYPE: &str = "SARIF";
@@ -93,6 +101,13 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
 
 /// Reads a SARIF log for a scan type, whose name goes into that of the test type.
 pub fn read_as(scan_type: &str, report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
+    if scan_type == SCAN_TYPE {
+        return read_log(scan_type, report, sink);
+    }
+    read_log(scan_type, report, &mut package::Named { sink })
+}
+
+fn read_log(scan_type: &str, report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     json::read(report, |json| {
         let mut runs = None;
         json.object(|json, key| match key {
@@ -128,7 +143,7 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     let mut tool = None;
     let mut dated = None;
     let mut artifacts = Vec::new();
-    // Members come in any order, and results need the rules and the date of the run.
+    // Members come in any order, and results need the rules, the date and the files of the run.
     let mut waiting: Vec<(String, Outcome)> = Vec::new();
     let mut run: Option<Run> = None;
     let mut has_results = false;
@@ -137,7 +152,9 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
             "tool" => tool = Some(json.value::<Tool>()?),
             "invocations" => {
                 let all = json.record::<OneOrMany<Invocation>>(sink)?.unwrap_or_default();
-                dated = Some(all.0.last().and_then(|last| text::date(&last.end_time_utc)));
+                dated = Some(all.0.last().and_then(|last| {
+                    text::date(&last.end_time_utc).or_else(|| text::date(&last.start_time_utc))
+                }));
             }
             "artifacts" => json.list(|json| {
                 let artifact = json.record::<Artifact>(sink)?.unwrap_or_default();
@@ -152,8 +169,10 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
                 json.list(|json| {
                     let place = json.path();
                     match (json.record::<Outcome>(sink)?, &run) {
-                        (Some(outcome), Some(run)) => run.send(&place, &outcome, sink)?,
-                        (Some(outcome), None) => waiting.push((place, outcome)),
+                        (Some(outcome), Some(run)) if run.has_files_of(&outcome) => {
+                            run.send(&place, &outcome, sink)?;
+                        }
+                        (Some(outcome), _) => waiting.push((place, outcome)),
                         (None, _) => {}
                     }
                     Ok(())
@@ -166,7 +185,13 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     if !has_results {
         sink.warning(json.warning("has no results: did the tool run to its end?"));
     }
-    let run = run.unwrap_or_else(|| Run::new(tool.unwrap_or_default(), dated.flatten(), artifacts));
+    let run = match run {
+        Some(mut run) => {
+            run.artifacts.append(&mut artifacts);
+            run
+        }
+        None => Run::new(tool.unwrap_or_default(), dated.flatten(), artifacts),
+    };
     if let Some(scan_type) = test {
         run.tell_test(scan_type, sink);
     }
@@ -286,6 +311,10 @@ impl Run {
         let fixes = outcome.fixes.0.iter().map(|fix| &*fix.description.text);
         let fixes: Vec<_> = fixes.filter(|text| !text.is_empty()).collect();
         let suppressed = is_suppressed(outcome);
+        // It was there when the baseline was made.
+        let gone = &*outcome.baseline_state == "absent";
+        let vector = |of: fn(&Rule) -> &Texts| rule.and_then(|rule| of(rule).first());
+        let cvssv4 = vector(|rule| &rule.properties.cvssv40_vector).and_then(cvss::v4);
         let mut tags = Vec::new();
         let rule_tags = rule.into_iter().flat_map(|rule| &rule.properties.tags.0);
         for tag in rule_tags.chain(&outcome.properties.tags.0) {
@@ -295,7 +324,10 @@ impl Run {
         Some(ReportFinding {
             title: text::shorten(&title, TITLE_WIDTH),
             severity,
+            cvssv3: vector(|rule| &rule.properties.cvssv3_vector).and_then(cvss::v3).map(|v| v.vector),
             cvssv3_score,
+            cvssv4_score: cvssv4.as_ref().map(|v| v.score),
+            cvssv4: cvssv4.map(|v| v.vector),
             mitigation: (!fixes.is_empty()).then(|| fixes.join("\n")),
             references: rule.and_then(references),
             cwe: cwes.last().copied().unwrap_or(0),
@@ -306,8 +338,10 @@ impl Run {
             date: self.date,
             tags,
             static_finding: true,
-            active: suppressed.then_some(false),
+            active: (suppressed || gone).then_some(false),
             false_p: suppressed.then_some(true),
+            is_mitigated: gone.then_some(true),
+            requests: exchange(outcome).into_iter().collect(),
             ..ReportFinding::default()
         })
     }
@@ -318,11 +352,23 @@ impl Run {
             let of_rule = rule.and_then(|rule| rule.message_strings.get(&message.id));
             of_rule.or_else(|| self.tool.driver.global_message_strings.get(&message.id))
         };
+        let own = [&message.text, &message.markdown].into_iter();
+        let named = || by_id().into_iter().flat_map(|named| [&named.text, &named.markdown]);
         let text = match &*message.text {
-            "" => &*by_id()?.text,
+            "" => named().chain(own).find(|text| !text.is_empty())?,
             text => text,
         };
         Some(filled(text, &message.arguments.0)).filter(|text| !text.is_empty())
+    }
+
+    /// Have the files come up that a result names by their numbers only?
+    fn has_files_of(&self, outcome: &Outcome) -> bool {
+        let places = outcome.locations.0.iter().chain(last_flow(outcome).into_iter().flat_map(steps));
+        let mut files = places.map(|location| &location.physical_location.artifact_location);
+        files.all(|file| {
+            let number = file.index.0.filter(|_| file.uri.is_empty());
+            number.is_none_or(|number| number < self.artifacts.len() as u64)
+        })
     }
 
     fn uri<'a>(&'a self, location: &'a Location) -> Option<&'a str> {
@@ -376,7 +422,7 @@ fn severity(outcome: &Outcome, rule: Option<&Rule>) -> (Severity, Option<f64>) {
         "" => rule.map_or("", |rule| &rule.default_configuration.level),
         level => level,
     };
-    let by_level = match level {
+    let by_level = match &*level.to_ascii_lowercase() {
         "error" => Severity::High,
         "note" | "none" => Severity::Info,
         _ => Severity::Medium,
@@ -390,27 +436,36 @@ fn severity(outcome: &Outcome, rule: Option<&Rule>) -> (Severity, Option<f64>) {
     }
 }
 
-/// The result's own CWEs where it has any, else its rule's. The last one is the main one.
+/// The CWEs in the result's properties, else its rule's, else those it is classified by. The last one
+/// is the main one.
 fn cwes(outcome: &Outcome, rule: Option<&Rule>) -> Vec<u32> {
     let mut found = Vec::new();
     for cwe in outcome.properties.cwe.0.iter().flat_map(|text| text::cwes(text)) {
         text::push_new(&mut found, cwe);
     }
-    let Some(rule) = rule.filter(|_| found.is_empty()) else {
+    if !found.is_empty() {
         return found;
-    };
-    for target in rule.relationships.0.iter().map(|relationship| &relationship.target) {
-        let is_cwe = target.tool_component.name.eq_ignore_ascii_case("CWE");
-        let number = target.id.parse().ok().filter(|_| is_cwe);
-        if let Some(cwe) = text::cwe(&target.id).or(number) {
-            text::push_new(&mut found, cwe);
-        }
     }
-    let texts = rule.properties.tags.0.iter().chain(&rule.properties.cwe.0);
+    let related = rule.into_iter().flat_map(|rule| &rule.relationships.0);
+    for cwe in related.filter_map(|relationship| taxon_cwe(&relationship.target)) {
+        text::push_new(&mut found, cwe);
+    }
+    let properties = rule.into_iter().map(|rule| &rule.properties);
+    let texts = properties.flat_map(|p| p.tags.0.iter().chain(&p.cwe.0));
     for cwe in texts.flat_map(|text| text::cwes(text)) {
         text::push_new(&mut found, cwe);
     }
+    if found.is_empty() {
+        found.extend(outcome.taxa.0.iter().filter_map(taxon_cwe));
+    }
     found
+}
+
+/// The number of an entry of the taxonomy CWE.
+fn taxon_cwe(taxon: &Reference) -> Option<u32> {
+    let is_cwe = taxon.tool_component.name.eq_ignore_ascii_case("CWE");
+    let number = taxon.id.parse().ok().filter(|_| is_cwe);
+    text::cwe(&taxon.id).or(number)
 }
 
 fn references(rule: &Rule) -> Option<String> {
@@ -458,9 +513,23 @@ fn latest(all: &Pairs<Texts>) -> Vec<(&str, &str)> {
     kept.into_iter().map(|(name, _, value)| (name, value)).collect()
 }
 
+/// What a scanner of web applications sent and got.
+fn exchange(outcome: &Outcome) -> Option<RequestResponse> {
+    let text = |message: &Option<WebMessage>| message.as_ref().map(WebMessage::text);
+    let (request, response) = (text(&outcome.web_request), text(&outcome.web_response));
+    (request.is_some() || response.is_some()).then(|| RequestResponse {
+        request: request.unwrap_or_default(),
+        response: response.unwrap_or_default(),
+    })
+}
+
 fn last_flow(outcome: &Outcome) -> Option<&ThreadFlow> {
     let flows = outcome.code_flows.0.iter().flat_map(|flow| &flow.thread_flows.0);
     flows.rev().find(|flow| !flow.locations.0.is_empty())
+}
+
+fn steps(flow: &ThreadFlow) -> impl Iterator<Item = &Location> {
+    flow.locations.0.iter().map(|place| &place.location)
 }
 
 fn description(
@@ -477,6 +546,9 @@ fn description(
     let place = location.map(|location| &location.physical_location);
     if let Some(code) = place.and_then(|p| p.region.code().or_else(|| p.context_region.code())) {
         lines.push(format!("**Snippet:**\n```\n{code}\n```"));
+    }
+    if let Some(name) = location.filter(|l| run.uri(l).is_none()).and_then(logical_name) {
+        lines.push(format!("**Location:** {name}"));
     }
     if let Some(rule) = rule {
         let text = |described: &Option<Message>| {
@@ -498,12 +570,17 @@ fn description(
     }
     if let Some(flow) = flow {
         lines.push("**Code flow:**".to_owned());
-        let places = flow.locations.0.iter().map(|place| &place.location);
-        for (number, location) in (1..).zip(places) {
+        for (number, location) in (1..).zip(steps(flow)) {
             lines.push(flow_step(number, location, run));
         }
     }
     lines.join("\n")
+}
+
+/// The name of what lies in no file, or that is known without one.
+fn logical_name(location: &Location) -> Option<&str> {
+    let names = location.logical_locations.0.iter().flat_map(|l| [&l.fully_qualified_name, &l.name]);
+    names.map(|name| &**name).find(|name| !name.is_empty())
 }
 
 /// `1. file.c:L3:C5<tab>-<tab>code`, and what the tool says of it on a line of its own.

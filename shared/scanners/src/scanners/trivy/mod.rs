@@ -49,10 +49,16 @@ mod schema;
 
 pub static SCANNERS: &[Scanner] = &[Scanner {
     scan_type: "Trivy Scan",
-    formats: &[Format {
-        name: "JSON",
-        extensions: &["json"],
-    }],
+    formats: &[
+        Format {
+            name: "JSON",
+            extensions: &["json"],
+        },
+        Format {
+            name: "SARIF",
+            extensions: &["sarif"],
+        },
+    ],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
         fields: &[
@@ -64,7 +70,7 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         ],
         allows_null_cwe: true,
     },
-    sarif_drivers: &[],
+    sarif_drivers: &["Trivy"],
     detect,
     read,
 }];

@@ -3,6 +3,7 @@ use crate::{Collected, Refusal, Report, detect, parsed_json};
 const REPORT: &str = include_str!("fixtures/report.json");
 const LEGACY: &str = include_str!("fixtures/legacy.json");
 const KUBERNETES: &str = include_str!("fixtures/kubernetes.json");
+const SARIF: &str = include_str!("fixtures/report.sarif");
 
 fn parse(text: &str) -> Result<Collected, Refusal> {
     let mut out = Collected::default();
@@ -19,14 +20,35 @@ fn every_shape_is_read() {
     insta::assert_json_snapshot!("report", json(REPORT));
     insta::assert_json_snapshot!("legacy", json(LEGACY));
     insta::assert_json_snapshot!("kubernetes", json(KUBERNETES));
+    insta::assert_json_snapshot!("sarif", json(SARIF));
 }
 
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
-    for text in [REPORT, &REPORT[..200], LEGACY, &LEGACY[..120], KUBERNETES, &KUBERNETES[..150]] {
+    let whole = [REPORT, LEGACY, KUBERNETES, SARIF];
+    for text in whole.into_iter().chain([&REPORT[..200], &LEGACY[..120], &KUBERNETES[..150], &SARIF[..500]]) {
         let report = Report::from_bytes("x", text.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, "Trivy Scan", "{text}");
     }
+}
+
+#[test]
+fn packages_are_found_in_the_messages_of_its_sarif() {
+    let out = parse(SARIF).unwrap();
+    assert_eq!(out.test.unwrap().test_type.as_deref(), Some("Trivy Scan"));
+    let finding = &out.findings[0];
+    assert_eq!(finding.title, "CVE-2030-0001 libfoo 1.2.3");
+    assert_eq!(finding.component_name.as_deref(), Some("libfoo"));
+    assert_eq!(finding.component_version.as_deref(), Some("1.2.3"));
+    assert_eq!(finding.fix_version.as_deref(), Some("1.2.4"));
+    // Trivy's own word, not the score's.
+    assert_eq!(finding.severity, tatami_domain::Severity::High);
+    // Sent as SARIF it is text like any other.
+    let mut out = Collected::default();
+    let sarif = crate::by_scan_type("SARIF").unwrap();
+    sarif.parse(Report::from_bytes("x", SARIF.as_bytes()), &mut out).unwrap();
+    assert_eq!(out.findings[0].component_name, None);
+    assert_eq!(out.findings[0].severity, tatami_domain::Severity::Critical);
 }
 
 #[test]

@@ -71,6 +71,7 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
         ],
         allows_null_cwe: true,
     },
+    sarif_drivers: &[],
     detect,
     read,
 }];
@@ -110,7 +111,7 @@ fn is_ours(api_version: &str) -> bool {
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut seen = Seen::default();
-    json::read(report, |json| resources(json, sink, &mut seen, 0))?;
+    json::read_lines(report, |json| resources(json, sink, &mut seen, 0))?;
     match seen {
         Seen { sboms: 0, known: false, .. } => {
             let message = "this holds no reports of the Trivy Operator (aquasecurity.github.io)";

@@ -41,6 +41,9 @@ fn a_resource_alone_and_in_lists_is_the_same() {
     ] {
         assert_eq!(parse(&list.to_string()).unwrap().findings, whole);
     }
+    // One file of several calls of kubectl.
+    let lines: Vec<_> = items.iter().map(ToString::to_string).collect();
+    assert_eq!(parse(&lines.join("\n")).unwrap().findings, whole);
 }
 
 #[test]
@@ -109,15 +112,15 @@ fn a_broken_record_is_a_warning_and_the_others_stay() {
     let whole = parse(LIST).unwrap().findings.len();
     let out = parse(&LIST.replacen("\"unpack\",", "{\"no\": \"name\"},", 1)).unwrap();
     assert_eq!(out.findings.len(), whole - 1);
-    assert_eq!(out.warnings[0].record, "items[0].report.vulnerabilities[0]");
+    assert_eq!(out.warnings[0].record, "[0].items[0].report.vulnerabilities[0]");
     let out = parse(&LIST.replacen("\"KSV014\"", "\"\"", 1)).unwrap();
     assert_eq!(out.findings.len(), whole - 1);
     assert_eq!(out.warnings[0].message, "has no checkID");
     let out = parse(&LIST.replacen("\"items\": [", "\"items\": [7, {\"kind\": \"Pod\"},", 1)).unwrap();
     assert_eq!(out.findings.len(), whole);
     let told: Vec<_> = out.warnings.iter().map(|w| (&*w.record, &*w.message)).collect();
-    assert_eq!(told[0], ("items[0]", "is a number, expected an object"));
-    assert_eq!(told[1], ("items[1]", "Pod is no report of the Trivy Operator"));
+    assert_eq!(told[0], ("[0].items[0]", "is a number, expected an object"));
+    assert_eq!(told[1], ("[0].items[1]", "Pod is no report of the Trivy Operator"));
 }
 
 #[test]
