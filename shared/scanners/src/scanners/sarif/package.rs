@@ -40,11 +40,11 @@ fn name(finding: &mut ReportFinding) {
     if !message.starts_with("Package: ") && !message.starts_with("Artifact: ") {
         return;
     }
-    let lines = message.lines().take_while(|line| !line.starts_with("**"));
-    let fields: Vec<_> = lines.filter_map(|line| line.trim_start().split_once(": ")).collect();
+    let (message, rule) = message.split_once("\n**").unwrap_or((message, ""));
+    let lines: Vec<_> = message.lines().map(str::trim).collect();
     let field = |name: &str| -> Option<String> {
-        let found = fields.iter().find(|(known, _)| *known == name);
-        found.map(|(_, value)| value.trim().to_owned()).filter(|value| !value.is_empty())
+        let values = lines.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        values.map(str::trim).find(|value| !value.is_empty()).map(str::to_owned)
     };
     let package = field("Package");
     let installed = field("Installed Version");
@@ -52,11 +52,20 @@ fn name(finding: &mut ReportFinding) {
     if let Some(word) = field("Severity") {
         finding.severity = Severity::from_report(&word).unwrap_or(Severity::Info);
     }
-    if let (Some(id), Some(package), Some(installed)) =
-        (&finding.vuln_id_from_tool, &package, &installed)
-    {
+    let id = finding.vuln_id_from_tool.as_deref().unwrap_or_default();
+    if let (Some(package), Some(installed)) = (&package, &installed) {
         finding.title = format!("{id} {package} {installed}");
         finding.fix_available = Some(fixed.is_some());
+    } else if let Some(artifact) = field("Artifact") {
+        let detected = ["Secret", "License"].into_iter().find_map(|kind| {
+            let name = lines.iter().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
+            Some(format!("{kind} detected in {artifact} - {name}"))
+        });
+        let described = || {
+            let (_, short) = rule.split_once("short description:** ")?;
+            Some(format!("{id} - {}", short.lines().next()?))
+        };
+        finding.title = detected.or_else(described).unwrap_or_else(|| id.to_owned());
     }
     finding.component_name = package.or_else(|| field("PkgName"));
     finding.component_version = installed;

@@ -9,13 +9,17 @@
 //! trivy image --format json --output trivy.json alpine:3.20
 //! trivy fs --scanners vuln,misconfig,secret,license --format json --output trivy.json .
 //! trivy k8s --report all --format json --output trivy.json
+//! trivy k8s --compliance k8s-cis-1.23 --report all --format json --output trivy.json
 //! ```
+//!
+//! SARIF (`--format sarif`) is understood, too, but says less.
 //!
 //! ## What is read
 //!
-//! JSON in three shapes: schema version 2 (an object with `Results`), the list that Trivy wrote
-//! before version 0.20, and the Kubernetes report (an object with `ClusterName` and a list of
-//! resources). The [report format](https://trivy.dev/latest/docs/configuration/reporting/) is
+//! JSON in four shapes: schema version 2 (an object with `Results`), the list that Trivy wrote
+//! before version 0.20, the Kubernetes report (an object with `ClusterName` and a list of
+//! resources), and the compliance report, whose `Results` have results of their own. What a VEX
+//! document or an ignore file has taken out (`ExperimentalModifiedFindings`) stays out. The [report format](https://trivy.dev/latest/docs/configuration/reporting/) is
 //! Trivy's own; its Go types are in
 //! [pkg/types/report.go](https://github.com/aquasecurity/trivy/blob/main/pkg/types/report.go).
 //!
@@ -86,8 +90,10 @@ fn detect(sniff: &Sniff<'_>) -> bool {
             && (seen.has("[].Type") || lists.iter().any(|list| seen.has(&format!("[].{list}"))));
     }
     let cluster = seen.has("ClusterName") && RESOURCES.iter().any(|list| seen.has(list));
-    let artifact = seen.has("ArtifactName") || seen.has("ArtifactType");
-    cluster || seen.has("SchemaVersion") && artifact
+    let artifact = ["ArtifactName", "ArtifactType"].iter().filter(|key| seen.has(key)).count();
+    let schema = usize::from(seen.has("SchemaVersion"));
+    let compliance = seen.has_all(&["RelatedResources", "Results[].ID", "Results[].Severity"]);
+    cluster || compliance || artifact > 0 && artifact + schema > 1
 }
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
@@ -119,13 +125,20 @@ fn legacy(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
 
 fn current(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
     let mut recognised = false;
+    let mut is_summary = false;
     json.object(|json, key| {
         match key {
             "Results" => {
-                recognised = true;
-                json.list(|json| result(json, sink, None).map(drop))?;
+                let mut is_empty = true;
+                json.list(|json| {
+                    is_empty = false;
+                    recognised |= result(json, sink, None)?;
+                    Ok(())
+                })?;
+                recognised |= is_empty;
             }
             "ArtifactName" | "ArtifactType" | "ClusterName" => recognised = true,
+            "SummaryControls" => is_summary = true,
             _ if RESOURCES.contains(&key) => {
                 json.list(|json| {
                     recognised |= resource(json, sink)?;
@@ -136,6 +149,10 @@ fn current(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
         }
         Ok(())
     })?;
+    if is_summary {
+        let message = "this is the summary of a compliance report, which has no findings";
+        return Err(Refusal::new(message).hint("export it with `--report all`"));
+    }
     Ok(recognised)
 }
 
@@ -151,6 +168,12 @@ fn resource(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
             "Namespace" => word(json, sink, &mut name[0])?,
             "Kind" => word(json, sink, &mut name[1])?,
             "Name" => word(json, sink, &mut name[2])?,
+            "Error" => {
+                let error = json.record::<Text>(sink)?.unwrap_or_default();
+                if !error.is_empty() {
+                    sink.warning(json.warning(format!("was not scanned: {}", &*error)));
+                }
+            }
             "Results" => {
                 recognised = true;
                 let parts = name.iter().flatten().map(String::as_str);
@@ -181,7 +204,7 @@ enum Record {
     License(License),
 }
 
-/// The records of one target. `true` if it was one, that is, if it had a target.
+/// The records of one target, or of a control with the targets that fail it. `true` if it was one.
 fn result(
     json: &mut Json<'_>,
     sink: &mut dyn Sink,
@@ -196,7 +219,12 @@ fn result(
     };
     // Records that come before the context is whole, as in reports with their keys sorted.
     let mut waiting = Vec::new();
+    let mut is_control = false;
     json.object(|json, key| match key {
+        "Results" => {
+            is_control = true;
+            json.list(|json| result(json, sink, service).map(drop))
+        }
         "Target" => word(json, sink, &mut context.target),
         "Class" => word(json, sink, &mut context.class),
         "Type" => word(json, sink, &mut context.kind),
@@ -209,7 +237,11 @@ fn result(
     for record in waiting {
         context.send(record, sink)?;
     }
-    Ok(context.target.is_some())
+    let recognised = is_control || context.target.is_some();
+    if !recognised {
+        sink.warning(json.warning("has no Target"));
+    }
+    Ok(recognised)
 }
 
 fn word(
@@ -317,7 +349,8 @@ impl Context {
             ),
             mitigation: fixed.clone().some(),
             impact: record.status.clone().some(),
-            references: lines(record.references.0.iter().map(|url| &**url)),
+            references: lines(record.references.0.iter().map(|url| &**url))
+                .or_else(|| record.primary_url.clone().some()),
             cwe: cwes.first().copied().unwrap_or(0),
             extra_cwes: cwes.into_iter().skip(1).collect(),
             vulnerability_ids: vec![id.0.clone()],
