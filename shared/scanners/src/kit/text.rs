@@ -139,7 +139,11 @@ pub fn date(text: &str) -> Option<Date> {
     }
     let first = text.split([' ', 'T', ',']).next()?;
     if first.len() == 8 && first.bytes().all(|b| b.is_ascii_digit()) {
-        return day(number(&first[..4])?, number(&first[4..6])?, number(&first[6..])?);
+        return day(
+            number(&first[..4])?,
+            number(&first[4..6])?,
+            number(&first[6..])?,
+        );
     }
     for separator in ['-', '/', '.'] {
         let parts: Option<Vec<i16>> = first.split(separator).map(number).collect();
@@ -269,7 +273,15 @@ mod tests {
         ] {
             assert_eq!(date(text), day(2018, 1, 30), "{text}");
         }
-        for text in ["", "N/A", "2018-13-45", "soon", "99/99/2018", "20189999", "May"] {
+        for text in [
+            "",
+            "N/A",
+            "2018-13-45",
+            "soon",
+            "99/99/2018",
+            "20189999",
+            "May",
+        ] {
             assert_eq!(date(text), None, "{text}");
         }
     }

@@ -273,7 +273,11 @@ fn append(text: Option<&mut String>, piece: &str) {
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     if reference.is_char_ref() {
         // Such as `&#0;`, which some tools write and XML forbids.
-        return reference.resolve_char_ref().ok().flatten().or(Some(char::REPLACEMENT_CHARACTER));
+        return reference
+            .resolve_char_ref()
+            .ok()
+            .flatten()
+            .or(Some(char::REPLACEMENT_CHARACTER));
     }
     resolve_xml_entity(reference)?.chars().next()
 }
@@ -374,7 +378,10 @@ mod tests {
         assert!(line == 3 && text.contains("cut off"), "{text}");
         let (_, text) = place(b"hello");
         assert!(text.contains("not XML"), "{text}");
-        assert_eq!(read_all(b"<a>1&#0;&#xD800;2&#x10;</a>").unwrap(), "1\u{FFFD}\u{FFFD}2\u{10}");
+        assert_eq!(
+            read_all(b"<a>1&#0;&#xD800;2&#x10;</a>").unwrap(),
+            "1\u{FFFD}\u{FFFD}2\u{10}"
+        );
         let (_, text) = place(b"<a>&nope;</a>");
         assert!(text.contains("&nope;"), "{text}");
         assert!(read_all(b"").is_err());

@@ -150,6 +150,7 @@ pub struct Outcome {
 /// 3.28.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[allow(clippy::struct_field_names, reason = "the names are the standard's")]
 pub struct Location {
     #[serde(deserialize_with = "nullable")]
     pub physical_location: PhysicalLocation,

@@ -86,7 +86,7 @@ fn arguments_are_filled_in_where_there_are_any() {
         ("{{0}", "{a"),
         ("", ""),
     ] {
-        assert_eq!(super::filled(text, &arguments), filled);
+        assert_eq!(super::run::filled(text, &arguments), filled);
     }
 }
 

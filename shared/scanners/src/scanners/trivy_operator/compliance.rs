@@ -174,5 +174,9 @@ impl Outcome {
 }
 
 fn labelled(facts: &[(&str, &str)]) -> String {
-    facts.iter().map(|(label, value)| format!("**{label}:** {value}\n")).collect()
+    let mut text = String::new();
+    for (label, value) in facts {
+        text.extend(["**", label, ":** ", value, "\n"]);
+    }
+    text
 }

@@ -82,7 +82,10 @@ impl Owner {
             ("resource.name", &self.name),
             ("resource.namespace", &self.namespace),
         ];
-        let lines = parts.iter().filter(|(_, value)| !value.is_empty());
-        lines.map(|(what, value)| format!("\n**{what}:** {value}")).collect()
+        let mut text = String::new();
+        for (label, value) in parts.iter().filter(|(_, value)| !value.is_empty()) {
+            text.extend(["\n**", label, ":** ", value]);
+        }
+        text
     }
 }

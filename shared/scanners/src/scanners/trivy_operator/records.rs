@@ -130,7 +130,7 @@ impl Vulnerability {
         let cvssv4_score = score.and_then(|score| score.v40_score.0);
         let mut description = format!("{}\n**Fixed version:** {}\n", &*self.title, &*self.fixed_version);
         if !self.description.is_empty() && *self.description != *self.title {
-            description.push_str(&format!("\n{}\n", &*self.description));
+            description.extend(["\n", &*self.description, "\n"]);
         }
         let of_package = matches!(&*self.class, "os-pkgs" | "lang-pkgs");
         let target = self.target.some().filter(|_| of_package);
