@@ -279,7 +279,8 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// The members of an object in the report's order; `null` and anything else has none.
+/// The members of an object in the report's order, without those that are `null`. `null` and anything
+/// else has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pairs<T>(pub Vec<(String, T)>);
 
@@ -322,8 +323,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((key, value)) = map.next_entry()? {
+                    members.extend(Option::map(value, |value| (key, value)));
                 }
                 Ok(members)
             }

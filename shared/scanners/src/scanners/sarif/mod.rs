@@ -143,7 +143,7 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     let mut has_results = false;
     json.object(|json, key| {
         match key {
-            "tool" => tool = Some(json.value::<Tool>()?),
+            "tool" => tool = Some(json.record::<Option<Tool>>(sink)?.flatten().unwrap_or_default()),
             "invocations" => {
                 let all = json.record::<OneOrMany<Invocation>>(sink)?.unwrap_or_default();
                 dated = Some(all.0.last().and_then(|last| {

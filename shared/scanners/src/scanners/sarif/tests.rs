@@ -101,7 +101,7 @@ fn run(members: &str) -> Vec<tatami_domain::ReportFinding> {
 fn null_is_as_good_as_nothing() {
     let found = run(
         r#""tool": {"driver": {"name": "x", "rules": [{"id": "A", "help": null, "properties": null,
-            "defaultConfiguration": null, "relationships": null}], "globalMessageStrings": null}},
+            "defaultConfiguration": null, "relationships": null}], "globalMessageStrings": {"a": null}}},
         "invocations": null, "artifacts": null,
         "results": [{"ruleId": "A", "rule": null, "message": {"text": "m", "arguments": null},
             "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.c"}, "region": null,
@@ -112,6 +112,7 @@ fn null_is_as_good_as_nothing() {
     );
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].file_path.as_deref(), Some("a.c"));
+    assert_eq!(run(r#""tool": null, "results": [{"message": {"text": "m"}}]"#).len(), 1);
 }
 
 #[test]

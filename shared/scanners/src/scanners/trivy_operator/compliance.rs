@@ -5,7 +5,7 @@ use serde::Deserialize;
 use tatami_domain::ReportFinding;
 
 use super::records::{Check, advisory, page, severity};
-use crate::kit::json::{Int, Json, Kind, OneOrMany, Text};
+use crate::kit::json::{Int, Json, Kind, OneOrMany, Text, nullable};
 use crate::{Refusal, Sink, Stop};
 
 /// The controls of a benchmark.
@@ -30,6 +30,7 @@ pub fn spec(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<Controls, Refusa
     #[derive(Default, Deserialize)]
     #[serde(default)]
     struct Spec {
+        #[serde(deserialize_with = "nullable")]
         compliance: Compliance,
     }
     #[derive(Default, Deserialize)]
@@ -37,7 +38,7 @@ pub fn spec(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<Controls, Refusa
     struct Compliance {
         controls: Controls,
     }
-    let spec = json.record::<Spec>(sink)?.unwrap_or_default();
+    let spec = json.record::<Option<Spec>>(sink)?.flatten().unwrap_or_default();
     Ok(spec.compliance.controls)
 }
 

@@ -182,7 +182,9 @@ fn resource(
         match key {
             "apiVersion" => ours = json.record::<Text>(sink)?.map(|version| is_ours(&version)),
             "kind" => kind = json.record::<Text>(sink)?.map(|kind| kind.0),
-            "metadata" => owner = json.record::<Metadata>(sink)?.map(Owner::from),
+            "metadata" => {
+                owner = json.record::<Option<Metadata>>(sink)?.flatten().map(Owner::from);
+            }
             "report" if kind.as_deref().is_some_and(is_sbom) => {}
             "report" => {
                 has_results |= records::read(json, sink, owner.as_ref(), &mut waiting)?;
