@@ -157,6 +157,11 @@ fn resources(
             seen.known |= is_empty;
             Ok(())
         }
+        // The way Go writes an empty list.
+        Kind::Null if level > 0 => {
+            seen.known = true;
+            json.skip()
+        }
         Kind::Object if level < MAX_LISTS => resource(json, sink, seen, level),
         kind if level == 0 => Err(json.refuse(format!("the report is {}, expected an object", kind.name()))),
         _ => json.expect(Kind::Object, sink).map(drop),
@@ -212,10 +217,7 @@ fn resource(
     }
     let kind = kind.unwrap_or_else(|| "this resource".into());
     if ours != Some(true) {
-        if level > 0 {
-            let message = format!("{kind} is no report of the Trivy Operator");
-            sink.warning(json.warning(message));
-        }
+        sink.warning(json.warning(format!("{kind} is no report of the Trivy Operator")));
         return Ok(());
     }
     seen.known = true;

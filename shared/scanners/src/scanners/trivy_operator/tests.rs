@@ -74,6 +74,7 @@ fn an_empty_report_has_no_findings() {
     for text in [
         "[]",
         r#"{"apiVersion": "v1", "items": [], "kind": "List"}"#,
+        r#"{"apiVersion": "v1", "items": null, "kind": "List"}"#,
         r#"{"vulnerabilityreports.aquasecurity.github.io": []}"#,
         r#"{"apiVersion": "aquasecurity.github.io/v1alpha1", "kind": "VulnerabilityReport",
             "report": {"vulnerabilities": []}}"#,
