@@ -65,9 +65,8 @@ pub struct Opinion {
 impl Opinion {
     pub fn text(&self) -> Option<String> {
         let mut text = Paragraphs::default();
-        for (tag, value) in &self.tags {
-            text.table(&[(tag, value)]);
-        }
+        let tags = self.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()));
+        text.table(&tags.collect::<Vec<_>>());
         for (who, comment) in &self.comments {
             text.headed(&format!("Comment by {}", who.trim()), comment);
         }

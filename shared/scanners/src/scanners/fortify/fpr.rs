@@ -56,7 +56,7 @@ fn no_analysis(members: &[String]) -> Refusal {
     let refusal = Refusal::new(format!("there is no {ANALYSIS} in the archive"));
     if find(members, WEBINSPECT).is_some() {
         return refusal.hint(format!(
-            "it is an FPR of WebInspect: unpack {WEBINSPECT} and send that as MicroFocus Webinspect \
+            "it is an FPR of WebInspect: unpack {WEBINSPECT} and send that as Microfocus Webinspect \
              Scan"
         ));
     }
@@ -175,18 +175,18 @@ fn description(
     text.table(&[("Location", &at)]);
     if let Some(snippet) = snippet {
         let from = snippet.start.map(|start| start.to_string());
-        text.table(&[("Code from line", &from.unwrap_or_default())]);
+        text.table(&[("Snippet from line", &from.unwrap_or_default())]);
         text.code(&snippet.text);
     }
     if let Some(texts) = texts {
         text.headed("Explanation", &texts.explanation.with(&it.values));
     }
     text.table(&[
-        ("Analyzer", &it.analyzer),
-        ("Class id", &it.class_id),
-        ("Instance id", &it.instance_id),
-        ("Default severity", &it.default_severity),
-        ("Instance severity", &it.instance_severity),
+        ("AnalyzerName", &it.analyzer),
+        ("ClassID", &it.class_id),
+        ("InstanceID", &it.instance_id),
+        ("DefaultSeverity", &it.default_severity),
+        ("InstanceSeverity", &it.instance_severity),
         ("Confidence", &it.confidence),
     ]);
     text.text()

@@ -1,7 +1,7 @@
 //! `audit.fvdl` of an FPR: a vulnerability as the analysis states it. What it only refers to is in
 //! [`super::pools`].
 
-use super::each;
+use super::{each, trimmed};
 use super::finding::{cwes, line_number};
 use crate::Refusal;
 use crate::kit::xml::Xml;
@@ -71,7 +71,7 @@ impl Vulnerability {
                     "DefaultSeverity" => &mut it.default_severity,
                     _ => return Ok(()),
                 };
-                *field = xml.text()?.trim().to_owned();
+                *field = trimmed(xml)?;
                 Ok(())
             }),
             "InstanceInfo" => each(xml, |xml| {
@@ -83,7 +83,7 @@ impl Vulnerability {
                     "MetaInfo" => return it.own.read(xml),
                     _ => return Ok(()),
                 };
-                *field = xml.text()?.trim().to_owned();
+                *field = trimmed(xml)?;
                 Ok(())
             }),
             "AnalysisInfo" => it.read_analysis(xml),

@@ -11,12 +11,13 @@
 //! - XML: `ReportGenerator -format xml -f report.xml -source results.fpr -template
 //!   DefaultReportDefinitionAllIssues.xml`. Other templates list only some of the issues; then there
 //!   is a warning.
-//! - WebInspect: *File > Export > Scan Details*, format XML. (Its report of sessions is of
-//!   `MicroFocus Webinspect Scan`.)
+//! - WebInspect: *File > Export > Scan Details*, the vulnerabilities as XML (root `<Scan>`). An export
+//!   of sessions (root `<Sessions>`) is of `Microfocus Webinspect Scan`.
 //! - SARIF: `fcli ssc action run sarif-sast-report`, the same with `fod`, or the SARIF Multitool.
 //!
 //! Sources: the report's [schema](https://github.com/microsoft/sarif-sdk/blob/main/src/Sarif.Converters/FortifyStrings.cs)
-//! and the classes made of the [schemas of FPR](https://github.com/fortify/fcli/tree/dev/v3.x/fcli-core/fcli-aviator-common/src/main/java/com/fortify/cli/aviator/fpr/jaxb).
+//! and, for FPR, the classes that Fortify's own client has made of its schemas
+//! ([fcli](https://github.com/fortify/fcli), package `com.fortify.cli.aviator.fpr.jaxb`).
 //!
 //! ## What becomes of it
 //!
@@ -48,6 +49,7 @@ mod audit;
 mod finding;
 mod fpr;
 mod fvdl;
+mod issue;
 mod pools;
 mod prose;
 mod report;
@@ -153,4 +155,9 @@ fn each<'a>(
         visit(xml)?;
     }
     Ok(())
+}
+
+/// The text of the element that the cursor has just entered.
+fn trimmed(xml: &mut Xml<'_>) -> Result<String, Refusal> {
+    Ok(xml.text()?.trim().to_owned())
 }

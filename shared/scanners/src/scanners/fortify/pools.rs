@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 
-use super::each;
+use super::{each, trimmed};
 use super::finding::Paragraphs;
 use super::fvdl::{Location, Metadata, Place, ROOT, Vulnerability, location_in};
 use super::prose::Prose;
@@ -144,7 +144,7 @@ impl Pools {
             "References" => each(xml, |xml| {
                 let mut parts = Vec::new();
                 each(xml, |xml| {
-                    parts.push(xml.text()?.trim().to_owned());
+                    parts.push(trimmed(xml)?);
                     Ok(())
                 })?;
                 parts.retain(|part| !part.is_empty());

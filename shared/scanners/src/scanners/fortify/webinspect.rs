@@ -4,7 +4,7 @@ use jiff::civil::Date;
 use tatami_domain::{Endpoint, EndpointError, ReportFinding, RequestResponse, Severity};
 
 use super::finding::{Paragraphs, cwes};
-use super::{each, open_head};
+use super::{each, open_head, trimmed};
 use crate::kit::xml::Xml;
 use crate::kit::{html, text};
 use crate::{Refusal, Report, Sink, Sniff, Warning};
@@ -104,7 +104,7 @@ impl Issue {
                 "Classifications" => return issue.read_classifications(xml),
                 _ => return Ok(()),
             };
-            *field = xml.text()?.trim().to_owned();
+            *field = trimmed(xml)?;
             Ok(())
         })?;
         Ok(issue)
@@ -210,7 +210,7 @@ impl Issue {
     fn section(&self, heading: &str) -> Option<String> {
         let mut text = Paragraphs::default();
         for (_, html) in self.sections.iter().filter(|(name, _)| name == heading) {
-            text.add(&html::to_text(html));
+            text.add(&html::to_text(&with_addresses(html)));
         }
         text.some()
     }
@@ -222,20 +222,40 @@ impl Issue {
         let last = requests.len().saturating_sub(1);
         let message = |(at, request): (usize, &&String)| RequestResponse {
             request: (*request).clone(),
-            response: match at == last {
-                true => self.response.clone(),
-                false => String::new(),
-            },
+            response: Some(&self.response)
+                .filter(|_| at == last)
+                .cloned()
+                .unwrap_or_default(),
         };
         requests.iter().enumerate().map(message).collect()
     }
+}
+
+/// Puts the address of each link before it, unless it is the link's text.
+fn with_addresses(html: &str) -> String {
+    const HREF: &str = "<a href=\"";
+    let mut out = String::with_capacity(html.len());
+    let mut rest = html;
+    while let Some((before, link)) = rest.split_once(HREF) {
+        out.push_str(before);
+        let address = link.split_once('"').map_or("", |(address, _)| address);
+        let text = link.split_once("</a>").map_or("", |(text, _)| text);
+        if !text.ends_with(&format!(">{address}")) {
+            out.push_str(address);
+            out.push(' ');
+        }
+        out.push_str(HREF);
+        rest = link;
+    }
+    out.push_str(rest);
+    out
 }
 
 fn section(xml: &mut Xml<'_>) -> Result<(String, String), Refusal> {
     let (mut name, mut html) = (String::new(), String::new());
     each(xml, |xml| {
         match xml.name() {
-            "Name" => name = xml.text()?.trim().to_owned(),
+            "Name" => name = trimmed(xml)?,
             "SectionText" => html = xml.text()?,
             _ => {}
         }
