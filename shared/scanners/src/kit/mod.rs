@@ -8,6 +8,7 @@ pub mod cvss;
 pub mod html;
 pub mod json;
 pub mod merged;
+pub mod messages;
 pub mod page;
 pub mod purl;
 pub mod source;
