@@ -150,7 +150,7 @@ fn a_broken_issue_is_a_warning_and_the_others_stay() {
     let broken = WEBINSPECT.replacen("<Severity>4<", "<Severity>9<", 1);
     let out = parse(broken.as_bytes()).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (1, 1));
-    assert_eq!(out.warnings[0].record, "issue 2, line 8");
+    assert_eq!(out.warnings[0].record, "issue 2, line 7");
 
     let broken = WEBINSPECT.replacen("<Port>8080<", "<Port>many<", 1);
     let out = parse(broken.as_bytes()).unwrap();
