@@ -234,3 +234,16 @@ fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
         assert!(parse(&fpr(&fvdl[..end])).is_err(), "cut at {end}");
     }
 }
+
+#[test]
+fn sarif_logs_of_its_exporters_are_its_own() {
+    for driver in ["Fortify SCA", "Fortify on Demand", "fortify"] {
+        let log = format!(
+            r#"{{"version": "2.1.0", "runs": [{{"tool": {{"driver": {{"name": "{driver}"}}}},
+                "results": [{{"ruleId": "R", "message": {{"text": "m"}}}}]}}]}}"#
+        );
+        let found = detect(&Report::from_bytes("report", log.as_bytes()));
+        assert_eq!(found.unwrap().scan_type, "Fortify Scan v2");
+        assert_eq!(parse(log.as_bytes()).unwrap().findings.len(), 1);
+    }
+}
