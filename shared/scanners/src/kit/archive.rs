@@ -20,8 +20,8 @@ use crate::{Refusal, Report};
 
 /// How large an archive may be as it comes.
 pub const MAX_ARCHIVE: u64 = 256 * 1024 * 1024;
-/// How many members it may have.
-pub const MAX_MEMBERS: usize = 1000;
+/// How many members it may have. (An FPR has one for each source file that was analysed.)
+pub const MAX_MEMBERS: usize = 30_000;
 /// How large each of them may be.
 pub const MAX_MEMBER: u64 = 512 * 1024 * 1024;
 /// How large all of them together may be.
@@ -269,7 +269,7 @@ mod tests {
             (with(&[("../x", b"")]), "leads out"),
             (with(&[("/x", b"")]), "leads out"),
             (link, "is a link"),
-            (with(&many), "more than 1000 members"),
+            (with(&many), "more than 30000 members"),
             (b"PK\x03\x04".to_vec(), "cannot be unpacked"),
         ] {
             let refusal = refused(&bytes);
