@@ -44,7 +44,9 @@ impl Scanner {
         let head = report.head();
         let mut counted = Counted { sink, said: 0 };
         let sniff = head.sniff();
-        let result = if self.writes_sarif(&sniff) && !(self.detect)(&sniff) {
+        let folder = registry::folder_of(self);
+        let is_log = self.writes_sarif(&sniff) || folder.iter().any(|own| own.writes_sarif(&sniff));
+        let result = if is_log && !(self.detect)(&sniff) {
             sarif::read_as(self.scan_type, report, &mut counted)
         } else {
             (self.read)(report, &mut counted)
@@ -53,7 +55,8 @@ impl Scanner {
             return Ok(());
         }
         let looks_like = registry::recognise(&head.sniff()).ok();
-        let other = looks_like.filter(|other| !registry::are_one_folder(self, other));
+        let is_ours = |other: &Scanner| folder.iter().any(|own| own.scan_type == other.scan_type);
+        let other = looks_like.filter(|other| !is_ours(other));
         match (result, other) {
             (Ok(()), Some(_)) if sarif::driver_of(&head.sniff()).is_some() => Ok(()),
             (Ok(()), Some(other)) => {
