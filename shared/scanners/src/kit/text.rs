@@ -76,6 +76,22 @@ pub fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
+/// How long a text may grow that many records add to, in bytes.
+pub const MAX_JOINED: usize = 256 * 1024;
+
+/// Adds a piece to a text that many records add to, such as the output of one check on ten thousand
+/// hosts. What goes beyond [`MAX_JOINED`] is left out, which the text says at its end: the report has
+/// it, and nobody reads that far.
+pub fn join(text: &mut String, piece: &str) {
+    let room = MAX_JOINED.saturating_sub(text.len());
+    if piece.len() <= room {
+        text.push_str(piece);
+    } else if room > 0 {
+        text.push_str(&piece[..piece.floor_char_boundary(room)]);
+        text.push_str("\n\n[... the report has more of this]\n");
+    }
+}
+
 /// A text on one line of at most `width` characters. A longer one is cut behind a word, or behind a
 /// hyphen between words, and ends with ` [...]`.
 pub fn shorten(text: &str, width: usize) -> String {
@@ -227,6 +243,15 @@ mod tests {
             Some("CVE-2008-0732")
         );
         assert_eq!(cve("CVE-1999-"), None);
+    }
+
+    #[test]
+    fn a_text_that_many_records_add_to_stays_readable() {
+        let mut text = "a".repeat(MAX_JOINED - 3);
+        for piece in ["b", "éé", "d"] {
+            join(&mut text, piece);
+        }
+        assert_eq!(&text[MAX_JOINED - 3..], "bé\n\n[... the report has more of this]\n");
     }
 
     #[test]

@@ -202,17 +202,14 @@ impl Item {
             }
         });
         if !self.output.is_empty() {
-            let text = &mut finding.description;
-            if !is_new {
-                text.push_str("\n\n");
-            }
+            let (host, output) = (&host.name, &self.output);
             let port = match self.port.trim() {
                 "" | "0" => String::new(),
                 port => format!(":{port}"),
             };
-            // Writing to a string doesn't fail.
-            let host = &host.name;
-            let _ = write!(text, "Plugin Output: {host}{port}\n```\n{}\n```\n\n", self.output);
+            let apart = if is_new { "" } else { "\n\n" };
+            let piece = format!("{apart}Plugin Output: {host}{port}\n```\n{output}\n```\n\n");
+            text::join(&mut finding.description, &piece);
         }
         // The first CVE stands for the plugin, as it does in the REST API's `cve`; the references
         // name all of them.

@@ -138,8 +138,7 @@ fn add(row: Row<'_>, findings: &mut Merged<Key>) -> Result<(), String> {
     let key = (title.to_owned(), severity, own(HOST), own(PORT), own(SYNOPSIS));
     let finding = findings.entry(key, || make(row, title, severity));
     if let Some(output) = row.raw(OUTPUT).filter(|o| !o.is_empty()) {
-        finding.description.push_str("\n\n");
-        finding.description.push_str(output);
+        text::join(&mut finding.description, &format!("\n\n{output}"));
     }
     for cve in cves(row.get(CVE).unwrap_or_default()) {
         fields::add_vulnerability_id(finding, cve);
