@@ -26,10 +26,35 @@ fn main() -> io::Result<()> {
         writeln!(code, "    ({name:?}, {name}::SCANNERS),").map_err(io::Error::other)?;
     }
     code.push_str("];\n");
+    code.push_str("/// The first sentence of every folder's page.\n");
+    code.push_str("pub static SUMMARIES: &[(&str, &str)] = &[\n");
+    for name in &names {
+        let page = fs::read_to_string(root.join(name).join("mod.rs"))?;
+        writeln!(code, "    ({name:?}, {:?}),", summary(&page)).map_err(io::Error::other)?;
+    }
+    code.push_str("];\n");
     #[allow(
         clippy::disallowed_methods,
         reason = "cargo hands the folder over this way"
     )]
     let out = std::env::var("OUT_DIR").map_err(io::Error::other)?;
     fs::write(Path::new(&out).join("registry.rs"), code)
+}
+
+/// The first sentence below the title of a page in rustdoc comments.
+fn summary(code: &str) -> String {
+    let page = code.lines().map_while(|line| line.strip_prefix("//!"));
+    let text = (page.map(str::trim))
+        .skip_while(|line| line.is_empty() || line.starts_with('#'))
+        .take_while(|line| !line.is_empty())
+        .collect::<Vec<_>>()
+        .join(" ");
+    let starts_anew =
+        |rest: &str| rest.starts_with(|c: char| c.is_uppercase() || "[`*".contains(c));
+    let is_closed = |text: &str| text.matches('(').count() == text.matches(')').count();
+    let end = text
+        .match_indices(". ")
+        .map(|(at, _)| at + 1)
+        .find(|end| starts_anew(&text[end + 1..]) && is_closed(&text[..*end]));
+    text[..end.unwrap_or(text.len())].to_owned()
 }

@@ -12,6 +12,7 @@
 //! assert_eq!(out.findings[0].title, "t");
 //! ```
 
+mod docs;
 pub mod kit;
 mod output;
 mod registry;
@@ -19,6 +20,7 @@ mod report;
 mod scanner;
 mod sink;
 
+pub use docs::scanners_markdown;
 pub use output::parsed_json;
 pub use registry::{DetectError, all, by_scan_type, detect};
 pub use report::{Report, SNIFF_BYTES, Sniff};
