@@ -14,7 +14,7 @@ pub struct Scanner {
     /// How its findings are deduplicated.
     pub dedupe: Dedupe,
     /// Names of tool drivers whose SARIF logs are this scanner's, in any case. Such logs are detected
-    /// and read without any more ado.
+    /// and read without any more ado; those that `detect` claims too are left to `read`.
     pub sarif_drivers: &'static [&'static str],
     /// Does the head of a report look like this scanner's? Bounded by the sniff; never guesses:
     /// exactly one scanner may say yes to a report.
@@ -43,7 +43,8 @@ impl Scanner {
         }
         let head = report.head();
         let mut counted = Counted { sink, said: 0 };
-        let result = if self.writes_sarif(&head.sniff()) {
+        let sniff = head.sniff();
+        let result = if self.writes_sarif(&sniff) && !(self.detect)(&sniff) {
             sarif::read_as(self.scan_type, report, &mut counted)
         } else {
             (self.read)(report, &mut counted)

@@ -30,7 +30,7 @@ use serde_json::error::Category;
 use super::source::{CUT_OFF, Source, empty, unreadable};
 use crate::{Refusal, Report, Sink, Stop, Warning};
 
-pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts};
+pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts, nullable};
 pub use outline::{Outline, outline};
 
 /// How deep a report may nest; more is an attack, not a report.

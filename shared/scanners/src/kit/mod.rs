@@ -11,6 +11,7 @@ pub mod merged;
 pub mod messages;
 pub mod page;
 pub mod purl;
+pub mod sarif;
 pub mod source;
 pub mod text;
 pub mod xml;

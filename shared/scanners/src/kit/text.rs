@@ -138,6 +138,13 @@ pub fn date(text: &str) -> Option<Date> {
         return Some(time.to_zoned(jiff::tz::TimeZone::UTC).date());
     }
     let first = text.split([' ', 'T', ',']).next()?;
+    if first.len() == 8 && first.bytes().all(|b| b.is_ascii_digit()) {
+        return day(
+            number(&first[..4])?,
+            number(&first[4..6])?,
+            number(&first[6..])?,
+        );
+    }
     for separator in ['-', '/', '.'] {
         let parts: Option<Vec<i16>> = first.split(separator).map(number).collect();
         if let Some(&[a, b, c]) = parts.as_deref() {
@@ -259,12 +266,22 @@ mod tests {
             "Tue Jan 30 10:00:00 UTC 2018",
             "Tue, 30 Jan 2018 10:00:00 GMT",
             "30-Jan-2018",
+            "20180130",
+            "20180130T110211Z",
             "1517306531",
             "1517306531000",
         ] {
             assert_eq!(date(text), day(2018, 1, 30), "{text}");
         }
-        for text in ["", "N/A", "2018-13-45", "soon", "99/99/2018", "May"] {
+        for text in [
+            "",
+            "N/A",
+            "2018-13-45",
+            "soon",
+            "99/99/2018",
+            "20189999",
+            "May",
+        ] {
             assert_eq!(date(text), None, "{text}");
         }
     }
