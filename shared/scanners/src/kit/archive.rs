@@ -237,6 +237,8 @@ mod tests {
         let report = Report::from_bytes("r.zip", &bytes);
         assert!(report.is_archive());
         assert_eq!(report.sniff().members(), ["a.json", "sub/b.xml"]);
+        let first = report.sniff().first_member().map(|m| m.bytes().to_vec());
+        assert_eq!(first.as_deref(), Some(&b"{}"[..]));
         let mut archive = Archive::open(report).unwrap();
         let mut text = String::new();
         let mut member = archive.member("sub/b.xml").unwrap().unwrap();
@@ -250,7 +252,9 @@ mod tests {
     #[test]
     fn an_archive_without_members_is_one() {
         let bytes = with(&[]);
-        let archive = Archive::open(Report::from_bytes("r.zip", &bytes)).unwrap();
+        let report = Report::from_bytes("r.zip", &bytes);
+        assert!(report.sniff().first_member().is_none());
+        let archive = Archive::open(report).unwrap();
         assert_eq!(archive.names(), [""; 0]);
         assert!(Archive::open(Report::from_bytes("r.zip", b"{}")).is_err());
     }

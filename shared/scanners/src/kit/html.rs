@@ -183,7 +183,7 @@ fn entity<'t>(text: &'t str, out: &mut String) -> &'t str {
 }
 
 /// No white space at the ends of lines or of the text, no two empty lines in a row.
-fn tidy(text: &str) -> String {
+pub fn tidy(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     let mut empty = 0;
     for line in text.trim().lines().map(str::trim_end) {
