@@ -133,10 +133,6 @@ fn scan(
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let report = Report::new(name, source).map_err(|e| ReadError::BrokeOff(e.to_string()))?;
-    if report.is_empty() {
-        let hint = "check that the scanner wrote its report before it was uploaded";
-        return Err(refused(Refusal::new("the report is empty").hint(hint)));
-    }
     let scanner = match scan_type {
         Some(name) => by_scan_type(name).ok_or_else(|| {
             refused(
@@ -152,7 +148,6 @@ fn scan(
             refused(Refusal::new(error.to_string()).hint(hint))
         })?,
     };
-    let looks_like = detect(&report).ok().map(|s| s.scan_type);
     let mut keeper = Keeper {
         import,
         scanner,
@@ -170,14 +165,7 @@ fn scan(
             "the text packs cannot be written".into(),
         ));
     }
-    parsed.map_err(|mut refusal| {
-        if let Some(other) = looks_like.filter(|other| *other != scanner.scan_type) {
-            refusal.hint = Some(format!(
-                "it looks like a report of {other}: send it as that"
-            ));
-        }
-        refused(refusal)
-    })?;
+    parsed.map_err(refused)?;
     keeper.flush().map_err(|stop| ReadError::BrokeOff(stop.0))?;
     Ok((scanner, keeper.contents))
 }

@@ -49,14 +49,11 @@ pub(crate) fn recognise(sniff: &Sniff<'_>) -> Result<&'static Scanner, DetectErr
     Err(DetectError::Ambiguous(names))
 }
 
-/// Do these two read the same reports, each in its way?
-pub(crate) fn are_one_folder(one: &Scanner, other: &Scanner) -> bool {
-    let has = |scanners: &[Scanner], wanted: &Scanner| {
-        scanners.iter().any(|s| s.scan_type == wanted.scan_type)
-    };
-    FOLDERS
-        .iter()
-        .any(|(_, scanners)| has(scanners, one) && has(scanners, other))
+/// The scanners of this one's folder, which read the same reports, each in its way.
+pub(crate) fn folder_of(scanner: &Scanner) -> &'static [Scanner] {
+    let same = |other: &Scanner| other.scan_type == scanner.scan_type;
+    let folder = FOLDERS.iter().find(|(_, scanners)| scanners.iter().any(same));
+    folder.map_or(&[], |(_, scanners)| scanners)
 }
 
 #[cfg(test)]

@@ -27,6 +27,7 @@ pub(crate) struct Head {
     name: String,
     bytes: Vec<u8>,
     members: Vec<String>,
+    first_member: Option<Box<Head>>,
 }
 
 impl Head {
@@ -36,13 +37,14 @@ impl Head {
         Ok(Self {
             name,
             bytes,
-            members: Vec::new(),
+            ..Self::default()
         })
     }
 
     pub(crate) fn sniff(&self) -> Sniff<'_> {
         Sniff {
             members: &self.members,
+            first_member: self.first_member.as_deref(),
             ..Sniff::new(&self.name, &self.bytes)
         }
     }
@@ -53,9 +55,13 @@ impl<'a> Report<'a> {
     pub fn new(name: impl Into<String>, mut source: impl Read + 'a) -> io::Result<Self> {
         let mut head = Head::read(name.into(), &mut source)?;
         let rest = if archive::is_archive(&head.bytes) {
-            let archive = archive::take(&head.bytes, source)?;
-            if let Ok(archive) = &archive {
+            let mut archive = archive::take(&head.bytes, source)?;
+            if let Ok(archive) = &mut archive {
                 head.members = archive.names().to_vec();
+                let first = head.members.first();
+                // One that cannot be unpacked says nothing of the archive.
+                let first = first.and_then(|name| archive.member(name).ok().flatten());
+                head.first_member = first.map(|member| Box::new(member.head()));
             }
             Rest::Archive(Box::new(archive))
         } else {
@@ -76,7 +82,7 @@ impl<'a> Report<'a> {
             head: Head {
                 name,
                 bytes: bytes[..bytes.len().min(SNIFF_BYTES)].to_vec(),
-                members: Vec::new(),
+                ..Head::default()
             },
             read: 0,
             rest: Rest::Archive(Box::new(Err(Refusal::new(error.to_string())))),
@@ -148,6 +154,7 @@ pub struct Sniff<'a> {
     name: &'a str,
     head: &'a [u8],
     members: &'a [String],
+    first_member: Option<&'a Head>,
     json: OnceCell<Outline>,
 }
 
@@ -159,6 +166,7 @@ impl<'a> Sniff<'a> {
             name,
             head,
             members: &[],
+            first_member: None,
             json: OnceCell::new(),
         }
     }
@@ -177,6 +185,11 @@ impl<'a> Sniff<'a> {
     /// unpack.
     pub fn members(&self) -> &'a [String] {
         self.members
+    }
+
+    /// The head of the first of them, for archives whose paths tell nothing.
+    pub fn first_member(&self) -> Option<Sniff<'a>> {
+        self.first_member.map(Head::sniff)
     }
 
     /// The names in the head of a JSON report; empty for anything else. Looked up once for all

@@ -14,7 +14,7 @@ pub struct Scanner {
     /// How its findings are deduplicated.
     pub dedupe: Dedupe,
     /// Names of tool drivers whose SARIF logs are this scanner's, in any case. Such logs are detected
-    /// and read without any more ado.
+    /// and read without any more ado; those that `detect` claims too are left to `read`.
     pub sarif_drivers: &'static [&'static str],
     /// Does the head of a report look like this scanner's? Bounded by the sniff; never guesses:
     /// exactly one scanner may say yes to a report.
@@ -37,9 +37,16 @@ impl Scanner {
     /// rest is kept; a report that cannot be read as this format at all is refused as a whole, and so
     /// is one that gives nothing and is of another scanner.
     pub fn parse(&self, report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
+        if report.is_archive() && !self.reads_archives() {
+            return Err(Refusal::new("this is a zip archive")
+                .hint("unpack it, and send the report that is in it"));
+        }
         let head = report.head();
         let mut counted = Counted { sink, said: 0 };
-        let result = if self.writes_sarif(&head.sniff()) {
+        let sniff = head.sniff();
+        let folder = registry::folder_of(self);
+        let is_log = self.writes_sarif(&sniff) || folder.iter().any(|own| own.writes_sarif(&sniff));
+        let result = if is_log && !(self.detect)(&sniff) {
             sarif::read_as(self.scan_type, report, &mut counted)
         } else {
             (self.read)(report, &mut counted)
@@ -48,7 +55,8 @@ impl Scanner {
             return Ok(());
         }
         let looks_like = registry::recognise(&head.sniff()).ok();
-        let other = looks_like.filter(|other| !registry::are_one_folder(self, other));
+        let is_ours = |other: &Scanner| folder.iter().any(|own| own.scan_type == other.scan_type);
+        let other = looks_like.filter(|other| !is_ours(other));
         match (result, other) {
             (Ok(()), Some(_)) if sarif::driver_of(&head.sniff()).is_some() => Ok(()),
             (Ok(()), Some(other)) => {
@@ -66,6 +74,11 @@ impl Scanner {
             && sarif::driver_of(sniff).is_some_and(|driver| {
                 (self.sarif_drivers.iter()).any(|own| own.eq_ignore_ascii_case(driver))
             })
+    }
+
+    fn reads_archives(&self) -> bool {
+        let mut extensions = self.formats.iter().flat_map(|format| format.extensions);
+        extensions.any(|extension| matches!(*extension, "zip" | "fpr"))
     }
 
     fn invitation(&self) -> String {
@@ -103,5 +116,69 @@ impl fmt::Debug for Scanner {
         f.debug_struct("Scanner")
             .field("scan_type", &self.scan_type)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Algorithm, Collected};
+
+    fn blind(read: fn(Report<'_>, &mut dyn Sink) -> Result<(), Refusal>) -> Scanner {
+        Scanner {
+            scan_type: "Blind Scan",
+            formats: &[],
+            dedupe: Dedupe {
+                algorithm: Algorithm::Legacy,
+                fields: &[],
+                allows_null_cwe: true,
+            },
+            sarif_drivers: &["Blindfold"],
+            detect: |_| false,
+            read,
+        }
+    }
+
+    fn parse(scanner: &Scanner, report: &str) -> (Result<(), String>, Collected) {
+        let mut out = Collected::default();
+        let report = Report::from_bytes("r", report.as_bytes());
+        let result = scanner.parse(report, &mut out).map_err(|r| r.to_string());
+        (result, out)
+    }
+
+    #[test]
+    fn a_report_of_another_scanner_is_never_an_empty_one() {
+        let zap = r#"{"@version": "2.16.1", "site": []}"#;
+        let told = "this is not a report of Blind Scan; \
+                    it looks like a report of ZAP Scan: send it as that";
+        assert_eq!(parse(&blind(|_, _| Ok(())), zap).0, Err(told.into()));
+        assert_eq!(parse(&blind(|_, _| Ok(())), "{}").0, Ok(()));
+        let refuses = blind(|_, _| Err(Refusal::new("no").hint("hm")));
+        let told = "no; it looks like a report of ZAP Scan: send it as that";
+        assert_eq!(parse(&refuses, zap).0, Err(told.into()));
+        assert_eq!(parse(&refuses, "{}").0, Err("no; hm".into()));
+    }
+
+    #[test]
+    fn a_sarif_log_of_its_tool_is_read_as_that() {
+        let log = r#"{"version": "2.1.0", "runs": [{"tool": {"driver": {"name": "blindfold"}},
+            "results": [{"message": {"text": "dark"}}]}]}"#;
+        let scanner = blind(|_, _| Err(Refusal::new("no")));
+        let (result, out) = parse(&scanner, log);
+        assert_eq!((result, out.findings.len()), (Ok(()), 1));
+        let test_type = out.test.and_then(|test| test.test_type);
+        assert_eq!(test_type.as_deref(), Some("blindfold Scan (Blind Scan)"));
+        assert!(
+            parse(&scanner, &log.replace("blindfold", "other"))
+                .0
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn an_archive_is_refused_by_whoever_reads_none() {
+        let empty = "PK\u{5}\u{6}\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0";
+        let told = "this is a zip archive; unpack it, and send the report that is in it";
+        assert_eq!(parse(&blind(|_, _| Ok(())), empty).0, Err(told.into()));
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use clap::Args;
-use tatami_scanners::{Collected, DetectError, Report, Scanner, by_scan_type, detect, parsed_json};
+use tatami_scanners::{Collected, Report, Scanner, by_scan_type, detect, parsed_json};
 
 #[derive(Args)]
 pub struct ParseArgs {
@@ -44,9 +44,6 @@ fn open(path: &Path) -> anyhow::Result<Report<'static>> {
 }
 
 fn choose(scan_type: Option<&str>, report: &Report<'_>) -> anyhow::Result<&'static Scanner> {
-    if report.is_empty() {
-        return Err(DetectError::Empty.into());
-    }
     match scan_type {
         Some(name) => by_scan_type(name).with_context(|| {
             format!("there is no scan type \"{name}\"; `tatami scanners` lists them")

@@ -20,8 +20,8 @@ use crate::{Refusal, Report};
 
 /// How large an archive may be as it comes.
 pub const MAX_ARCHIVE: u64 = 256 * 1024 * 1024;
-/// How many members it may have.
-pub const MAX_MEMBERS: usize = 1000;
+/// How many members it may have. (An FPR has one for each source file that was analysed.)
+pub const MAX_MEMBERS: usize = 30_000;
 /// How large each of them may be.
 pub const MAX_MEMBER: u64 = 512 * 1024 * 1024;
 /// How large all of them together may be.
@@ -237,6 +237,8 @@ mod tests {
         let report = Report::from_bytes("r.zip", &bytes);
         assert!(report.is_archive());
         assert_eq!(report.sniff().members(), ["a.json", "sub/b.xml"]);
+        let first = report.sniff().first_member().map(|m| m.bytes().to_vec());
+        assert_eq!(first.as_deref(), Some(&b"{}"[..]));
         let mut archive = Archive::open(report).unwrap();
         let mut text = String::new();
         let mut member = archive.member("sub/b.xml").unwrap().unwrap();
@@ -250,7 +252,9 @@ mod tests {
     #[test]
     fn an_archive_without_members_is_one() {
         let bytes = with(&[]);
-        let archive = Archive::open(Report::from_bytes("r.zip", &bytes)).unwrap();
+        let report = Report::from_bytes("r.zip", &bytes);
+        assert!(report.sniff().first_member().is_none());
+        let archive = Archive::open(report).unwrap();
         assert_eq!(archive.names(), [""; 0]);
         assert!(Archive::open(Report::from_bytes("r.zip", b"{}")).is_err());
     }
@@ -269,7 +273,7 @@ mod tests {
             (with(&[("../x", b"")]), "leads out"),
             (with(&[("/x", b"")]), "leads out"),
             (link, "is a link"),
-            (with(&many), "more than 1000 members"),
+            (with(&many), "more than 30000 members"),
             (b"PK\x03\x04".to_vec(), "cannot be unpacked"),
         ] {
             let refusal = refused(&bytes);

@@ -10,7 +10,9 @@
 //!
 //! The delimiter is the one of comma, semicolon, tab and bar that the header uses most (a first
 //! line `sep=;` as Excel writes it has the last word). UTF-8 and UTF-16 are read with and without
-//! a byte order mark; a row that isn't UTF-8 is read as Windows-1252.
+//! a byte order mark; a row that isn't UTF-8 is read as Windows-1252. Where exporters write other
+//! lines above the header, [`Rows::open_below`] finds it. Rows that were put into quotes once more,
+//! each as a whole, are taken out of them.
 
 use std::io::BufRead;
 use std::mem;
@@ -63,9 +65,20 @@ pub fn header_of(sniff: &Sniff<'_>) -> Option<Header> {
     Rows::open(report).ok().map(|rows| rows.header)
 }
 
+/// As [`header_of`], for reports that [`Rows::open_below`] opens.
+pub fn header_below(sniff: &Sniff<'_>, columns: &[&[&str]]) -> Option<Header> {
+    header_of(sniff)?;
+    let report = Report::from_bytes(sniff.name(), sniff.bytes());
+    let rows = Rows::open_below(report, columns).ok()?;
+    Some(rows.header)
+}
+
 /// Reads a CSV report row by row.
 pub struct Rows<'a> {
     reader: Reader<Source<'a>>,
+    delimiter: u8,
+    /// Each row is one quoted field that holds the whole row.
+    wrapped: bool,
     header: Header,
     required: Vec<usize>,
     bytes: ByteRecord,
@@ -104,6 +117,8 @@ impl<'a> Rows<'a> {
             .from_reader(source);
         let mut rows = Self {
             reader,
+            delimiter,
+            wrapped: false,
             header: Header::default(),
             required: Vec::new(),
             bytes: ByteRecord::new(),
@@ -113,9 +128,40 @@ impl<'a> Rows<'a> {
         if !rows.read()? {
             return Err(Refusal::new("the report has no header line").at(1, 1));
         }
-        let names = rows.text.iter().map(|n| n.trim().to_owned());
-        rows.header.names = names.collect();
+        rows.is_last()?;
+        rows.take_header();
         Ok(rows)
+    }
+
+    /// As [`Rows::open`] and [`Rows::require`], for exporters that write lines of their own above
+    /// the header: the header is the first row that has all of these columns.
+    pub fn open_below(report: Report<'a>, columns: &[&[&str]]) -> Result<Self, Refusal> {
+        let mut rows = Self::open(report)?;
+        let first = rows.header.clone();
+        for _ in 0..ABOVE_HEADER {
+            if columns.iter().all(|names| rows.header.has(names)) {
+                rows.require(columns)?;
+                return Ok(rows);
+            }
+            if !rows.read()? {
+                break;
+            }
+            rows.is_last()?;
+            rows.take_header();
+        }
+        rows.header = first;
+        // Says which columns the first row lacks.
+        rows.require(columns)?;
+        Ok(rows)
+    }
+
+    fn take_header(&mut self) {
+        if let Some(fields) = wrapped_fields(&self.text, self.delimiter) {
+            self.text = fields;
+            self.wrapped = true;
+        }
+        let names = self.text.iter().map(|n| n.trim().to_owned());
+        self.header.names = names.collect();
     }
 
     /// The columns of the report.
@@ -194,17 +240,16 @@ impl<'a> Rows<'a> {
                     .collect()
             }
         };
+        if self.wrapped
+            && let Some(fields) = wrapped_fields(&self.text, self.delimiter)
+        {
+            self.text = fields;
+        }
         Ok(true)
     }
 
-    /// What is wrong with a row that is shorter than the header, if anything: exporters that leave
-    /// out empty fields at the end of a row do no harm.
-    fn broken(&mut self) -> Result<Option<String>, Refusal> {
-        let (have, all) = (self.text.len(), self.header.names.len());
-        if have >= all {
-            return Ok(None);
-        }
-        let message = format!("has {have} columns where the header has {all}");
+    /// Is there nothing behind the row that was read? Refuses a report that ends inside of it.
+    fn is_last(&mut self) -> Result<bool, Refusal> {
         let read = self.reader.position().byte();
         let source = self.reader.get_mut();
         let is_last = match source.at_end() {
@@ -216,7 +261,18 @@ impl<'a> Rows<'a> {
             let message = format!("row {} ends inside a quoted field", self.number);
             return Err(Refusal::new(message).at(at.line, at.column).hint(CUT_OFF));
         }
-        if is_last && source.last_byte() != b'\n' {
+        Ok(is_last)
+    }
+
+    /// What is wrong with a row that is shorter than the header, if anything: exporters that leave
+    /// out empty fields at the end of a row do no harm.
+    fn broken(&mut self) -> Result<Option<String>, Refusal> {
+        let (have, all) = (self.text.len(), self.header.names.len());
+        if have >= all {
+            return Ok(None);
+        }
+        let message = format!("has {have} columns where the header has {all}");
+        if self.is_last()? && self.reader.get_ref().last_byte() != b'\n' {
             return Ok(Some(format!("the last row {message}; {CUT_OFF}")));
         }
         let lacks = self.required.iter().any(|at| *at >= have);
@@ -248,6 +304,42 @@ impl<'r> Row<'r> {
         Warning {
             record: format!("row {}", self.number),
             message: message.into(),
+        }
+    }
+}
+
+/// How many rows may stand above a header.
+const ABOVE_HEADER: usize = 50;
+
+/// The fields in the one field of a row that was put into quotes as a whole, as in
+/// `"1,""two"",""three"""`. Quotes inside of the inner fields may stand as they are, so a field ends
+/// only where the next one begins.
+fn wrapped_fields(row: &StringRecord, delimiter: u8) -> Option<StringRecord> {
+    let mut rest = row.get(0).filter(|_| row.len() == 1)?;
+    let delimiter = char::from(delimiter);
+    let next = format!("\"{delimiter}\"");
+    if !rest.contains(&next[1..]) {
+        return None;
+    }
+    let mut fields = StringRecord::new();
+    loop {
+        let split = match rest.strip_prefix('"') {
+            // The next field keeps its opening quote.
+            Some(quoted) => match quoted.find(&next) {
+                Some(end) => Ok((&quoted[..end], &quoted[end + next.len() - 1..])),
+                None => Err(quoted.trim_end().strip_suffix('"').unwrap_or(quoted)),
+            },
+            None => rest.split_once(delimiter).ok_or(rest),
+        };
+        match split {
+            Ok((field, after)) => {
+                fields.push_field(&field.replace("\"\"", "\""));
+                rest = after;
+            }
+            Err(last) => {
+                fields.push_field(&last.replace("\"\"", "\""));
+                return Some(fields);
+            }
         }
     }
 }
@@ -336,6 +428,62 @@ mod tests {
     }
 
     #[test]
+    fn lines_above_the_header_are_left_out() {
+        let below = |text: &str| {
+            let mut rows = Rows::open_below(
+                Report::from_bytes("r.csv", text.as_bytes()),
+                &[&["Name", "Title"], &["Risk"]],
+            )?;
+            let mut sink = Collected::default();
+            let mut seen = Vec::new();
+            while let Some(row) = rows.next_row(&mut sink)? {
+                seen.push((row.number(), row.get(&["Title"]).map(str::to_owned)));
+            }
+            assert_eq!(sink.warnings, []);
+            Ok::<_, Refusal>(seen)
+        };
+        let seen = vec![(4, Some("a".to_owned())), (5, Some("b, c".to_owned()))];
+        let preamble = "\"A report\",\"2026\"\n\n\"us\"\n";
+        let text = format!("{preamble}Title,Risk,x\na,High,1\n\"b, c\",Low\n");
+        assert_eq!(below(&text).unwrap(), seen);
+        let names = [&["Title"][..], &["x"]];
+        let header = header_below(&Sniff::new("r", text.as_bytes()), &names).unwrap();
+        assert_eq!(header.names(), ["Title", "Risk", "x"]);
+        assert!(header_below(&Sniff::new("r", text.as_bytes()), &[&["y"]]).is_none());
+
+        let refusal = below("a,b\nc,Risk\n").unwrap_err();
+        assert!(
+            refusal.message.contains("\"Name\" or \"Title\", \"Risk\""),
+            "{refusal}"
+        );
+        assert!(refusal.to_string().contains("a, b"), "{refusal}");
+        let far = format!("{}Title,Risk\n", "a,b\n".repeat(ABOVE_HEADER));
+        assert!(below(&far).is_err());
+    }
+
+    #[test]
+    fn rows_in_quotes_as_a_whole_are_taken_out_of_them() {
+        let text = "\"Title,\"\"Risk\"\",\"\"Text\"\"\"\n\
+            \"a,\"\"High\"\",\"\"cols=\"\"3\"\"\nsays \"\"\"\"x\"\"\"\", or\"\"\"\n\
+            \"b,\"\"\"\",\"\"\"\"\"\n\
+            c,Low,plain\n";
+        let mut rows = Rows::open(Report::from_bytes("r.csv", text.as_bytes())).unwrap();
+        rows.require(&[&["Title"], &["Risk"]]).unwrap();
+        let mut sink = Collected::default();
+        let mut seen = Vec::new();
+        while let Some(row) = rows.next_row(&mut sink).unwrap() {
+            let field = |name| row.raw(&[name]).unwrap().to_owned();
+            seen.push(["Title", "Risk", "Text"].map(field));
+        }
+        let third = "cols=\"3\"\nsays \"x\", or";
+        assert_eq!(
+            seen,
+            [["a", "High", third], ["b", "", ""], ["c", "Low", "plain"]]
+        );
+        assert_eq!(sink.warnings, []);
+    }
+
+    #[test]
     fn what_is_no_such_report_is_refused() {
         let open = |bytes| Rows::open(Report::from_bytes("r.csv", bytes)).map(|_| ());
         assert!(open(b"").is_err());
@@ -353,5 +501,7 @@ mod tests {
         assert!(rows.next_row(&mut sink).unwrap().is_some());
         let refusal = rows.next_row(&mut sink).map(|_| ()).unwrap_err();
         assert!(refusal.to_string().contains("cut off"), "{refusal}");
+        let refusal = Rows::open(Report::from_bytes("r.csv", b"Name,\"Ris")).map(|_| ());
+        assert!(refusal.unwrap_err().to_string().contains("cut off"));
     }
 }

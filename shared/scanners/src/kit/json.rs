@@ -30,7 +30,7 @@ use serde_json::error::Category;
 use super::source::{CUT_OFF, Source, empty, unreadable};
 use crate::{Refusal, Report, Sink, Stop, Warning};
 
-pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts};
+pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts, nullable};
 pub use outline::{Outline, outline};
 
 /// How deep a report may nest; more is an attack, not a report.
@@ -295,6 +295,9 @@ impl<'r> Json<'r> {
     /// quotes are looked at, so that it needn't be held.
     pub fn skip(&mut self) -> Result<(), Refusal> {
         self.kind()?;
+        if self.take_at_once::<IgnoredAny>().is_some() {
+            return Ok(());
+        }
         let mut scan = Scan::default();
         let mut is_held = true;
         loop {
@@ -432,8 +435,27 @@ impl<'r> Json<'r> {
         }
     }
 
+    /// Takes the next value in one pass, which is how nearly all of them are read: one that lies whole
+    /// in `buf` and fits. `None` leaves it where it is.
+    fn take_at_once<T: DeserializeOwned>(&mut self) -> Option<T> {
+        let text = &self.buf[self.pos..];
+        let mut values = serde_json::Deserializer::from_slice(text).into_iter();
+        let value = values.next()?.ok()?;
+        let len = values.byte_offset();
+        // A number at the end of `buf` may go on behind it.
+        if len == text.len() {
+            return None;
+        }
+        self.pos += len;
+        self.passed += 1;
+        Some(value)
+    }
+
     fn take<T: DeserializeOwned>(&mut self) -> Result<Result<T, Misfit>, Refusal> {
         self.kind()?;
+        if let Some(value) = self.take_at_once() {
+            return Ok(Ok(value));
+        }
         let len = self.measure()?;
         let text = &self.buf[self.pos..self.pos + len];
         let taken = match serde_json::from_slice(text) {

@@ -33,13 +33,18 @@ impl<K: Hash + Eq> Merged<K> {
         &mut self.list[at]
     }
 
-    /// Hands all of them to the sink, each endpoint once.
-    pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
-        for mut finding in self.list {
+    /// All of them, each endpoint once.
+    pub fn findings(self) -> impl Iterator<Item = ReportFinding> {
+        self.list.into_iter().map(|mut finding| {
             finding.endpoints.sort();
             finding.endpoints.dedup();
-            sink.finding(finding)?;
-        }
-        Ok(())
+            finding
+        })
+    }
+
+    /// Hands all of them to the sink.
+    pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
+        self.findings()
+            .try_for_each(|finding| sink.finding(finding))
     }
 }

@@ -81,6 +81,7 @@ impl<'a> Source<'a> {
     }
 
     /// Bytes handed out so far.
+    #[inline]
     pub fn offset(&self) -> u64 {
         self.before + self.start as u64
     }
@@ -99,6 +100,7 @@ impl<'a> Source<'a> {
     }
 
     /// The next record begins: the cap on its size counts from here.
+    #[inline]
     pub fn begin_piece(&mut self) {
         self.piece_start = self.offset();
     }
@@ -157,6 +159,7 @@ impl<'a> Source<'a> {
 }
 
 impl BufRead for Source<'_> {
+    #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end && !self.ended {
             if self.offset() - self.piece_start > MAX_PIECE {
@@ -170,6 +173,7 @@ impl BufRead for Source<'_> {
         Ok(&self.block[self.start..self.end])
     }
 
+    #[inline]
     fn consume(&mut self, amount: usize) {
         self.start = (self.start + amount).min(self.end);
     }

@@ -76,6 +76,22 @@ pub fn push_new<T: PartialEq>(list: &mut Vec<T>, value: T) {
     }
 }
 
+/// How long a text may grow that many records add to, in bytes.
+pub const MAX_JOINED: usize = 256 * 1024;
+
+/// Adds a piece to a text that many records add to, such as the output of one check on ten thousand
+/// hosts. What goes beyond [`MAX_JOINED`] is left out, which the text says at its end: the report has
+/// it, and nobody reads that far.
+pub fn join(text: &mut String, piece: &str) {
+    let room = MAX_JOINED.saturating_sub(text.len());
+    if piece.len() <= room {
+        text.push_str(piece);
+    } else if room > 0 {
+        text.push_str(&piece[..piece.floor_char_boundary(room)]);
+        text.push_str("\n\n[... the report has more of this]\n");
+    }
+}
+
 /// A text on one line of at most `width` characters. A longer one is cut behind a word, or behind a
 /// hyphen between words, and ends with ` [...]`.
 pub fn shorten(text: &str, width: usize) -> String {
@@ -138,6 +154,13 @@ pub fn date(text: &str) -> Option<Date> {
         return Some(time.to_zoned(jiff::tz::TimeZone::UTC).date());
     }
     let first = text.split([' ', 'T', ',']).next()?;
+    if first.len() == 8 && first.bytes().all(|b| b.is_ascii_digit()) {
+        return day(
+            number(&first[..4])?,
+            number(&first[4..6])?,
+            number(&first[6..])?,
+        );
+    }
     for separator in ['-', '/', '.'] {
         let parts: Option<Vec<i16>> = first.split(separator).map(number).collect();
         if let Some(&[a, b, c]) = parts.as_deref() {
@@ -223,6 +246,15 @@ mod tests {
     }
 
     #[test]
+    fn a_text_that_many_records_add_to_stays_readable() {
+        let mut text = "a".repeat(MAX_JOINED - 3);
+        for piece in ["b", "éé", "d"] {
+            join(&mut text, piece);
+        }
+        assert_eq!(&text[MAX_JOINED - 3..], "bé\n\n[... the report has more of this]\n");
+    }
+
+    #[test]
     fn titles_are_cut_at_a_word() {
         assert_eq!(shorten("a  b\n c", 10), "a b c");
         assert_eq!(shorten("aaaa bbbb cccc dddd", 19), "aaaa bbbb cccc dddd");
@@ -259,12 +291,22 @@ mod tests {
             "Tue Jan 30 10:00:00 UTC 2018",
             "Tue, 30 Jan 2018 10:00:00 GMT",
             "30-Jan-2018",
+            "20180130",
+            "20180130T110211Z",
             "1517306531",
             "1517306531000",
         ] {
             assert_eq!(date(text), day(2018, 1, 30), "{text}");
         }
-        for text in ["", "N/A", "2018-13-45", "soon", "99/99/2018", "May"] {
+        for text in [
+            "",
+            "N/A",
+            "2018-13-45",
+            "soon",
+            "99/99/2018",
+            "20189999",
+            "May",
+        ] {
             assert_eq!(date(text), None, "{text}");
         }
     }

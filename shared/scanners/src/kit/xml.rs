@@ -20,7 +20,7 @@
 //! ```
 //!
 //! Names are local names, without their namespace prefix. Only the five entities of XML itself and
-//! character references are known. A document type is refused, save by [`Xml::open_with_doctype`].
+//! character references are known; one that no character may have is U+FFFD. A document type is refused, save by [`Xml::open_with_doctype`].
 
 use quick_xml::Reader;
 use quick_xml::errors::{Error, IllFormedError};
@@ -272,7 +272,12 @@ fn append(text: Option<&mut String>, piece: &str) {
 
 fn resolve(reference: &BytesRef<'_>) -> Option<char> {
     if reference.is_char_ref() {
-        return reference.resolve_char_ref().ok().flatten();
+        // Such as `&#0;`, which some tools write and XML forbids.
+        return reference
+            .resolve_char_ref()
+            .ok()
+            .flatten()
+            .or(Some(char::REPLACEMENT_CHARACTER));
     }
     resolve_xml_entity(reference)?.chars().next()
 }
@@ -373,6 +378,10 @@ mod tests {
         assert!(line == 3 && text.contains("cut off"), "{text}");
         let (_, text) = place(b"hello");
         assert!(text.contains("not XML"), "{text}");
+        assert_eq!(
+            read_all(b"<a>1&#0;&#xD800;2&#x10;</a>").unwrap(),
+            "1\u{FFFD}\u{FFFD}2\u{10}"
+        );
         let (_, text) = place(b"<a>&nope;</a>");
         assert!(text.contains("&nope;"), "{text}");
         assert!(read_all(b"").is_err());

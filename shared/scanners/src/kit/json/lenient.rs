@@ -7,6 +7,17 @@ use std::ops::Deref;
 
 use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+/// For fields that are objects: `null` stands for one without members.
+///
+/// `#[serde(deserialize_with = "nullable")]`
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Option::<T>::deserialize(deserializer).map(Option::unwrap_or_default)
+}
+
 /// A text. Numbers and booleans are taken as they are written, `null` is empty.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Text(pub String);
@@ -268,7 +279,8 @@ impl<'de> Deserialize<'de> for Texts {
     }
 }
 
-/// The members of an object in the report's order; `null` and anything else has none.
+/// The members of an object in the report's order, without those that are `null`. `null` and anything
+/// else has none.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Pairs<T>(pub Vec<(String, T)>);
 
@@ -311,8 +323,8 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Pairs<T> {
 
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
+                while let Some((key, value)) = map.next_entry()? {
+                    members.extend(Option::map(value, |value| (key, value)));
                 }
                 Ok(members)
             }

@@ -106,3 +106,69 @@ fn columns_have_many_spellings() {
     assert_eq!(finding.vulnerability_ids, ["CVE-2030-1", "CVE-2030-2"]);
     assert_eq!(out.warnings[0].message, "the column \"FilePath x\" is not known and left out");
 }
+
+/// What the documentation of the format promises of each field, as JSON and as a column.
+#[test]
+fn every_documented_field_arrives() {
+    const FIELDS: [(&str, &str, &str); 21] = [
+        ("date", "Date", "12/31/2030"),
+        ("cwe", "CweId", "79"),
+        ("mitigation", "Mitigation", "m"),
+        ("impact", "Impact", "i"),
+        ("references", "References", "r"),
+        ("active", "Active", "FALSE"),
+        ("verified", "Verified", "TRUE"),
+        ("false_p", "FalsePositive", "TRUE"),
+        ("duplicate", "Duplicate", "TRUE"),
+        ("is_mitigated", "IsMitigated", "TRUE"),
+        ("mitigated", "MitigatedDate", "2030-12-31T11:02:11Z"),
+        ("epss_score", "epss_score", "0.5"),
+        ("epss_percentile", "epss_percentile", "0.75"),
+        ("cvssv3", "CVSSV3", "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N"),
+        ("cvssv3_score", "CVSSV3_score", "4.9"),
+        ("cvssv4_score", "CVSSV4_score", "7.3"),
+        ("known_exploited", "known_exploited", "TRUE"),
+        ("ransomware_used", "ransomware_used", "TRUE"),
+        ("fix_available", "fix_available", "TRUE"),
+        ("fix_version", "fix_version", "1.2"),
+        ("kev_date", "kev_date", "20301231"),
+    ];
+    let members: Vec<_> = FIELDS.iter().map(|(name, _, value)| format!("\"{name}\": \"{value}\"")).collect();
+    let json = format!(
+        r#"{{"findings": [{{"title": "t", "severity": "Low", "description": "d", {}}}]}}"#,
+        members.join(", ")
+    );
+    let columns = FIELDS.map(|(_, column, _)| column).join(",");
+    let values = FIELDS.map(|(.., value)| value).join(",");
+    let csv = format!("Title,Severity,Description,{columns}\nt,Low,d,{values}\n");
+    let (json, csv) = (parse(&json).unwrap(), parse(&csv).unwrap());
+    assert_eq!((&json.warnings[..], &csv.warnings[..]), (&[][..], &[][..]));
+    let finding = &json.findings[0];
+    let from_csv = tatami_domain::ReportFinding { nb_occurences: None, ..csv.findings[0].clone() };
+    assert_eq!(*finding, from_csv);
+    let plain = parse(r#"{"findings": [{"title": "t", "severity": "Low", "description": "d"}]}"#);
+    let plain = serde_json::to_value(&plain.unwrap().findings[0]).unwrap();
+    let value = serde_json::to_value(finding).unwrap();
+    for (name, ..) in FIELDS {
+        assert_ne!(value[name], plain[name], "{name}");
+    }
+    let day = crate::kit::text::date("2030-12-31");
+    assert_eq!([finding.date, finding.mitigated, finding.kev_date], [day; 3]);
+    assert_eq!(finding.cvssv3_score, Some(4.9));
+}
+
+#[test]
+fn values_may_be_of_another_type() {
+    let text = r#"{"findings": [{"title": 5, "severity": "low", "description": "d", "cwe": "CWE-79",
+        "line": "13", "tags": "a, b", "cve": null, "verified": "yes", "active": 0, "cvssv3_score": "7.5",
+        "component_version": 1.5, "vulnerability_ids": ["CVE-2030-1", "GHSA-aaaa-bbbb-cccc"], "service": ""}]}"#;
+    let out = parse(text).unwrap();
+    assert_eq!(out.warnings, []);
+    let finding = &out.findings[0];
+    assert_eq!((&*finding.title, finding.cwe, finding.line), ("5", 79, Some(13)));
+    assert_eq!(finding.tags, ["a", "b"]);
+    assert_eq!((finding.verified, finding.active), (Some(true), Some(false)));
+    assert_eq!(finding.component_version.as_deref(), Some("1.5"));
+    assert_eq!(finding.vulnerability_ids.len(), 2);
+    assert_eq!(finding.service, None);
+}

@@ -3,12 +3,13 @@
 
 use serde::Deserialize;
 
-use crate::kit::json::{Int, OneOrMany, Pairs, Text, Texts};
+use crate::kit::json::{Int, OneOrMany, Pairs, Text, Texts, nullable};
 
 /// The tool of a run, 3.18.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Tool {
+    #[serde(deserialize_with = "nullable")]
     pub driver: Component,
     pub extensions: OneOrMany<Component>,
 }
@@ -32,10 +33,13 @@ pub struct Rule {
     pub short_description: Option<Message>,
     pub full_description: Option<Message>,
     pub help_uri: Text,
+    #[serde(deserialize_with = "nullable")]
     pub help: Message,
     pub message_strings: Pairs<Message>,
+    #[serde(deserialize_with = "nullable")]
     pub default_configuration: Configuration,
     pub relationships: OneOrMany<Relationship>,
+    #[serde(deserialize_with = "nullable")]
     pub properties: Properties,
 }
 
@@ -49,6 +53,7 @@ pub struct Configuration {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Relationship {
+    #[serde(deserialize_with = "nullable")]
     pub target: Reference,
 }
 
@@ -58,6 +63,7 @@ pub struct Relationship {
 pub struct Reference {
     pub id: Text,
     pub index: Int,
+    #[serde(deserialize_with = "nullable")]
     pub tool_component: ComponentReference,
 }
 
@@ -86,12 +92,15 @@ pub struct Properties {
     pub cwe: Texts,
     #[serde(rename = "security-severity")]
     pub security_severity: Texts,
+    pub cvssv3_vector: Texts,
+    pub cvssv40_vector: Texts,
 }
 
 /// An execution of the tool, 3.20.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct Invocation {
+    pub start_time_utc: Text,
     pub end_time_utc: Text,
 }
 
@@ -99,6 +108,7 @@ pub struct Invocation {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Artifact {
+    #[serde(deserialize_with = "nullable")]
     pub location: ArtifactLocation,
 }
 
@@ -116,9 +126,11 @@ pub struct ArtifactLocation {
 pub struct Outcome {
     pub rule_id: Text,
     pub rule_index: Int,
+    #[serde(deserialize_with = "nullable")]
     pub rule: Reference,
     pub kind: Text,
     pub level: Text,
+    #[serde(deserialize_with = "nullable")]
     pub message: Message,
     pub locations: OneOrMany<Location>,
     pub code_flows: OneOrMany<CodeFlow>,
@@ -126,24 +138,44 @@ pub struct Outcome {
     pub fingerprints: Pairs<Texts>,
     pub partial_fingerprints: Pairs<Texts>,
     pub suppressions: OneOrMany<Suppression>,
+    pub baseline_state: Text,
+    pub taxa: OneOrMany<Reference>,
     pub fixes: OneOrMany<Fix>,
+    pub web_request: Option<WebMessage>,
+    pub web_response: Option<WebMessage>,
+    #[serde(deserialize_with = "nullable")]
     pub properties: Properties,
 }
 
 /// 3.28.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
+#[allow(clippy::struct_field_names, reason = "the names are the standard's")]
 pub struct Location {
+    #[serde(deserialize_with = "nullable")]
     pub physical_location: PhysicalLocation,
+    pub logical_locations: OneOrMany<LogicalLocation>,
+    #[serde(deserialize_with = "nullable")]
     pub message: Message,
+}
+
+/// A function, a module, an XML element, ..., 3.33.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct LogicalLocation {
+    pub name: Text,
+    pub fully_qualified_name: Text,
 }
 
 /// 3.29.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "camelCase")]
 pub struct PhysicalLocation {
+    #[serde(deserialize_with = "nullable")]
     pub artifact_location: ArtifactLocation,
+    #[serde(deserialize_with = "nullable")]
     pub region: Region,
+    #[serde(deserialize_with = "nullable")]
     pub context_region: Region,
 }
 
@@ -187,6 +219,7 @@ pub struct ThreadFlow {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Place {
+    #[serde(deserialize_with = "nullable")]
     pub location: Location,
 }
 
@@ -202,5 +235,44 @@ pub struct Suppression {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub struct Fix {
+    #[serde(deserialize_with = "nullable")]
     pub description: Message,
+}
+
+/// A request, 3.46, or a response, 3.47.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+pub struct WebMessage {
+    pub method: Text,
+    pub target: Text,
+    pub protocol: Text,
+    pub version: Text,
+    pub status_code: Text,
+    pub reason_phrase: Text,
+    pub headers: Pairs<Text>,
+    #[serde(deserialize_with = "nullable")]
+    pub body: Snippet,
+}
+
+impl WebMessage {
+    /// As it went over the wire.
+    pub fn text(&self) -> String {
+        let protocol = match (&*self.protocol, &*self.version) {
+            ("", _) | (_, "") => self.protocol.0.clone(),
+            (protocol, version) => format!("{protocol}/{version}"),
+        };
+        let first = if self.method.is_empty() {
+            [&*protocol, &*self.status_code, &*self.reason_phrase]
+        } else {
+            [&*self.method, &*self.target, &*protocol]
+        };
+        let mut text = first.join(" ").trim().to_owned();
+        for (name, value) in &self.headers.0 {
+            text.extend(["\n", name, ": ", &**value]);
+        }
+        if let Some(body) = self.body.text.as_deref().filter(|body| !body.is_empty()) {
+            text.extend(["\n\n", body]);
+        }
+        text
+    }
 }

@@ -86,6 +86,68 @@ fn arguments_are_filled_in_where_there_are_any() {
         ("{{0}", "{a"),
         ("", ""),
     ] {
-        assert_eq!(super::filled(text, &arguments), filled);
+        assert_eq!(super::run::filled(text, &arguments), filled);
     }
+}
+
+/// The findings of a log of one run with these members.
+fn run(members: &str) -> Vec<tatami_domain::ReportFinding> {
+    let out = parse(&format!(r#"{{"version": "2.1.0", "runs": [{{{members}}}]}}"#)).unwrap();
+    assert_eq!(out.warnings, []);
+    out.findings
+}
+
+#[test]
+fn null_is_as_good_as_nothing() {
+    let found = run(
+        r#""tool": {"driver": {"name": "x", "rules": [{"id": "A", "help": null, "properties": null,
+            "defaultConfiguration": null, "relationships": null}], "globalMessageStrings": {"a": null}}},
+        "invocations": null, "artifacts": null,
+        "results": [{"ruleId": "A", "rule": null, "message": {"text": "m", "arguments": null},
+            "locations": [{"physicalLocation": {"artifactLocation": {"uri": "a.c"}, "region": null,
+                "contextRegion": null}, "message": null, "logicalLocations": null},
+                {"physicalLocation": null}],
+            "codeFlows": null, "fingerprints": null, "suppressions": null, "fixes": null,
+            "properties": null, "webRequest": null, "taxa": null}]"#,
+    );
+    assert_eq!(found.len(), 2);
+    assert_eq!(found[0].file_path.as_deref(), Some("a.c"));
+    assert_eq!(run(r#""tool": null, "results": [{"message": {"text": "m"}}]"#).len(), 1);
+}
+
+#[test]
+fn files_may_be_listed_behind_the_results() {
+    let found = run(
+        r#""tool": {"driver": {"name": "x"}}, "invocations": [{"startTimeUtc": "2030-02-03T00:00:00Z"}],
+        "results": [
+            {"message": {"text": "by number"}, "locations": [{"physicalLocation": {"artifactLocation": {"index": 0}}}]},
+            {"message": {"text": "by name"}, "locations": [{"physicalLocation": {"artifactLocation": {"uri": "b.c"}}}]}],
+        "artifacts": [{"location": {"uri": "a.c"}}]"#,
+    );
+    let mut files: Vec<_> = found.iter().filter_map(|f| f.file_path.as_deref()).collect();
+    files.sort_unstable();
+    assert_eq!(files, ["a.c", "b.c"]);
+    assert!(found.iter().all(|f| f.date.is_some()));
+}
+
+#[test]
+fn results_say_what_they_are_in_several_ways() {
+    let found = run(
+        r#""tool": {"driver": {"name": "x"}}, "results": [
+            {"message": {"markdown": "*m*"}, "level": "Error", "baselineState": "absent",
+             "taxa": [{"id": "79", "toolComponent": {"name": "CWE"}}, {"id": "A1", "toolComponent": {"name": "OWASP"}}],
+             "locations": [{"logicalLocations": [{"name": "f", "fullyQualifiedName": "m::f"}]}]},
+            {"message": {"text": "web"},
+             "webRequest": {"protocol": "HTTP", "version": "1.1", "method": "POST", "target": "/a",
+                "headers": {"Host": "a.example.test"}, "body": {"text": "b=1"}},
+             "webResponse": {"protocol": "HTTP", "version": "1.1", "statusCode": 200, "reasonPhrase": "OK"}}]"#,
+    );
+    assert_eq!(found[0].title, "*m*");
+    assert_eq!(found[0].severity, tatami_domain::Severity::High);
+    assert_eq!((found[0].active, found[0].is_mitigated), (Some(false), Some(true)));
+    assert_eq!(found[0].cwe, 79);
+    assert!(found[0].description.contains("**Location:** m::f"));
+    let exchange = &found[1].requests[0];
+    assert_eq!(exchange.request, "POST /a HTTP/1.1\nHost: a.example.test\n\nb=1");
+    assert_eq!(exchange.response, "HTTP/1.1 200 OK");
 }

@@ -29,7 +29,11 @@ pub fn cvss_v3(text: &str) -> Option<Scored> {
 
 /// Port 0 stands for the host as a whole. The host of a web application scan is its URL.
 pub fn endpoint(host: &str, port: &str, protocol: &str) -> Result<Endpoint, EndpointError> {
-    let (host, port) = (host.trim(), port.trim());
+    // Some exports list all names that a host has.
+    let host = host.split(',').next().unwrap_or_default().trim();
+    // Spreadsheets make 443.0 of 443.
+    let port = port.trim();
+    let port = port.strip_suffix(".0").unwrap_or(port);
     if host.contains("://") {
         return Endpoint::parse(host);
     }
@@ -51,4 +55,11 @@ pub fn add_vulnerability_id(finding: &mut ReportFinding, id: &str) {
     if !id.is_empty() && !finding.vulnerability_ids.contains(&id) {
         finding.vulnerability_ids.push(id);
     }
+}
+
+/// `79`, `CWE-79` or `CWE:79`.
+pub fn cwe_number(text: &str) -> Option<u32> {
+    let text = text.trim();
+    let number = text.strip_prefix("CWE").unwrap_or(text);
+    number.trim_start_matches([':', '-', ' ']).parse().ok()
 }

@@ -32,11 +32,16 @@
 //! | `solution` | `Solution`, `Steps to Remediate` | mitigation |
 //! | `see_also`, `xref`, all of `cve` | `See Also`, plugin id and dates | references |
 //! | `cve` (the first) | `CVE` (all of them) | vulnerability ids |
-//! | `cwe`, then `CWE:` in `xref` | | CWE, further CWEs |
+//! | `cwe`, then `CWE:` in `xref` | `CWE` | CWE, further CWEs |
 //! | `cvss3_vector`, `cvssv3`, `cvss3_base_score` | `CVSS V3 Vector`, `CVSS v3.0 Base Score` and the like | CVSS v3 |
-//! | | `EPSS Score` | EPSS |
+//! | `cvss4_vector`, `cvss4_base_score` | `CVSS V4 Vector`, `CVSS v4.0 Base Score` and the like | CVSS v4 |
+//! | `epss_score` | `EPSS Score` | EPSS |
+//! | `vuln_publication_date` | `Vuln Publication Date` | publish date |
+//! | | `Vulnerability State`, `state`: `Fixed` | mitigated, inactive |
 //! | | `CPE` (the first) | component |
-//! | host, `port`, `svc_name` or `protocol` | `Host`, `DNS Name` or `IP Address`, `Port`, `Protocol` | endpoint |
+//! | `host-fqdn`, else the host's name, `port`, `svc_name` or `protocol` | `Host`, `DNS Name` or `IP Address`, `Port`, `Protocol` | endpoint |
+//!
+//! What a compliance plugin has checked is a finding under the name of the check, unless it passed.
 //!
 //! Findings are recognised again by title, severity, vulnerability ids, CWE and description.
 

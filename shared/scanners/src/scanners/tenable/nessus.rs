@@ -5,8 +5,9 @@ use std::fmt::Write as _;
 use tatami_domain::{Endpoint, ReportFinding, Severity};
 
 use super::fields;
-use crate::kit::cvss;
+use crate::kit::cvss::{self, Scored};
 use crate::kit::merged::Merged;
+use crate::kit::text;
 use crate::kit::xml::Xml;
 use crate::{Refusal, Report, Sink, Warning};
 
@@ -26,15 +27,20 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
             if xml.name() != "ReportHost" {
                 continue;
             }
-            let host = xml.attr("name").unwrap_or_default();
+            let mut host = Host {
+                name: xml.attr("name").unwrap_or_default(),
+                fqdn: None,
+            };
             let mut number = 0;
             let level = xml.level();
             while xml.next_in(level)? {
-                if xml.name() == "ReportItem" {
+                if xml.name() == "HostProperties" {
+                    host.read_properties(&mut xml)?;
+                } else if xml.name() == "ReportItem" {
                     number += 1;
                     let item = Item::read(&mut xml)?;
                     if let Err(message) = item.add_to(&mut findings, &host) {
-                        let record = format!("host {host}, item {number}");
+                        let record = format!("host {}, item {number}", host.name);
                         sink.warning(Warning { record, message });
                     }
                 }
@@ -43,6 +49,24 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     }
     findings.hand_over(sink)?;
     Ok(())
+}
+
+/// The host as it was given to the scanner, and the name it has in the DNS.
+struct Host {
+    name: String,
+    fqdn: Option<String>,
+}
+
+impl Host {
+    fn read_properties(&mut self, xml: &mut Xml<'_>) -> Result<(), Refusal> {
+        let level = xml.level();
+        while xml.next_in(level)? {
+            if xml.name() == "tag" && xml.attr("name").as_deref() == Some("host-fqdn") {
+                self.fqdn = Some(xml.text()?).filter(|fqdn| !fqdn.trim().is_empty());
+            }
+        }
+        Ok(())
+    }
 }
 
 /// One plugin's result on one port of one host.
@@ -61,6 +85,13 @@ struct Item {
     cvss: Vec<(&'static str, String)>,
     v3_vector: Option<String>,
     v3_score: Option<f64>,
+    v4: Option<Scored>,
+    v4_score: Option<f64>,
+    epss: Option<f64>,
+    published: String,
+    /// The setting that a compliance plugin has checked, and what came of it.
+    check: Option<String>,
+    passed: bool,
     cves: Vec<String>,
     cwes: Vec<u32>,
     see_also: Vec<String>,
@@ -83,12 +114,21 @@ impl Item {
         while xml.next_in(level)? {
             match xml.name() {
                 "plugin_name" if item.name.is_empty() => item.name = xml.text()?,
+                "risk_factor" if item.severity.is_empty() => item.severity = xml.text()?,
+                "compliance-check-name" => item.check = Some(xml.text()?),
+                "compliance-result" => item.passed = xml.text()?.trim() == "PASSED",
+                "compliance-solution" if item.solution.is_empty() => item.solution = xml.text()?,
+                "compliance-actual-value" if item.output.is_empty() => item.output = xml.text()?,
+                "vuln_publication_date" => item.published = xml.text()?,
+                "epss_score" => item.epss = xml.text()?.trim().parse().ok(),
+                "cvss4_base_score" => item.v4_score = xml.text()?.trim().parse().ok(),
+                "cvss4_vector" => item.v4 = cvss::v4(&xml.text()?),
                 "synopsis" => item.synopsis = xml.text()?,
                 "description" => item.description = xml.text()?,
                 "solution" => item.solution = xml.text()?,
                 "plugin_output" => item.output = xml.text()?,
                 "cve" => item.cves.push(xml.text()?),
-                "cwe" => item.cwes.extend(cwe_number(&xml.text()?)),
+                "cwe" => item.cwes.extend(fields::cwe_number(&xml.text()?)),
                 "see_also" => item.see_also.push(xml.text()?),
                 "xref" => item.xrefs.push(xml.text()?),
                 "cvss_vector" => item.cvss("CVSS Vector", xml.text()?),
@@ -118,9 +158,12 @@ impl Item {
     fn add_to(
         self,
         findings: &mut Merged<(Severity, String)>,
-        host: &str,
+        host: &Host,
     ) -> Result<(), String> {
-        let title = self.name.trim();
+        if self.passed {
+            return Ok(());
+        }
+        let title = self.check.as_deref().unwrap_or(&self.name).trim();
         if title.is_empty() {
             return Err("the item has no plugin name".into());
         }
@@ -130,7 +173,8 @@ impl Item {
         let vector = self.v3_vector.as_deref().and_then(fields::cvss_v3);
         // Older scan policies state the severity by CVSS v2.
         let severity = vector.as_ref().map_or(stated, |v| cvss::severity(v.score));
-        let endpoint = self.endpoint(host).map_err(|error| error.to_string());
+        let name = host.fqdn.as_deref().unwrap_or(&host.name);
+        let endpoint = self.endpoint(name).map_err(|error| error.to_string());
 
         let mut is_new = false;
         let finding = findings.entry((severity, title.to_owned()), || {
@@ -149,21 +193,23 @@ impl Item {
                 extra_cwes: self.extra_cwes(),
                 cvssv3: vector.as_ref().map(|v| v.vector.clone()),
                 cvssv3_score: self.v3_score.or(vector.as_ref().map(|v| v.score)),
+                cvssv4: self.v4.as_ref().map(|v| v.vector.clone()),
+                cvssv4_score: self.v4_score.or(self.v4.as_ref().map(|v| v.score)),
+                epss_score: self.epss,
+                publish_date: text::date(&self.published),
                 dynamic_finding: true,
                 ..ReportFinding::default()
             }
         });
         if !self.output.is_empty() {
-            let text = &mut finding.description;
-            if !is_new {
-                text.push_str("\n\n");
-            }
+            let (host, output) = (&host.name, &self.output);
             let port = match self.port.trim() {
                 "" | "0" => String::new(),
                 port => format!(":{port}"),
             };
-            // Writing to a string doesn't fail.
-            let _ = write!(text, "Plugin Output: {host}{port}\n```\n{}\n```\n\n", self.output);
+            let apart = if is_new { "" } else { "\n\n" };
+            let piece = format!("{apart}Plugin Output: {host}{port}\n```\n{output}\n```\n\n");
+            text::join(&mut finding.description, &piece);
         }
         // The first CVE stands for the plugin, as it does in the REST API's `cve`; the references
         // name all of them.
@@ -210,7 +256,7 @@ impl Item {
     /// The other `<cwe>`s, and those that only a cross reference names.
     fn extra_cwes(&self) -> Vec<u32> {
         let named = self.xrefs.iter().filter(|x| x.trim_start().starts_with("CWE"));
-        let named = named.filter_map(|x| cwe_number(x));
+        let named = named.filter_map(|x| fields::cwe_number(x));
         let mut extra: Vec<u32> = Vec::new();
         for cwe in self.cwes.iter().copied().chain(named) {
             if cwe != self.cwe() && !extra.contains(&cwe) {
@@ -219,11 +265,4 @@ impl Item {
         }
         extra
     }
-}
-
-/// `79`, `CWE-79` or `CWE:79`.
-fn cwe_number(text: &str) -> Option<u32> {
-    let text = text.trim();
-    let number = text.strip_prefix("CWE").unwrap_or(text);
-    number.trim_start_matches([':', '-', ' ']).parse().ok()
 }

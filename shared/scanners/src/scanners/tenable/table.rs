@@ -7,17 +7,33 @@ use tatami_domain::{ReportFinding, Severity};
 use super::fields;
 use crate::kit::csv::{Header, Row, Rows};
 use crate::kit::merged::Merged;
+use crate::kit::{cvss, text};
 use crate::{Refusal, Report, Sink};
 
 type Column = &'static [&'static str];
 
-const PLUGIN: Column = &["Plugin ID", "Plugin", "definition.id", "Plugin Name"];
+const PLUGIN: Column = &["Plugin ID", "Plugin", "definition.id", "Plugin Name", "definition.name"];
 const NAME: Column = &["Name", "Plugin Name", "definition.name"];
 const RISK: Column = &["Risk"];
-const SEVERITY: Column = &["Severity"];
+const SEVERITY: Column = &["Severity", "definition.severity"];
 const HOST: Column = &["Host", "asset.host_name", "asset.name"];
-const DNS_NAME: Column = &["Host", "asset.host_name", "DNS Name", "asset.fqdn", "asset.name"];
-const ADDRESS: Column = &["IP Address", "asset.display_ipv4_address", "asset.ipv4_addresses"];
+const DNS_NAME: Column = &[
+    "Host",
+    "asset.host_name",
+    "DNS Name",
+    "asset.fqdn",
+    "asset.display_fqdn",
+    "asset.fqdns",
+    "asset.name",
+    "FQDN",
+    "URL",
+];
+const ADDRESS: Column = &[
+    "IP Address",
+    "asset.display_ipv4_address",
+    "asset.ipv4_addresses",
+    "asset.ip_addresses",
+];
 const PORT: Column = &["Port"];
 const PROTOCOL: Column = &["Protocol"];
 const SYNOPSIS: Column = &["Synopsis", "definition.synopsis"];
@@ -34,6 +50,20 @@ const V3_SCORE: Column = &[
     "CVSS3 Base Score",
     "definition.cvss3.base_score",
 ];
+const V4_VECTOR: Column = &["CVSS V4 Vector", "CVSS4 Vector", "definition.cvss4.base_vector"];
+const V4_SCORE: Column = &[
+    "CVSS v4.0 Base Score",
+    "CVSS V4 Base Score",
+    "CVSS4 Base Score",
+    "definition.cvss4.base_score",
+];
+const CWE: Column = &["CWE", "definition.cwe"];
+const STATE: Column = &["Vulnerability State", "state"];
+const PUBLISHED: Column = &[
+    "Vuln Publication Date",
+    "Vulnerability Publication Date",
+    "definition.vulnerability_published",
+];
 const EPSS: Column = &["EPSS Score", "definition.epss.score"];
 
 /// What is told of a finding beside its texts, and under which label.
@@ -48,7 +78,7 @@ const RATINGS: &[(&str, Column)] = &[
     ("EPSS Score", EPSS),
     ("Risk Factor", &["Risk Factor"]),
     ("STIG Severity", &["STIG Severity"]),
-    ("CVSS v4.0 Base Score", &["CVSS v4.0 Base Score"]),
+    ("CVSS v4.0 Base Score", V4_SCORE),
     ("CVSS v4.0 Base+Threat Score", &["CVSS v4.0 Base+Threat Score"]),
     ("CVSS v3.0 Base Score", V3_SCORE),
     ("CVSS v3.0 Temporal Score", &[
@@ -72,14 +102,17 @@ const PLUGIN_FACTS: &[(&str, Column)] = &[
 
 /// The column sets of Nessus and Tenable.io, of Security Center and of the findings export.
 pub fn is_header(header: &Header) -> bool {
-    header.has_all(&["Plugin ID", "Risk", "Host", "Name"])
-        || header.has_all(&["Plugin", "Plugin Name", "Severity", "IP Address"])
-        || header.has_all(&["definition.name", "severity"])
+    let center = header.has_all(&["Plugin Name", "Severity"])
+        && header.has(&["Plugin", "Plugin ID"])
+        && header.has(&["IP Address", "DNS Name", "NetBIOS Name"]);
+    header.has_all(&["Plugin ID", "Risk", "Name"])
+        || center
+        || header.has(&["definition.name"]) && header.has(&["severity", "definition.severity"])
 }
 
 pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut rows = Rows::open(report)?;
-    rows.require(&[PLUGIN, NAME, &["Risk", "Severity"]])?;
+    rows.require(&[PLUGIN, NAME, &["Risk", "Severity", "definition.severity"]])?;
     let mut findings = Merged::default();
     while let Some(row) = rows.next_row(sink)? {
         if let Err(message) = add(row, &mut findings) {
@@ -105,8 +138,7 @@ fn add(row: Row<'_>, findings: &mut Merged<Key>) -> Result<(), String> {
     let key = (title.to_owned(), severity, own(HOST), own(PORT), own(SYNOPSIS));
     let finding = findings.entry(key, || make(row, title, severity));
     if let Some(output) = row.raw(OUTPUT).filter(|o| !o.is_empty()) {
-        finding.description.push_str("\n\n");
-        finding.description.push_str(output);
+        text::join(&mut finding.description, &format!("\n\n{output}"));
     }
     for cve in cves(row.get(CVE).unwrap_or_default()) {
         fields::add_vulnerability_id(finding, cve);
@@ -119,24 +151,36 @@ fn add(row: Row<'_>, findings: &mut Merged<Key>) -> Result<(), String> {
 }
 
 fn make(row: Row<'_>, title: &str, severity: Severity) -> ReportFinding {
-    let text = |column: Column| row.raw(column).filter(|t| !t.is_empty()).map(str::to_owned);
+    let own = |column: Column| row.raw(column).filter(|t| !t.is_empty()).map(str::to_owned);
     let (component_name, component_version) = component(row.get(CPE).unwrap_or_default());
     let vector = row.get(V3_VECTOR).and_then(fields::cvss_v3);
-    let score = row.get(V3_SCORE).and_then(|s| s.parse().ok());
+    let score = |column| -> Option<f64> {
+        let score = row.get(column)?.parse().ok();
+        // A spreadsheet may have cost the score its decimal separator.
+        score.filter(|s| (0.0..=10.0).contains(s))
+    };
+    let v4 = row.get(V4_VECTOR).and_then(cvss::v4);
+    let fixed = row.get(STATE).is_some_and(|state| state.eq_ignore_ascii_case("fixed"));
+    let cwes = row.get(CWE).unwrap_or_default().split([',', ';', '\n']);
+    let mut cwes = cwes.filter_map(fields::cwe_number);
     ReportFinding {
         title: title.to_owned(),
         severity,
         description: row.raw(SYNOPSIS).unwrap_or("N/A").to_owned(),
-        mitigation: text(SOLUTION),
-        impact: text(DESCRIPTION),
+        mitigation: own(SOLUTION),
+        impact: own(DESCRIPTION),
         references: references(row),
-        steps_to_reproduce: text(&["Plugin Text"]),
+        steps_to_reproduce: own(&["Plugin Text"]),
         severity_justification: Some(ratings(row)),
-        // A spreadsheet may have cost the score its decimal separator.
-        cvssv3_score: score
-            .filter(|s| (0.0..=10.0).contains(s))
-            .or(vector.as_ref().map(|v| v.score)),
+        cwe: cwes.next().unwrap_or(0),
+        extra_cwes: cwes.collect(),
+        cvssv3_score: score(V3_SCORE).or(vector.as_ref().map(|v| v.score)),
         cvssv3: vector.map(|v| v.vector),
+        cvssv4_score: score(V4_SCORE).or(v4.as_ref().map(|v| v.score)),
+        cvssv4: v4.map(|v| v.vector),
+        publish_date: row.get(PUBLISHED).and_then(text::date),
+        active: fixed.then_some(false),
+        is_mitigated: fixed.then_some(true),
         epss_score: row.get(EPSS).and_then(epss),
         component_name,
         component_version,

@@ -105,3 +105,76 @@ fn a_report_that_was_cut_off_is_refused_or_warned_of() {
     let refusal = parse(&NESSUS[..cut]).unwrap_err();
     assert!(refusal.to_string().contains("cut off"), "{refusal}");
 }
+
+/// An XML report of one host with these properties and items.
+fn host(properties: &str, items: &str) -> Collected {
+    let text = format!(
+        "<NessusClientData_v2><Report xmlns:cm=\"http://www.nessus.org/cm\"><ReportHost name=\"192.0.2.1\">\
+         <HostProperties>{properties}</HostProperties>{items}</ReportHost></Report></NessusClientData_v2>"
+    );
+    let out = parse(&text).unwrap();
+    assert_eq!(out.warnings, []);
+    out
+}
+
+#[test]
+fn a_host_goes_by_its_name_in_the_dns() {
+    let item = r#"<ReportItem port="443" svc_name="www" protocol="tcp" severity="1" pluginName="P"/>"#;
+    let named = host(r#"<tag name="host-fqdn">web.example.test</tag>"#, item);
+    assert_eq!(named.findings[0].endpoints[0].host, "web.example.test");
+    assert_eq!(host("", item).findings[0].endpoints[0].host, "192.0.2.1");
+}
+
+#[test]
+fn newer_ratings_are_read() {
+    let vector = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:N/VA:N/SC:N/SI:N/SA:N";
+    let out = host("", &format!(
+        "<ReportItem port=\"0\" protocol=\"tcp\" pluginName=\"P\"><risk_factor>High</risk_factor>\
+         <cvss4_base_score>8.7</cvss4_base_score><cvss4_vector>{vector}</cvss4_vector>\
+         <epss_score>0.25</epss_score><vuln_publication_date>2030/01/02</vuln_publication_date></ReportItem>"
+    ));
+    let csv = format!(
+        "Plugin ID,Name,Risk,Host,CVSS4 Vector,CVSS v4.0 Base Score,EPSS Score,Vuln Publication Date\n\
+         1,P,High,192.0.2.1,{vector},8.7,0.25,2030/01/02\n"
+    );
+    for finding in [&out.findings[0], &parse(&csv).unwrap().findings[0]] {
+        assert_eq!(finding.severity, tatami_domain::Severity::High);
+        assert_eq!(finding.cvssv4.as_deref(), Some(vector));
+        assert_eq!((finding.cvssv4_score, finding.epss_score), (Some(8.7), Some(0.25)));
+        assert_eq!(finding.publish_date, crate::kit::text::date("2030-01-02"));
+    }
+}
+
+#[test]
+fn checks_of_one_compliance_plugin_stay_apart() {
+    let check = |name: &str, result: &str| format!(
+        "<ReportItem port=\"0\" protocol=\"tcp\" severity=\"3\" pluginName=\"Unix Compliance Checks\">\
+         <cm:compliance-check-name>{name}</cm:compliance-check-name>\
+         <cm:compliance-result>{result}</cm:compliance-result>\
+         <cm:compliance-actual-value>0644</cm:compliance-actual-value>\
+         <cm:compliance-solution>Set 0600</cm:compliance-solution></ReportItem>"
+    );
+    let items = [check("1.1 a", "FAILED"), check("1.2 b", "PASSED"), check("1.3 c", "WARNING")];
+    let out = host("", &items.concat());
+    let titles: Vec<_> = out.findings.iter().map(|f| &*f.title).collect();
+    assert_eq!(titles, ["1.1 a", "1.3 c"]);
+    assert_eq!(out.findings[0].mitigation.as_deref(), Some("Set 0600"));
+    assert!(out.findings[0].description.contains("0644"));
+}
+
+#[test]
+fn rows_say_whether_they_are_fixed_and_where_they_were_found() {
+    let text = "definition.name,definition.severity,state,asset.fqdns,port,definition.cwe\n\
+                A,CRITICAL,FIXED,\"a.example.test, b.example.test\",443.0,\"CWE-79,89\"\n\
+                B,LOW,ACTIVE,https://a.example.test/x,,\n";
+    let report = Report::from_bytes("x", text.as_bytes());
+    assert_eq!(detect(&report).unwrap().scan_type, "Tenable Scan");
+    let out = parse(text).unwrap();
+    assert_eq!(out.warnings, []);
+    let [fixed, open] = &out.findings[..] else { panic!("{out:?}") };
+    assert_eq!((fixed.active, fixed.is_mitigated), (Some(false), Some(true)));
+    assert_eq!((fixed.cwe, &fixed.extra_cwes[..]), (79, &[89][..]));
+    assert_eq!(fixed.endpoints[0].to_string(), "a.example.test:443");
+    assert_eq!((open.active, open.is_mitigated), (None, None));
+    assert_eq!(open.endpoints[0].to_string(), "https://a.example.test/x");
+}

@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::kit::json::{Decimal, Int, List, OneOrMany, Pairs, Text};
+use crate::kit::json::{Decimal, Int, List, OneOrMany, Pairs, Text, nullable};
 
 /// A record that is nothing without its id.
 pub trait Identified {
@@ -34,6 +34,8 @@ pub struct Vulnerability {
     pub cwes: List,
     #[serde(rename = "CVSS")]
     pub cvss: Pairs<Cvss>,
+    #[serde(rename = "PrimaryURL")]
+    pub primary_url: Text,
     pub references: List,
     #[serde(rename = "PublishedDate")]
     pub published: Text,
@@ -72,7 +74,7 @@ pub struct Misconfiguration {
     pub primary_url: Text,
     pub references: List,
     pub status: Text,
-    #[serde(rename = "CauseMetadata")]
+    #[serde(rename = "CauseMetadata", deserialize_with = "nullable")]
     pub cause: Cause,
 }
 
@@ -94,6 +96,7 @@ impl Identified for Misconfiguration {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 pub struct Cause {
+    #[serde(deserialize_with = "nullable")]
     pub code: Code,
 }
 

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use tatami_domain::{Endpoint, ReportFinding, RequestResponse, Severity};
 
 use crate::kit::html;
-use crate::kit::json::Text;
+use crate::kit::json::{OneOrMany, Text};
 use crate::kit::xml::Xml;
 use crate::{Refusal, Sink, Stop, Warning};
 
@@ -27,7 +27,7 @@ pub struct Alert {
     reference: Text,
     otherinfo: Text,
     cweid: Text,
-    instances: Option<Vec<Instance>>,
+    instances: OneOrMany<Instance>,
 }
 
 /// One place an alert was seen at.
@@ -80,7 +80,7 @@ impl Alert {
             };
             field.0 = xml.text()?;
         }
-        alert.instances = Some(instances);
+        alert.instances.0 = instances;
         Ok(alert)
     }
 
@@ -100,7 +100,7 @@ impl Alert {
             sink.warning(warning(message));
             return Ok(());
         };
-        let instances = self.instances.as_deref().unwrap_or_default();
+        let instances = &self.instances.0;
         let mut endpoints = Vec::new();
         for uri in instances.iter().map(|i| i.uri.trim()) {
             match Endpoint::parse(uri) {

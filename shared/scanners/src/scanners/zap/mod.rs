@@ -75,6 +75,9 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     if ["scan", "vulnerabilities"].into_iter().any(|key| outline.has(key)) {
         return false;
     }
+    if outline.text("@programName") == Some("ZAP") {
+        return true;
+    }
     let named = outline.has("@version") || outline.has("@programName");
     (named && outline.has("site")) || outline.has_all(&["site[].@name", "site[].alerts"])
 }

@@ -19,7 +19,7 @@ fn xml_and_json_say_the_same() {
 
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
-    for text in [XML, JSON, &XML[..300], &JSON[..300]] {
+    for text in [XML, JSON, &XML[..300], &JSON[..300], &JSON[..60]] {
         let report = Report::from_bytes("report", text.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, "ZAP Scan");
     }
@@ -86,4 +86,34 @@ fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
             assert!(parse(&text[..end]).is_err(), "cut at {end}");
         }
     }
+}
+
+#[test]
+fn what_newer_versions_add_does_no_harm() {
+    let json = JSON.replacen(
+        "\"site\": [",
+        "\"created\": \"2025-03-03T09:30:00Z\", \"insights\": [{\"level\": \"Low\"}], \"sequences\": [], \"site\": [",
+        1,
+    );
+    let json = json.replacen("\"id\": \"1\",", "\"id\": \"1\", \"nodeName\": \"search (q)\", \"systemic\": false,", 1);
+    assert_eq!(parse(&json).unwrap().findings, parse(JSON).unwrap().findings);
+    let none = JSON.replacen("\"instances\": [", "\"instances\": null, \"was\": [", 1);
+    let out = parse(&none).unwrap();
+    assert_eq!((out.findings.len(), out.warnings.len()), (3, 0));
+    assert_eq!(out.findings[0].endpoints, []);
+}
+
+#[test]
+fn an_alert_that_is_no_json_costs_only_itself() {
+    // ZAP writes node names without escaping them.
+    let broken = JSON.replacen("\"id\": \"1\",", "\"id\": \"1\", \"nodeName\": \"login ({\"user\",\"pass\"})\",", 1);
+    let out = parse(&broken).unwrap();
+    assert_eq!(out.findings.len(), 2);
+    assert!(out.warnings[0].message.contains("broken JSON"), "{:?}", out.warnings);
+}
+
+#[test]
+fn bytes_of_an_answer_do_no_harm() {
+    let xml = XML.replacen("<evidence>", "<evidence>&#0;&#x1F;", 1);
+    assert_eq!(parse(&xml).unwrap().findings.len(), 3);
 }
