@@ -251,7 +251,10 @@ mod tests {
         for piece in ["b", "éé", "d"] {
             join(&mut text, piece);
         }
-        assert_eq!(&text[MAX_JOINED - 3..], "bé\n\n[... the report has more of this]\n");
+        assert_eq!(
+            &text[MAX_JOINED - 3..],
+            "bé\n\n[... the report has more of this]\n"
+        );
     }
 
     #[test]

@@ -5,5 +5,10 @@
     clippy::panic,
     reason = "a test that cannot go on shall stop"
 )]
+#![allow(
+    clippy::too_many_lines,
+    clippy::format_collect,
+    reason = "lists of what is tried"
+)]
 
 mod hostile;

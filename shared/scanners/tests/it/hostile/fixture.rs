@@ -4,6 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::Path;
 
+use memchr::memchr_iter;
 use tatami_scanners::{Report, Scanner, detect};
 
 use super::input::Input;
@@ -64,11 +65,8 @@ impl Fixture {
 
     /// Where it is, for people.
     pub fn name_of(&self, place: &Place) -> String {
-        let line = self.bytes[..place.range.start]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count()
-            + 1;
+        let before = &self.bytes[..place.range.start];
+        let line = memchr_iter(b'\n', before).count() + 1;
         format!("in {} line {line}", self.name)
     }
 
@@ -237,7 +235,7 @@ fn csv_places(bytes: &[u8]) -> Vec<Place> {
     let first = bytes.split(|b| *b == b'\n').next().unwrap_or_default();
     let delimiter = *b",;\t|"
         .iter()
-        .max_by_key(|d| first.iter().filter(|b| b == d).count())
+        .max_by_key(|d| memchr_iter(**d, first).count())
         .unwrap_or(&b',');
     let mut places = Vec::new();
     let (mut start, mut quoted, mut row) = (0, false, 0);

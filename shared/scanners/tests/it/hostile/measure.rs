@@ -22,7 +22,7 @@ const MEMORY_LIMIT: usize = 256 * 1024 * 1024;
 /// machines differ.
 const SLOW: f64 = 2.0;
 /// Longer than this is forever.
-const FOREVER: Duration = Duration::from_secs(60);
+const FOREVER: Duration = Duration::from_mins(1);
 /// What a thread of the parser function has.
 const STACK: usize = 2 * 1024 * 1024;
 
