@@ -11,4 +11,5 @@
     reason = "lists of what is tried"
 )]
 
+mod fuzz_targets;
 mod hostile;

@@ -8,6 +8,8 @@ pub const MB: usize = 1_000_000;
 pub const HUGE: usize = 200 * MB;
 /// Enough of small things.
 pub const MANY: usize = 50 * MB;
+/// Enough of values that may grow a hundredfold in memory; a failure should not take the machine along.
+pub const DENSE: usize = 8 * MB;
 /// Just what a single record may have.
 pub const LARGE: usize = 60 * MB;
 pub const DEEP: usize = 100_000;
@@ -277,10 +279,11 @@ pub fn quoted(kind: Kind, text: Input) -> Input {
 
 /// Large values beside plain texts.
 pub fn other_values(kind: Kind) -> Vec<(&'static str, Input)> {
-    let list = |value| Input::of("[").fill([value, ","].concat(), LARGE).then("1]");
+    // A few bytes each, and perhaps a kilobyte in memory.
+    let list = |value| Input::of("[").fill([value, ","].concat(), DENSE).then("1]");
     let object = |key: &str| {
         Input::of("{")
-            .fill(format!("{key}:1,"), LARGE)
+            .fill(format!("{key}:1,"), DENSE)
             .then("\"b\":1}")
     };
     match kind {
