@@ -266,7 +266,14 @@ fn archives_that_are_attacks() {
         let place = format!("in {}", fixture.name);
         let members = archives::members(&fixture.bytes);
         for (case, bytes) in archives::attacks(&members) {
-            trial.run(case, &place, Some(fixture.scanner), &padded(case, &bytes));
+            let input = padded(case, &bytes);
+            let made = trial.run(case, &place, Some(fixture.scanner), &input);
+            if archives::is_refused(case) && made.refusal.is_none() {
+                trial.fail(format!("{case} {place}: is not refused"));
+            }
+            if case == archives::HONEST && made.findings == 0 {
+                trial.fail(format!("{case} {place}: nothing was found"));
+            }
         }
         for (at, (name, content)) in members.iter().enumerate() {
             for (case, content) in inside(content) {

@@ -98,14 +98,14 @@ impl Trial {
     }
 
     /// Lets a scanner read it, or, without one, all detectors look at it. `place`: where in a report of
-    /// which folder the attack is.
+    /// which folder the attack is. Gives what the scanner made of it; nothing if it panicked.
     pub fn run(
         &mut self,
         case: &str,
         place: &str,
         scanner: Option<&'static Scanner>,
         input: &Input,
-    ) {
+    ) -> Made {
         let who = scanner.map_or("detect", |scanner| scanner.scan_type);
         let what = format!("{case}: {who} {place}");
         let (input, secret) = (input.clone(), self.secret);
@@ -127,7 +127,7 @@ impl Trial {
             Ok(seen) => seen,
             Err(RecvTimeoutError::Disconnected) => {
                 self.failures.push(format!("{what}: panicked"));
-                return;
+                return Made::default();
             }
             Err(RecvTimeoutError::Timeout) => {
                 self.failures
@@ -151,6 +151,12 @@ impl Trial {
                 .push(format!("{what}: the secret is in a finding"));
         }
         self.note(case, format!("{who} {place}"), seconds, peak);
+        made
+    }
+
+    /// Takes note of what should be otherwise.
+    pub fn fail(&mut self, what: String) {
+        self.failures.push(what);
     }
 
     fn note(&mut self, case: &str, what: String, seconds: f64, peak: usize) {
