@@ -52,7 +52,9 @@ pub(crate) fn recognise(sniff: &Sniff<'_>) -> Result<&'static Scanner, DetectErr
 /// The scanners of this one's folder, which read the same reports, each in its way.
 pub(crate) fn folder_of(scanner: &Scanner) -> &'static [Scanner] {
     let same = |other: &Scanner| other.scan_type == scanner.scan_type;
-    let folder = FOLDERS.iter().find(|(_, scanners)| scanners.iter().any(same));
+    let folder = FOLDERS
+        .iter()
+        .find(|(_, scanners)| scanners.iter().any(same));
     folder.map_or(&[], |(_, scanners)| scanners)
 }
 
