@@ -14,10 +14,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The text in a base64 body: white space in it and missing padding do no harm, bytes that aren't
 /// UTF-8 become U+FFFD. `None` where it isn't base64.
 pub fn text(encoded: &str) -> Option<String> {
-    let packed: Vec<u8> = encoded
-        .bytes()
-        .filter(|b| !b.is_ascii_whitespace())
-        .collect();
+    let mut packed = String::with_capacity(encoded.len());
+    packed.extend(encoded.split_ascii_whitespace());
     let bytes = LENIENT.decode(packed).ok()?;
     Some(match String::from_utf8(bytes) {
         Ok(text) => text,

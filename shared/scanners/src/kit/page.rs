@@ -13,15 +13,13 @@
 //! }
 //! ```
 //!
-//! Tags are read as the [HTML standard](https://html.spec.whatwg.org/#tokenization) says, so that
-//! nothing is ever broken; end tags need not be there.
+//! Tags are told from text as the [HTML standard](https://html.spec.whatwg.org/#tokenization) does it, so
+//! nothing is ever broken; end tags need not be there. No more than one tag or text is held.
 
-use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::io::{self, Read};
-use std::rc::Rc;
+use std::io::BufRead as _;
 
-use html5gum::{DefaultEmitter, HtmlString, IoReader, Spanned, Token, Tokenizer};
+use htmlize::{unescape, unescape_attribute};
+use memchr::{memchr, memmem};
 
 use super::source::{Source, empty, unreadable};
 use crate::{Position, Refusal, Report};
@@ -40,37 +38,86 @@ pub enum Event {
 /// A start tag with its attributes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Tag {
-    name: String,
-    attributes: BTreeMap<HtmlString, Spanned<HtmlString, ()>>,
+    /// What stands between the angle brackets, the name in lower case.
+    content: String,
+    name_len: usize,
 }
 
 impl Tag {
+    fn new(content: &str) -> Self {
+        let end = |c: char| c.is_ascii_whitespace() || c == '/';
+        let name_len = content.find(end).unwrap_or(content.len());
+        let mut content = content.to_owned();
+        content[..name_len].make_ascii_lowercase();
+        Self { content, name_len }
+    }
+
     /// The name in lower case.
     pub fn name(&self) -> &str {
-        &self.name
+        &self.content[..self.name_len]
     }
 
     /// The value of an attribute.
     pub fn attr(&self, name: &str) -> Option<String> {
-        let value = self.attributes.get(name.as_bytes())?;
-        Some(lossy(&value.value))
+        let (_, value) = self
+            .attributes()
+            .find(|(n, _)| n.eq_ignore_ascii_case(name))?;
+        Some(unescape_attribute(value).into_owned())
     }
 
     /// Is it of this class?
     pub fn has_class(&self, class: &str) -> bool {
-        self.attr("class")
-            .is_some_and(|all| all.split_whitespace().any(|c| c == class))
+        let all = self
+            .attributes()
+            .find(|(n, _)| n.eq_ignore_ascii_case("class"));
+        all.is_some_and(|(_, all)| all.split_ascii_whitespace().any(|c| c == class))
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = (&str, &str)> {
+        let mut rest = &self.content[self.name_len..];
+        std::iter::from_fn(move || {
+            rest = rest.trim_start_matches(|c: char| c.is_ascii_whitespace() || c == '/');
+            let name_end = |c: char| c.is_ascii_whitespace() || matches!(c, '/' | '=');
+            // An equals sign at the very start belongs to the name.
+            let skip = usize::from(rest.starts_with('='));
+            let len = rest[skip..]
+                .find(name_end)
+                .map_or(rest.len(), |at| at + skip);
+            let (name, after) = rest.split_at(len);
+            let value = after.trim_ascii_start().strip_prefix('=');
+            let (value, after) = match value.map(str::trim_ascii_start) {
+                None => ("", after),
+                Some(value) => match value.chars().next().filter(|c| matches!(c, '"' | '\'')) {
+                    Some(quote) => value[1..].split_once(quote).unwrap_or((&value[1..], "")),
+                    None => value.split_at(
+                        value
+                            .find(|c: char| c.is_ascii_whitespace())
+                            .unwrap_or(value.len()),
+                    ),
+                },
+            };
+            rest = after;
+            (!name.is_empty()).then_some((name, value))
+        })
     }
 }
 
 /// A cursor in an HTML report.
 pub struct Page<'a> {
-    tokens: Tokenizer<IoReader<Shared<'a>>, DefaultEmitter<()>>,
-    source: Shared<'a>,
+    source: Source<'a>,
+    buf: String,
+    /// The next byte to look at in `buf`.
+    pos: usize,
+    /// The element of [`PLAIN`] that was just entered.
+    plain: Option<String>,
 }
 
 /// Elements whose content isn't text for people.
-const HIDDEN: [&str; 3] = ["script", "style", "template"];
+const HIDDEN: [&str; 8] = [
+    "script", "style", "template", "iframe", "noembed", "noframes", "noscript", "xmp",
+];
+/// Elements whose content is text, whatever stands in it.
+const PLAIN: [&str; 2] = ["title", "textarea"];
 
 impl<'a> Page<'a> {
     /// Opens a report that begins with a tag.
@@ -83,13 +130,11 @@ impl<'a> Page<'a> {
                 "this is not HTML: it doesn't begin with a tag",
             ));
         }
-        let source = Shared(Rc::new(RefCell::new(Source::decoded(report))));
-        let mut emitter = DefaultEmitter::default();
-        emitter.naively_switch_states(true);
-        let input = IoReader::new(source.clone());
         Ok(Self {
-            tokens: Tokenizer::new_with_emitter(input, emitter),
-            source,
+            source: Source::decoded(report),
+            buf: String::new(),
+            pos: 0,
+            plain: None,
         })
     }
 
@@ -99,27 +144,47 @@ impl<'a> Page<'a> {
         reason = "it fails, as those of its siblings do"
     )]
     pub fn next(&mut self) -> Result<Option<Event>, Refusal> {
-        let mut hidden: Option<String> = None;
-        while let Some(token) = self.token()? {
-            let event = match token {
-                Token::StartTag(tag) => Event::Start(Tag {
-                    name: lossy(&tag.name),
-                    attributes: tag.attributes,
-                }),
-                Token::EndTag(tag) => Event::End(lossy(&tag.name)),
-                Token::String(text) => Event::Text(lossy(&text.value)),
-                Token::Comment(_) | Token::Doctype(_) | Token::Error(_) => continue,
-            };
-            match (&hidden, event) {
-                (Some(name), Event::End(end)) if *name == end => hidden = None,
-                (Some(_), _) => {}
-                (None, Event::Start(tag)) if HIDDEN.contains(&tag.name()) => {
-                    hidden = Some(tag.name);
-                }
-                (None, event) => return Ok(Some(event)),
+        if let Some(element) = self.plain.take() {
+            let text = self.raw_text(&element)?;
+            if !text.is_empty() {
+                return Ok(Some(Event::Text(unescape(text).into_owned())));
             }
         }
-        Ok(None)
+        loop {
+            self.look_ahead(4)?;
+            let ahead = &self.buf.as_bytes()[self.pos..];
+            match ahead {
+                [] => return Ok(None),
+                [b'<', b'!', b'-', b'-', ..] => self.pass("-->")?,
+                [b'<', b'/', c, ..] if c.is_ascii_alphabetic() => {
+                    let Some(content) = self.take_tag()? else {
+                        return Ok(None);
+                    };
+                    return Ok(Some(Event::End(Tag::new(&content[1..]).name().to_owned())));
+                }
+                [b'<', b'!' | b'?' | b'/', ..] => self.pass(">")?,
+                [b'<', c, ..] if c.is_ascii_alphabetic() => {
+                    let Some(content) = self.take_tag()? else {
+                        return Ok(None);
+                    };
+                    let tag = Tag::new(&content);
+                    if PLAIN.contains(&tag.name()) {
+                        self.plain = Some(tag.name().to_owned());
+                    } else if HIDDEN.contains(&tag.name()) {
+                        self.raw_text(tag.name())?;
+                        self.take_tag()?;
+                        continue;
+                    }
+                    return Ok(Some(Event::Start(tag)));
+                }
+                _ => {
+                    let len = self.find_byte(1, b'<')?;
+                    let text = unescape(&self.buf[self.pos..self.pos + len]).into_owned();
+                    self.pos += len;
+                    return Ok(Some(Event::Text(text)));
+                }
+            }
+        }
     }
 
     /// All text up to the end tag that closes the element just entered, whose name this is. Elements of
@@ -130,7 +195,7 @@ impl<'a> Page<'a> {
         while let Some(event) = self.next()? {
             match event {
                 Event::Text(piece) => text.push_str(&piece),
-                Event::Start(tag) if tag.name == name => depth += 1,
+                Event::Start(tag) if tag.name() == name => depth += 1,
                 Event::End(end) if end == name => {
                     depth -= 1;
                     if depth == 0 {
@@ -145,31 +210,126 @@ impl<'a> Page<'a> {
 
     /// Where the cursor is, give or take a few kilobytes.
     pub fn position(&self) -> Position {
-        self.source.0.borrow().position()
+        self.source.position()
     }
 
-    fn token(&mut self) -> Result<Option<Token>, Refusal> {
-        self.source.0.borrow_mut().begin_piece();
-        match self.tokens.next() {
-            None => Ok(None),
-            Some(Ok(token)) => Ok(Some(token)),
-            Some(Err(error)) => Err(unreadable(&error, self.position())),
+    /// Takes the text of an element in which nothing but its end tag is markup, up to that tag.
+    fn raw_text(&mut self, element: &str) -> Result<String, Refusal> {
+        let mut len = 0;
+        loop {
+            len = self.find_byte(len, b'<')?;
+            self.look_ahead(len + "</".len() + element.len() + 1)?;
+            if is_end_of(element, &self.buf.as_bytes()[self.pos + len..]) {
+                let text = self.buf[self.pos..self.pos + len].to_owned();
+                self.pos += len;
+                return Ok(text);
+            }
+            len += 1;
         }
     }
-}
 
-/// The tokenizer owns its reader, and we want to know where it is.
-#[derive(Clone)]
-struct Shared<'a>(Rc<RefCell<Source<'a>>>);
+    /// Takes the tag that begins here, and gives what stands between its brackets. `None` where the page
+    /// ends in it.
+    fn take_tag(&mut self) -> Result<Option<String>, Refusal> {
+        let mut len = 1;
+        let mut is_value = false;
+        loop {
+            self.look_ahead(len + 1)?;
+            let Some(byte) = self.buf.as_bytes().get(self.pos + len) else {
+                self.pos = self.buf.len();
+                return Ok(None);
+            };
+            match byte {
+                b'>' => break,
+                quote @ (b'"' | b'\'') if is_value => {
+                    let quote = *quote;
+                    len = self.find_byte(len + 1, quote)?;
+                    is_value = false;
+                }
+                b'=' => is_value = true,
+                byte => is_value &= byte.is_ascii_whitespace(),
+            }
+            len += 1;
+        }
+        let content = self.buf[self.pos + 1..self.pos + len].to_owned();
+        self.pos += len + 1;
+        Ok(Some(content))
+    }
 
-impl Read for Shared<'_> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.0.borrow_mut().read(buf)
+    /// Goes behind the next `end`, or to the end of the page.
+    fn pass(&mut self, end: &str) -> Result<(), Refusal> {
+        loop {
+            let ahead = &self.buf.as_bytes()[self.pos..];
+            if let Some(at) = memmem::find(ahead, end.as_bytes()) {
+                self.pos += at + end.len();
+                return Ok(());
+            }
+            // What is passed over needn't be held, save for a beginning of the end.
+            self.pos += ahead.len().saturating_sub(end.len());
+            while !self.buf.is_char_boundary(self.pos) {
+                self.pos -= 1;
+            }
+            if !self.more()? {
+                self.pos = self.buf.len();
+                return Ok(());
+            }
+        }
+    }
+
+    /// How far it is to the next such byte at `from` or behind it, or to the end of the page.
+    fn find_byte(&mut self, from: usize, byte: u8) -> Result<usize, Refusal> {
+        let mut from = from;
+        loop {
+            let ahead = &self.buf.as_bytes()[self.pos..];
+            let unseen = ahead.get(from..).unwrap_or_default();
+            if let Some(at) = memchr(byte, unseen) {
+                return Ok(from + at);
+            }
+            from = ahead.len();
+            if !self.more()? {
+                return Ok(from);
+            }
+        }
+    }
+
+    /// Sees to it that so many bytes lie in `buf`, where there are so many.
+    fn look_ahead(&mut self, bytes: usize) -> Result<(), Refusal> {
+        while self.buf.len() - self.pos < bytes && self.more()? {}
+        Ok(())
+    }
+
+    /// Reads on; `false` at the end of the report. Lets go of what lies before `pos`.
+    fn more(&mut self) -> Result<bool, Refusal> {
+        if self.pos > 0 {
+            self.buf.drain(..self.pos);
+            self.pos = 0;
+            self.source.begin_piece();
+        }
+        let block = match self.source.fill_buf() {
+            Ok(block) => block,
+            Err(error) => return Err(unreadable(&error, self.source.position())),
+        };
+        let len = block.len();
+        match std::str::from_utf8(block) {
+            Ok(text) => self.buf.push_str(text),
+            // Can't be: the source hands out whole characters.
+            Err(_) => self.buf.push_str(&String::from_utf8_lossy(block)),
+        }
+        self.source.consume(len);
+        Ok(len > 0)
     }
 }
 
-fn lossy(text: &HtmlString) -> String {
-    String::from_utf8_lossy(text).into_owned()
+/// Is it the end tag of this element, or the end of the page?
+fn is_end_of(element: &str, text: &[u8]) -> bool {
+    let Some(rest) = text.strip_prefix(b"</") else {
+        return text.is_empty();
+    };
+    let ends = |b: &u8| b.is_ascii_whitespace() || matches!(b, b'/' | b'>');
+    rest.split_at_checked(element.len())
+        .is_some_and(|(name, after)| {
+            name.eq_ignore_ascii_case(element.as_bytes()) && after.first().is_none_or(ends)
+        })
 }
 
 #[cfg(test)]
@@ -196,6 +356,53 @@ mod tests {
             ["<p>", "a & b", "<br>", "c", "</p>"]
         );
         assert_eq!(events("<td>cut off <b"), ["<td>", "cut off "]);
+    }
+
+    #[test]
+    fn everything_is_a_tag_or_a_text() {
+        for (html, seen) in [
+            ("<p title='a>b' x=\"<\" y=c/>d", &["<p>", "d"][..]),
+            (
+                "<b>1 < 2 && 3 > 2</b>",
+                &["<b>", "1 ", "< 2 && 3 > 2", "</b>"],
+            ),
+            (
+                "<title>a <b> &lt;</TITLE >c",
+                &["<title>", "a <b> <", "</title>", "c"],
+            ),
+            ("<style>a > b</style\n><i></i", &["<i>"]),
+            (
+                "<i><!-- <b> --><!x><?y?></ z><!---->k<!-- never closed",
+                &["<i>", "k"],
+            ),
+            ("<script>\"</scripted>\"</script>x<", &["x", "<"]),
+            ("<script>never closed", &[]),
+            ("<a\u{e9}>", &["<a\u{e9}>"]),
+        ] {
+            assert_eq!(events(html), seen, "{html}");
+        }
+    }
+
+    #[test]
+    fn attributes_are_read_however_they_are_written() {
+        let html = "<a B='1 &amp; 2' c = x/y d e=\"\" =f= B=3 g=\"'\">";
+        let mut page = Page::open(Report::from_bytes("r", html.as_bytes())).unwrap();
+        let Some(Event::Start(tag)) = page.next().unwrap() else {
+            panic!("no tag");
+        };
+        let values = ["b", "c", "d", "e", "=f", "g", "h"].map(|name| tag.attr(name));
+        let values: Vec<_> = values.iter().map(Option::as_deref).collect();
+        let wanted = ["1 & 2", "x/y", "", "", "B=3", "'"].map(Some);
+        assert_eq!(values, [&wanted[..], &[None]].concat());
+    }
+
+    #[test]
+    fn what_lies_across_blocks_is_whole() {
+        let long = "\u{e9}x".repeat(50_000);
+        let html =
+            format!("<p a=\"{long}\">{long}<!-- {long} -->{long}<script>{long}</script></p>");
+        let seen = events(&html);
+        assert_eq!(seen, ["<p>", &long, &long, "</p>"]);
     }
 
     #[test]

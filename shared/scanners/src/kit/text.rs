@@ -3,6 +3,7 @@
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use memchr::memchr2_iter;
 
 /// The first CWE in a text: `CWE-79: ...` is 79.
 pub fn cwe(text: &str) -> Option<u32> {
@@ -12,10 +13,10 @@ pub fn cwe(text: &str) -> Option<u32> {
 /// All CWEs in a text, in its order. `CWE-079`, `cwe_79`, `CWE 79`, `CWE79` and `CWE:79` count too.
 pub fn cwes(text: &str) -> impl Iterator<Item = u32> {
     let bytes = text.as_bytes();
-    let starts = bytes.windows(3).enumerate();
-    starts.filter_map(|(at, word)| {
+    memchr2_iter(b'c', b'C', bytes).filter_map(move |at| {
         let inside_a_word = at > 0 && bytes[at - 1].is_ascii_alphanumeric();
-        if inside_a_word || !word.eq_ignore_ascii_case(b"cwe") {
+        let word = text.get(at..at + 3)?;
+        if inside_a_word || !word.eq_ignore_ascii_case("cwe") {
             return None;
         }
         let rest = &text[at + 3..];
@@ -31,7 +32,11 @@ pub fn cwes(text: &str) -> impl Iterator<Item = u32> {
 pub fn vulnerability_ids(text: &str) -> Vec<String> {
     let mut ids = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.find(['C', 'c', 'G', 'g']) {
+    while let Some(at) = rest
+        .as_bytes()
+        .iter()
+        .position(|b| matches!(b, b'C' | b'c' | b'G' | b'g'))
+    {
         rest = &rest[at..];
         let id = cve_at_start(rest).or_else(|| ghsa_at_start(rest));
         rest = &rest[id.as_ref().map_or(1, String::len)..];
@@ -44,8 +49,7 @@ pub fn vulnerability_ids(text: &str) -> Vec<String> {
 
 /// The first CVE in a text.
 pub fn cve(text: &str) -> Option<String> {
-    text.match_indices(['C', 'c'])
-        .find_map(|(at, _)| cve_at_start(&text[at..]))
+    memchr2_iter(b'c', b'C', text.as_bytes()).find_map(|at| cve_at_start(&text[at..]))
 }
 
 fn cve_at_start(text: &str) -> Option<String> {

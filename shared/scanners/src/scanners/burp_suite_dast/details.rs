@@ -1,5 +1,6 @@
 use std::fmt::Write as _;
 
+use htmlize::escape_attribute;
 use tatami_domain::{ReportFinding, RequestResponse};
 
 use crate::kit::html;
@@ -41,7 +42,7 @@ impl Details {
         match (tag.name(), tag.attr("href")) {
             ("a", Some(address)) => {
                 part.push_str("<a href=\"");
-                part.push_str(&escaped(&address));
+                part.push_str(&escape_attribute(&address));
                 part.push_str("\">");
             }
             (name, _) if html::is_formatting(name) => {
@@ -65,7 +66,7 @@ impl Details {
             return;
         };
         if is_preformatted {
-            part.push_str(&escaped(text));
+            part.push_str(&escape_attribute(text));
             return;
         }
         for (at, word) in text.split(char::is_whitespace).enumerate() {
@@ -73,7 +74,7 @@ impl Details {
                 part.push(' ');
             }
             if !word.is_empty() {
-                part.push_str(&escaped(word));
+                part.push_str(&escape_attribute(word));
                 self.at_line = false;
             }
         }
@@ -143,8 +144,4 @@ impl Details {
         let texts: Vec<_> = parts.map(|(_, part)| html::to_text_with_links(part)).collect();
         texts.join("\n\n").trim().to_owned()
     }
-}
-
-fn escaped(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

@@ -71,8 +71,12 @@ impl Writer {
         if text.starts_with(char::is_whitespace) {
             self.space();
         }
-        self.text
-            .push_str(&text.split_whitespace().collect::<Vec<_>>().join(" "));
+        let mut words = text.split(|c: char| c.is_whitespace()).filter(|word| !word.is_empty());
+        self.text.push_str(words.next().unwrap_or_default());
+        for word in words {
+            self.text.push(' ');
+            self.text.push_str(word);
+        }
         if text.ends_with(char::is_whitespace) {
             self.space();
         }
