@@ -1,5 +1,6 @@
 //! Chores of this repository: `cargo xtask --help`.
 
+mod fuzz;
 mod new_scanner;
 
 use std::fs;
@@ -7,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use fuzz::Bound;
 use new_scanner::{Format, NewScanner};
 
 #[derive(Parser)]
@@ -29,8 +31,22 @@ enum Command {
         #[arg(long)]
         scan_type: Option<String>,
     },
-    /// Writes docs/scanners.md from the scanners' folders.
+    /// Writes docs/scanners.md and the list of fuzzing targets from the scanners' folders.
     Docs,
+    /// Looks for reports that scanners panic at, with a nightly toolchain and cargo-fuzz.
+    Fuzz {
+        /// Folders of scanners, or `detect`; without any, all of them.
+        targets: Vec<String>,
+        /// How many inputs to try on each.
+        #[arg(long, conflicts_with = "seconds")]
+        runs: Option<u64>,
+        /// How long to try each.
+        #[arg(long, default_value_t = 30)]
+        seconds: u64,
+        /// Do nothing where the nightly toolchain is missing or cargo-fuzz cannot be had.
+        #[arg(long)]
+        if_possible: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -55,6 +71,7 @@ fn run(command: Command, root: &Path) -> Result<(), String> {
             for file in scanner.write(root)? {
                 println!("wrote {}", file.display());
             }
+            println!("wrote {}", fuzz::write_targets(root)?.display());
             println!("{}", scanner.next_step());
             Ok(())
         }
@@ -62,8 +79,25 @@ fn run(command: Command, root: &Path) -> Result<(), String> {
             let path = PathBuf::from("docs/scanners.md");
             write(&root.join(&path), &tatami_scanners::scanners_markdown())?;
             println!("wrote {}", path.display());
+            println!("wrote {}", fuzz::write_targets(root)?.display());
             Ok(())
         }
+        Command::Fuzz {
+            targets,
+            runs,
+            seconds,
+            if_possible,
+        } => match fuzz::missing(root) {
+            Some(missing) if if_possible => {
+                println!("SKIPPED, nothing was fuzzed: {missing}");
+                Ok(())
+            }
+            Some(missing) => Err(missing),
+            None => {
+                let bound = runs.map_or(Bound::Seconds(seconds), Bound::Runs);
+                fuzz::run(root, &targets, bound)
+            }
+        },
     }
 }
 

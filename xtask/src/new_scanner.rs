@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use clap::ValueEnum;
 
 /// Where the scanners' folders are.
-const FOLDERS: &str = "shared/scanners/src/scanners";
+pub const FOLDERS: &str = "shared/scanners/src/scanners";
 
 const PAGE: &str = include_str!("../skeleton/page.txt");
 const SCANNER: &str = include_str!("../skeleton/scanner.txt");

@@ -22,7 +22,7 @@ mod sink;
 
 pub use docs::scanners_markdown;
 pub use output::parsed_json;
-pub use registry::{DetectError, all, by_scan_type, detect};
+pub use registry::{DetectError, all, by_scan_type, detect, folders};
 pub use report::{Report, SNIFF_BYTES, Sniff};
 pub use scanner::{Format, Scanner};
 pub use sink::{Collected, Position, Refusal, Sink, Stop, Warning};

@@ -20,6 +20,11 @@ pub fn all() -> impl Iterator<Item = &'static Scanner> {
     FOLDERS.iter().flat_map(|(_, scanners)| *scanners)
 }
 
+/// The scanners by the folder of `src/scanners` that they are in.
+pub fn folders() -> impl Iterator<Item = (&'static str, &'static [Scanner])> {
+    FOLDERS.iter().copied()
+}
+
 /// The scanner that clients name `scan_type`; case and white space around it don't count.
 pub fn by_scan_type(scan_type: &str) -> Option<&'static Scanner> {
     let wanted = scan_type.trim();
