@@ -241,11 +241,15 @@ impl<'a> Xml<'a> {
                 ))
             }
             Event::Text(piece) => {
-                append(text, &piece.xml10_content());
+                if let Some(text) = text {
+                    text.push_str(&piece.xml10_content());
+                }
                 Ok(Step::Other)
             }
             Event::CData(piece) => {
-                append(text, &piece.xml10_content());
+                if let Some(text) = text {
+                    text.push_str(&piece.xml10_content());
+                }
                 Ok(Step::Other)
             }
             Event::GeneralRef(reference) => match (text, resolve(&reference)) {
@@ -261,12 +265,6 @@ impl<'a> Xml<'a> {
             },
             Event::Empty(_) | Event::Comment(_) | Event::Decl(_) | Event::PI(_) => Ok(Step::Other),
         }
-    }
-}
-
-fn append(text: Option<&mut String>, piece: &str) {
-    if let Some(text) = text {
-        text.push_str(piece);
     }
 }
 

@@ -105,17 +105,16 @@ impl Issue {
     }
 
     /// Adds the issue to the finding of its type.
-    pub fn add_to(
-        self,
-        findings: &mut Merged<Key>,
-        messages: &mut Messages,
-    ) -> Result<(), String> {
+    pub fn add_to(self, findings: &mut Merged<Key>, messages: &mut Messages) -> Result<(), String> {
         let title = self.name.trim();
         if title.is_empty() {
             return Err("the issue has no name".into());
         }
         let Some(rating) = Rating::from_report(&self.severity) else {
-            return Err(format!("\"{}\" is not a severity of Burp", self.severity.trim()));
+            return Err(format!(
+                "\"{}\" is not a severity of Burp",
+                self.severity.trim()
+            ));
         };
         let kind = self.kind.trim();
         let is_shared = kind == EXTENSION || kind.is_empty();
@@ -137,7 +136,9 @@ impl Issue {
         self.describe(&mut finding.description);
         words::fill(&mut finding.impact, || html::to_text(&self.background));
         words::fill(&mut finding.mitigation, || self.mitigation());
-        words::fill(&mut finding.references, || html::to_text_with_links(&self.references));
+        words::fill(&mut finding.references, || {
+            html::to_text_with_links(&self.references)
+        });
         words::set_cwes(finding, &self.classifications);
         add_param(&mut finding.param, self.param());
         messages.add(finding, self.messages);

@@ -63,7 +63,11 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
     }],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
-        fields: &[HashField::Title, HashField::Severity, HashField::VulnIdFromTool],
+        fields: &[
+            HashField::Title,
+            HashField::Severity,
+            HashField::VulnIdFromTool,
+        ],
         allows_null_cwe: true,
     },
     sarif_drivers: &[],
@@ -84,7 +88,9 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     xml.expect_root(ROOT)?;
     if xml.attr(VERSION).is_none() {
         return Err(xml
-            .refuse(format!("this is not a report of Burp: <{ROOT}> has no {VERSION}"))
+            .refuse(format!(
+                "this is not a report of Burp: <{ROOT}> has no {VERSION}"
+            ))
             .hint("export the issues from Burp Suite as XML"));
     }
     let mut findings = Merged::default();

@@ -22,7 +22,10 @@ fn issues_of_a_type_are_one_finding() {
         scripts.param.as_deref(),
         Some("name of an arbitrarily supplied URL parameter, q parameter")
     );
-    assert_eq!((scripts.cwe, scripts.extra_cwes.as_slice()), (79, [80].as_slice()));
+    assert_eq!(
+        (scripts.cwe, scripts.extra_cwes.as_slice()),
+        (79, [80].as_slice())
+    );
     assert_eq!(scripts.requests[0].request, "GET /search?q=x HTTP/1.1\r\n");
     assert_eq!(scripts.requests[1].request, "GET /v1/users?a<b HTTP/1.1");
     assert_eq!(scripts.requests[1].response, "");
@@ -68,7 +71,11 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 fn a_broken_issue_is_a_warning_and_the_others_stay() {
     let out = parse(&XML.replacen("<name>Old library</name>", "", 1)).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (4, 1));
-    assert!(out.warnings[0].record.starts_with("issue 3, line "), "{:?}", out.warnings);
+    assert!(
+        out.warnings[0].record.starts_with("issue 3, line "),
+        "{:?}",
+        out.warnings
+    );
 
     let out = parse(&XML.replacen("<severity>Medium<", "<severity>bad<", 1)).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (4, 1));
@@ -91,7 +98,10 @@ fn what_is_no_burp_report_is_refused() {
         ("{}", ""),
         ("<items burpVersion=\"2026.1\"/>", "<items>"),
         ("<issues format=\"6\"/>", "no burpVersion"),
-        ("<!DOCTYPE issues [<!ENTITY e \"x\">]><issues burpVersion=\"1\"/>", "DOCTYPE"),
+        (
+            "<!DOCTYPE issues [<!ENTITY e \"x\">]><issues burpVersion=\"1\"/>",
+            "DOCTYPE",
+        ),
     ] {
         let refusal = parse(text).unwrap_err();
         assert!(refusal.to_string().contains(says), "{refusal}");

@@ -73,7 +73,11 @@ pub fn endpoint(origin: &str, path: &str) -> Result<Endpoint, EndpointError> {
     if path.contains("://") && !path.starts_with('/') {
         return Endpoint::parse(path);
     }
-    let slash = if path.is_empty() || path.starts_with('/') { "" } else { "/" };
+    let slash = if path.is_empty() || path.starts_with('/') {
+        ""
+    } else {
+        "/"
+    };
     Endpoint::parse(&format!("{origin}{slash}{path}"))
 }
 
@@ -87,7 +91,9 @@ pub fn fill(field: &mut Option<String>, text: impl FnOnce() -> String) {
 /// Titled texts, one after the other; empty ones are left out.
 pub fn sections(sections: &[(&str, String)]) -> String {
     let filled = sections.iter().filter(|(_, text)| !text.is_empty());
-    let filled: Vec<_> = filled.map(|(title, text)| format!("**{title}**\n{text}")).collect();
+    let filled: Vec<_> = filled
+        .map(|(title, text)| format!("**{title}**\n{text}"))
+        .collect();
     filled.join("\n\n")
 }
 

@@ -55,7 +55,10 @@ impl Exhibit {
             request: text(&message.request.0),
             response: text(&message.response.0),
         });
-        let inner = inner.into_iter().flatten().flat_map(|evidence| evidence.messages());
+        let inner = inner
+            .into_iter()
+            .flatten()
+            .flat_map(|evidence| evidence.messages());
         own.chain(inner).collect()
     }
 }

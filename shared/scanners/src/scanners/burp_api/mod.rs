@@ -158,7 +158,9 @@ impl Issue {
             },
             ..rating.finding(title)
         };
-        words::fill(&mut finding.impact, || html::to_text_with_links(&self.background));
+        words::fill(&mut finding.impact, || {
+            html::to_text_with_links(&self.background)
+        });
         words::fill(&mut finding.mitigation, || {
             let texts = [&self.remediation_detail, &self.remediation_background];
             let texts = texts.map(|text| html::to_text_with_links(text));
@@ -166,7 +168,12 @@ impl Issue {
         });
         finding.unique_id_from_tool = self.serial_number.some();
         finding.vuln_id_from_tool = self.type_index.some();
-        finding.requests = self.evidence.0.into_iter().flat_map(Exhibit::messages).collect();
+        finding.requests = self
+            .evidence
+            .0
+            .into_iter()
+            .flat_map(Exhibit::messages)
+            .collect();
         Ok(finding)
     }
 

@@ -22,9 +22,16 @@ fn each_issue_is_a_finding() {
         cookie.requests[0].response,
         "HTTP/1.1 200 OK\r\nSet-Cookie: basket=1\n[37 bytes snipped]\n"
     );
-    let requests: Vec<_> = command.requests.iter().map(|r| r.request.as_str()).collect();
+    let requests: Vec<_> = command
+        .requests
+        .iter()
+        .map(|r| r.request.as_str())
+        .collect();
     assert_eq!(requests, ["ONE", "TWO", "THREE"]);
-    assert_eq!((backup.severity, backup.false_p), (Severity::Info, Some(true)));
+    assert_eq!(
+        (backup.severity, backup.false_p),
+        (Severity::Info, Some(true))
+    );
 }
 
 #[test]
@@ -34,7 +41,11 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
     let events_first = format!("{{{}", &events[..400]);
     for text in [SCAN, &events_first] {
         let report = Report::from_bytes("report", text.as_bytes());
-        assert_eq!(detect(&report).unwrap().scan_type, "Burp REST API", "{text}");
+        assert_eq!(
+            detect(&report).unwrap().scan_type,
+            "Burp REST API",
+            "{text}"
+        );
     }
     assert!(detect(&Report::from_bytes("report", head.as_bytes())).is_err());
 }
@@ -42,8 +53,16 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_broken_issue_is_a_warning_and_the_others_stay() {
     for (good, bad, says) in [
-        ("\"name\": \"OS command injection\"", "\"name\": null", "no name"),
-        ("\"severity\": \"high\"", "\"severity\": \"?\"", "\"?\" is not"),
+        (
+            "\"name\": \"OS command injection\"",
+            "\"name\": null",
+            "no name",
+        ),
+        (
+            "\"severity\": \"high\"",
+            "\"severity\": \"?\"",
+            "\"?\" is not",
+        ),
         ("\"evidence\": []", "\"evidence\": [1]", ""),
     ] {
         let out = parse(&SCAN.replacen(good, bad, 1)).unwrap();
@@ -69,7 +88,13 @@ fn a_scan_without_issues_has_no_findings() {
 
 #[test]
 fn what_is_no_answer_of_the_api_is_refused() {
-    for text in ["", "{}", "[]", "<issues/>", r#"{"scan_metrics": {"issue_events": 1}}"#] {
+    for text in [
+        "",
+        "{}",
+        "[]",
+        "<issues/>",
+        r#"{"scan_metrics": {"issue_events": 1}}"#,
+    ] {
         assert!(parse(text).is_err(), "{text}");
     }
 }

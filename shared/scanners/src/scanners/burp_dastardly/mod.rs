@@ -105,7 +105,9 @@ fn finding(xml: &mut Xml<'_>, case: &str) -> Result<Result<ReportFinding, String
     let message = xml.attr("message").unwrap_or_default();
     let rating = xml.attr("type").unwrap_or_default();
     let description = xml.text()?;
-    let title = [message.trim(), case.trim()].into_iter().find(|t| !t.is_empty());
+    let title = [message.trim(), case.trim()]
+        .into_iter()
+        .find(|t| !t.is_empty());
     let Some(title) = title else {
         return Ok(Err("the failure has neither a message nor a name".into()));
     };

@@ -33,7 +33,10 @@ fn a_broken_failure_is_a_warning_and_the_others_stay() {
     let out = parse(&XML.replacen("type=\"High\"", "type=\"AssertionError\"", 1)).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (1, 1));
     let record = &out.warnings[0].record;
-    assert!(record.starts_with("test suite https://shop.example.test:443/search"), "{record}");
+    assert!(
+        record.starts_with("test suite https://shop.example.test:443/search"),
+        "{record}"
+    );
     let nameless = XML.replacen("name=\"Vulnerable JavaScript dependency\"", "", 1);
     let out = parse(&nameless).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (1, 1));

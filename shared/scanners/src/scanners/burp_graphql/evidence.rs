@@ -58,7 +58,13 @@ pub fn pairs(evidences: Vec<Evidence>) -> Vec<RequestResponse> {
 pub fn notes(evidences: &[Evidence]) -> Option<String> {
     let said = evidences.iter().filter(|e| !e.description_html.is_empty());
     let notes: Vec<_> = said
-        .map(|e| format!("{}: {}", &*e.title, html::to_text_with_links(&e.description_html)))
+        .map(|e| {
+            format!(
+                "{}: {}",
+                &*e.title,
+                html::to_text_with_links(&e.description_html)
+            )
+        })
         .collect();
     (!notes.is_empty()).then(|| notes.join("\n\n"))
 }

@@ -82,7 +82,10 @@ impl Issue {
         });
         let classes = &kind.vulnerability_classifications_html;
         words::fill(&mut finding.references, || {
-            sections(&[("References", text(&kind.references_html)), ("CWE Information", text(classes))])
+            sections(&[
+                ("References", text(&kind.references_html)),
+                ("CWE Information", text(classes)),
+            ])
         });
         words::set_cwes(finding, classes);
         if let Some(notes) = notes(&self.evidence.0) {

@@ -73,7 +73,8 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     let outline = sniff.json();
     let has_type = |issue: &str| {
         // Other tools have lists of issues, too.
-        (outline.keys(&format!("{issue}.issue_type"))).any(|key| key == "name" || key.ends_with("_html"))
+        (outline.keys(&format!("{issue}.issue_type")))
+            .any(|key| key == "name" || key.ends_with("_html"))
     };
     has_type("Issues[]") || has_type("data.scan.issues[]") || has_type("data.issue")
 }

@@ -23,16 +23,35 @@ fn issues_of_a_name_are_one_finding() {
     let out = parse(ISSUES).unwrap();
     let scripts = &out.findings[0];
     assert_eq!(scripts.severity, Severity::High, "the worst of its issues");
-    assert_eq!((scripts.cwe, scripts.extra_cwes.as_slice()), (79, [80].as_slice()));
-    let requests: Vec<_> = scripts.requests.iter().map(|r| r.request.as_str()).collect();
+    assert_eq!(
+        (scripts.cwe, scripts.extra_cwes.as_slice()),
+        (79, [80].as_slice())
+    );
+    let requests: Vec<_> = scripts
+        .requests
+        .iter()
+        .map(|r| r.request.as_str())
+        .collect();
     assert_eq!(
         requests,
-        ["GET /search?q=<script> HTTP/1.1\r\n", "GET /search HTTP/1.1", "GET / HTTP/1.0"]
+        [
+            "GET /search?q=<script> HTTP/1.1\r\n",
+            "GET /search HTTP/1.1",
+            "GET / HTTP/1.0"
+        ]
     );
-    let responses: Vec<_> = scripts.requests.iter().map(|r| r.response.as_str()).collect();
+    let responses: Vec<_> = scripts
+        .requests
+        .iter()
+        .map(|r| r.response.as_str())
+        .collect();
     assert_eq!(
         responses,
-        ["HTTP/1.1 200 OK\r\n\n[37 bytes snipped]\n", "", "HTTP/1.1 204"]
+        [
+            "HTTP/1.1 200 OK\r\n\n[37 bytes snipped]\n",
+            "",
+            "HTTP/1.1 204"
+        ]
     );
 }
 
@@ -43,7 +62,10 @@ fn false_positives_stay_apart() {
         panic!("{} findings", out.findings.len());
     };
     assert_eq!((robots.severity, robots.false_p), (Severity::Low, None));
-    assert_eq!((judged.severity, judged.false_p), (Severity::Info, Some(true)));
+    assert_eq!(
+        (judged.severity, judged.false_p),
+        (Severity::Info, Some(true))
+    );
 }
 
 #[test]
@@ -72,8 +94,16 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_broken_issue_is_a_warning_and_the_others_stay() {
     for (good, bad, says) in [
-        ("\"name\": \"Robots.txt file\",", "\"name\": null,", "no name"),
-        ("\"severity\": \"low\"", "\"severity\": \"?\"", "\"?\" is not"),
+        (
+            "\"name\": \"Robots.txt file\",",
+            "\"name\": null,",
+            "no name",
+        ),
+        (
+            "\"severity\": \"low\"",
+            "\"severity\": \"?\"",
+            "\"?\" is not",
+        ),
         ("\"evidence\": null", "\"evidence\": [1]", ""),
     ] {
         let out = parse(&ISSUES.replacen(good, bad, 1)).unwrap();
@@ -87,7 +117,10 @@ fn a_broken_issue_is_a_warning_and_the_others_stay() {
 
 #[test]
 fn no_issues_are_no_findings() {
-    for text in [r#"{"Issues": []}"#, r#"{"data": {"scan": {"id": "1", "issues": []}}}"#] {
+    for text in [
+        r#"{"Issues": []}"#,
+        r#"{"data": {"scan": {"id": "1", "issues": []}}}"#,
+    ] {
         let out = parse(text).unwrap();
         assert_eq!((out.findings.len(), out.warnings.len()), (0, 0), "{text}");
     }

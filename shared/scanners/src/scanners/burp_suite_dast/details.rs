@@ -106,7 +106,14 @@ impl Details {
     pub fn evidence(&self) -> String {
         let known = |name: &str| {
             let first = name.split(' ').next().unwrap_or_default();
-            let known = ["issue", "remediation", "references", "vulnerability", "request", "response"];
+            let known = [
+                "issue",
+                "remediation",
+                "references",
+                "vulnerability",
+                "request",
+                "response",
+            ];
             known.contains(&first)
         };
         let mut evidence = Vec::new();
@@ -120,7 +127,9 @@ impl Details {
 
     /// Fills in what is the same for all issues of a type.
     pub fn fill(&self, finding: &mut ReportFinding) {
-        words::fill(&mut finding.impact, || self.texts(|name| name == "issue background"));
+        words::fill(&mut finding.impact, || {
+            self.texts(|name| name == "issue background")
+        });
         words::fill(&mut finding.mitigation, || {
             self.texts(|name| name.contains("remediation"))
         });
@@ -128,11 +137,16 @@ impl Details {
         words::fill(&mut finding.references, || {
             let references = self.texts(|name| name == "references");
             let classes = classes.clone();
-            sections(&[("References", references), ("Vulnerability classifications", classes)])
+            sections(&[
+                ("References", references),
+                ("Vulnerability classifications", classes),
+            ])
         });
         words::set_cwes(finding, &classes);
         for word in classes.split(|c: char| !c.is_ascii_alphanumeric() && c != '-') {
-            let number = word.strip_prefix("CWE-").or_else(|| word.strip_prefix("CAPEC-"));
+            let number = word
+                .strip_prefix("CWE-")
+                .or_else(|| word.strip_prefix("CAPEC-"));
             if number.is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit())) {
                 push_new(&mut finding.vulnerability_ids, word.to_owned());
             }
@@ -140,8 +154,13 @@ impl Details {
     }
 
     fn texts(&self, wanted: impl Fn(&str) -> bool) -> String {
-        let parts = self.parts.iter().filter(|(name, _)| wanted(&name.to_lowercase()));
-        let texts: Vec<_> = parts.map(|(_, part)| html::to_text_with_links(part)).collect();
+        let parts = self
+            .parts
+            .iter()
+            .filter(|(name, _)| wanted(&name.to_lowercase()));
+        let texts: Vec<_> = parts
+            .map(|(_, part)| html::to_text_with_links(part))
+            .collect();
         texts.join("\n\n").trim().to_owned()
     }
 }

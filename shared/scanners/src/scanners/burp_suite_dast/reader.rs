@@ -73,7 +73,9 @@ impl<'a> Reader<'a> {
         }
         if !self.is_burp {
             let message = "this is not an HTML report of Burp Suite DAST";
-            return Err(Refusal::new(message).hint("generate a report of a scan in Burp Suite DAST"));
+            return Err(
+                Refusal::new(message).hint("generate a report of a scan in Burp Suite DAST")
+            );
         }
         if !self.is_whole {
             let at = self.page.position();
@@ -168,7 +170,11 @@ impl<'a> Reader<'a> {
         let Some(details) = &mut self.details else {
             return Ok(());
         };
-        let link = if tag.name() == "a" { tag.attr("name") } else { None };
+        let link = if tag.name() == "a" {
+            tag.attr("name")
+        } else {
+            None
+        };
         match tag.name() {
             "a" if details.serial.is_empty() && link.is_some() => {
                 details.serial = link.unwrap_or_default();
@@ -176,7 +182,11 @@ impl<'a> Reader<'a> {
             "a" if details.part().is_empty() && details.path.is_empty() => {
                 self.page.text_of("a")?.trim().clone_into(&mut details.path);
             }
-            "h2" => self.page.text_of("h2")?.trim().clone_into(&mut details.title),
+            "h2" => self
+                .page
+                .text_of("h2")?
+                .trim()
+                .clone_into(&mut details.title),
             "h3" => {
                 let heading = self.page.text_of("h3")?;
                 details.heading(&heading);

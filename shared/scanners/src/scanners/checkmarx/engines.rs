@@ -41,10 +41,16 @@ fn scan_results(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusa
         known = true;
         match key {
             "sast" => members(json, sink, "languages", &mut |json, sink| {
-                members(json, sink, "queries", &mut |json, sink| group(json, sink, sast))
+                members(json, sink, "queries", &mut |json, sink| {
+                    group(json, sink, sast)
+                })
             }),
-            "sca" => members(json, sink, "packages", &mut |json, sink| group(json, sink, sca)),
-            _ => members(json, sink, "results", &mut |json, sink| group(json, sink, kics)),
+            "sca" => members(json, sink, "packages", &mut |json, sink| {
+                group(json, sink, sca)
+            }),
+            _ => members(json, sink, "results", &mut |json, sink| {
+                group(json, sink, kics)
+            }),
         }
     })?;
     Ok(known || !others)
@@ -111,7 +117,10 @@ fn group(json: &mut Json<'_>, sink: &mut dyn Sink, finish: Finish) -> Result<(),
             severity,
             cwe: cwe(&vulnerability.cwe_id),
             date: vulnerability.first_found_date.0,
-            unique_id_from_tool: ids.into_iter().find(|id| !id.is_empty()).map(|id| id.0.clone()),
+            unique_id_from_tool: ids
+                .into_iter()
+                .find(|id| !id.is_empty())
+                .map(|id| id.0.clone()),
             active: Some(triage.is_open()),
             verified: Some(triage.is_confirmed()),
             false_p: Some(!triage.is_open()),

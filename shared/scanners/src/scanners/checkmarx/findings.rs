@@ -42,7 +42,10 @@ fn add(finding: &mut ReportFinding, query: &Query, outcome: &Outcome) {
         }
         let own = outcome.title(query);
         // Writing to a string doesn't fail.
-        let _ = write!(finding.description, "\n\n-----\n### {number}. {own}\n{head}\n{way}");
+        let _ = write!(
+            finding.description,
+            "\n\n-----\n### {number}. {own}\n{head}\n{way}"
+        );
     }
     if let Some(rules) = &mut finding.vuln_id_from_tool
         && !rules.split(',').any(|rule| rule == query.id)

@@ -109,7 +109,10 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     }
     let json = sniff.json();
     let is_report = json.has_all(&["scanResults", "reportHeader"]) || json.has("scanSummary");
-    is_report && engines::ENGINES.iter().any(|engine| json.has(&format!("scanResults.{engine}")))
+    is_report
+        && engines::ENGINES
+            .iter()
+            .any(|engine| json.has(&format!("scanResults.{engine}")))
 }
 
 type ReadXml = fn(Report<'_>, &mut dyn Sink) -> Result<(), Refusal>;

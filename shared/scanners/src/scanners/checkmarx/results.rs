@@ -77,7 +77,10 @@ impl Outcome {
     pub fn way(&self) -> String {
         let mut way = Vec::new();
         for (end, place) in [("Source", &self.source), ("Sink", &self.sink)] {
-            let line = place.line.map(|line| format!(" (line {line})")).unwrap_or_default();
+            let line = place
+                .line
+                .map(|line| format!(" (line {line})"))
+                .unwrap_or_default();
             way.push(format!("<b>{end} file: </b>{}{line}", place.file));
             way.push(format!("<b>{end} object: </b> {}", place.object));
         }
@@ -141,7 +144,9 @@ fn outcome(xml: &mut Xml<'_>, query: &Query) -> Result<Result<Outcome, String>, 
     };
     let stated = attr("Severity");
     let triage = Triage::from_report(&attr("state"));
-    let false_positive = xml.attr("FalsePositive").and_then(|flag| Flag::from_word(&flag).0);
+    let false_positive = xml
+        .attr("FalsePositive")
+        .and_then(|flag| Flag::from_word(&flag).0);
     let (status, link) = (attr("Status"), attr("DeepLink"));
 
     let mut id = String::new();
@@ -209,12 +214,21 @@ fn path_node(xml: &mut Xml<'_>, steps: &mut String) -> Result<Place, Refusal> {
         }
     }
     let line = place.line.map(|line| line.to_string()).unwrap_or_default();
-    let known = [("Line Number", &line), ("Column", &column), ("Source Object", &place.object)];
+    let known = [
+        ("Line Number", &line),
+        ("Column", &column),
+        ("Source Object", &place.object),
+    ];
     for (label, value) in known.into_iter().filter(|(_, value)| !value.is_empty()) {
         let _ = writeln!(steps, "**{label}:** {value}");
     }
     for (number, code) in code {
-        let _ = writeln!(steps, "**Number:** {}\n**Code:** {}", number.trim(), code.trim());
+        let _ = writeln!(
+            steps,
+            "**Number:** {}\n**Code:** {}",
+            number.trim(),
+            code.trim()
+        );
     }
     steps.push_str("-----\n");
     Ok(place)

@@ -64,9 +64,9 @@ enum AnyMoment {
 impl From<AnyMoment> for Moment {
     fn from(moment: AnyMoment) -> Self {
         Self(match moment {
-            AnyMoment::Since1970 { seconds } => {
-                seconds.0.and_then(|seconds| text::date(&seconds.to_string()))
-            }
+            AnyMoment::Since1970 { seconds } => seconds
+                .0
+                .and_then(|seconds| text::date(&seconds.to_string())),
             AnyMoment::Other(texts) => texts.first().and_then(text::date),
         })
     }
@@ -102,9 +102,28 @@ pub fn flow(nodes: &[Node]) -> Option<String> {
 /// such as `Maven-org.example:a-lib-1.2.0-jre`. Both names and versions have hyphens in them.
 pub fn package(identifier: &str) -> (&str, &str) {
     const MANAGERS: [&str; 22] = [
-        "maven", "npm", "yarn", "bower", "python", "pip", "pypi", "nuget", "php", "composer",
-        "packagist", "ruby", "rubygems", "go", "gomodules", "ios", "cocoapods", "swift", "cpp",
-        "conan", "cargo", "rust",
+        "maven",
+        "npm",
+        "yarn",
+        "bower",
+        "python",
+        "pip",
+        "pypi",
+        "nuget",
+        "php",
+        "composer",
+        "packagist",
+        "ruby",
+        "rubygems",
+        "go",
+        "gomodules",
+        "ios",
+        "cocoapods",
+        "swift",
+        "cpp",
+        "conan",
+        "cargo",
+        "rust",
     ];
     let identifier = identifier.trim();
     let rest = match identifier.split_once('-') {
@@ -112,11 +131,19 @@ pub fn package(identifier: &str) -> (&str, &str) {
         _ => identifier,
     };
     let looks_like_version = |at: &usize| {
-        let word = rest.get(at + 1..).unwrap_or_default().split('-').next().unwrap_or_default();
+        let word = rest
+            .get(at + 1..)
+            .unwrap_or_default()
+            .split('-')
+            .next()
+            .unwrap_or_default();
         let number = word.strip_prefix(['v', 'V']).unwrap_or(word);
         number.starts_with(|c: char| c.is_ascii_digit()) && number.contains('.')
     };
-    let mut hyphens = rest.match_indices('-').map(|(at, _)| at).filter(|at| *at > 0);
+    let mut hyphens = rest
+        .match_indices('-')
+        .map(|(at, _)| at)
+        .filter(|at| *at > 0);
     let version = hyphens.clone().rfind(looks_like_version);
     match version.or_else(|| hyphens.next_back()) {
         Some(at) => {

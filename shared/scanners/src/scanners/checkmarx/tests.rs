@@ -19,20 +19,27 @@ fn parse(scan_type: &str, text: &str) -> Result<Collected, Refusal> {
 fn results_of_a_file_are_put_together() {
     let out = parse(TOGETHER, XML).unwrap();
     assert_eq!(out.warnings, []);
-    let [page, db] = &out.findings[..] else { panic!("{:?}", out.findings) };
+    let [page, db] = &out.findings[..] else {
+        panic!("{:?}", out.findings)
+    };
     assert_eq!(page.nb_occurences, Some(3));
     assert_eq!(page.vuln_id_from_tool.as_deref(), Some("591,3001"));
     // One of the three is not exploitable, one is confirmed.
     let state = (page.active, page.verified, page.false_p);
     assert_eq!(state, (Some(true), Some(true), Some(false)));
-    assert_eq!((db.nb_occurences, db.file_path.as_deref()), (Some(1), Some("src/Db.java")));
+    assert_eq!(
+        (db.nb_occurences, db.file_path.as_deref()),
+        (Some(1), Some("src/Db.java"))
+    );
     insta::assert_json_snapshot!("together", parsed_json(TOGETHER, &out).unwrap());
 }
 
 #[test]
 fn a_file_whose_results_are_all_false_positives_is_closed() {
     let both = XML.replace(r#"FalsePositive="False""#, r#"FalsePositive="True""#);
-    let both = both.replace(r#"state="0""#, r#"state="1""#).replace(r#"state="2""#, r#"state="1""#);
+    let both = both
+        .replace(r#"state="0""#, r#"state="1""#)
+        .replace(r#"state="2""#, r#"state="1""#);
     let page = &parse(TOGETHER, &both).unwrap().findings[0];
     let state = (page.active, page.verified, page.false_p);
     assert_eq!(state, (Some(false), Some(false), Some(true)));
@@ -44,8 +51,15 @@ fn in_detail_every_result_is_a_finding() {
     assert_eq!((out.findings.len(), out.warnings.len()), (4, 0));
     insta::assert_json_snapshot!("detailed", parsed_json(DETAILED, &out).unwrap());
 
-    let twice = XML.replace(r#"PathId="2" SimilarityId="14232851""#, r#"PathId="1" SimilarityId="-1880573550""#);
-    assert_eq!(parse(DETAILED, &twice).unwrap().findings.len(), 3, "the same path of the same query");
+    let twice = XML.replace(
+        r#"PathId="2" SimilarityId="14232851""#,
+        r#"PathId="1" SimilarityId="-1880573550""#,
+    );
+    assert_eq!(
+        parse(DETAILED, &twice).unwrap().findings.len(),
+        3,
+        "the same path of the same query"
+    );
 }
 
 #[test]
@@ -69,7 +83,10 @@ fn sarif_of_its_converters_has_a_finding_for_each_result() {
         let report = Report::from_bytes("log", log.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, DETAILED);
         let out = parse(DETAILED, &log).unwrap();
-        assert_eq!(out.findings[0].file_path.as_deref(), Some("src/web/Page.java"));
+        assert_eq!(
+            out.findings[0].file_path.as_deref(),
+            Some("src/web/Page.java")
+        );
     }
 }
 
@@ -113,9 +130,21 @@ fn a_broken_result_is_a_warning_and_the_others_stay() {
     assert_eq!((out.findings.len(), out.warnings.len()), (1, 1));
 
     for (from, to, record) in [
-        (r#""severity": "Critical""#, r#""severity": 5"#, "scanResults.sca.packages[0].vulnerabilities[0]"),
-        (r#""line": 1,"#, r#""fileName": 1,"#, "scanResults.kics.results[0].vulnerabilities[0]"),
-        (r#""queryName": "SQL_Injection","#, "", "scanResults.sast.languages[0].queries[0]"),
+        (
+            r#""severity": "Critical""#,
+            r#""severity": 5"#,
+            "scanResults.sca.packages[0].vulnerabilities[0]",
+        ),
+        (
+            r#""line": 1,"#,
+            r#""fileName": 1,"#,
+            "scanResults.kics.results[0].vulnerabilities[0]",
+        ),
+        (
+            r#""queryName": "SQL_Injection","#,
+            "",
+            "scanResults.sast.languages[0].queries[0]",
+        ),
     ] {
         let out = parse(TOGETHER, &JSON.replace(from, to)).unwrap();
         assert_eq!(out.warnings[0].record, record);
@@ -130,9 +159,15 @@ fn what_is_no_checkmarx_report_is_refused() {
         ("<report/>", "<report>"),
         ("{}", "by engine"),
         (r#"{"scanResults": null}"#, "by engine"),
-        (r#"{"scanResults": {"resultsList": []}}"#, "Checkmarx One Scan"),
+        (
+            r#"{"scanResults": {"resultsList": []}}"#,
+            "Checkmarx One Scan",
+        ),
         ("[]", "expected an object"),
-        ("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><CxXMLResults/>", "DOCTYPE"),
+        (
+            "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><CxXMLResults/>",
+            "DOCTYPE",
+        ),
     ] {
         let refusal = parse(TOGETHER, text).unwrap_err();
         assert!(refusal.to_string().contains(says), "{text}: {refusal}");
@@ -143,7 +178,10 @@ fn what_is_no_checkmarx_report_is_refused() {
 fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
     for text in [XML, JSON] {
         let text = text.trim_end();
-        for end in (0..text.len()).step_by(41).filter(|end| text.is_char_boundary(*end)) {
+        for end in (0..text.len())
+            .step_by(41)
+            .filter(|end| text.is_char_boundary(*end))
+        {
             assert!(parse(DETAILED, &text[..end]).is_err(), "cut at {end}");
         }
     }
@@ -170,8 +208,16 @@ fn states_are_understood_as_number_and_in_words() {
 fn packages_are_told_from_their_versions() {
     for (identifier, name, version) in [
         ("Npm-jquery-2.1.4", "jquery", "2.1.4"),
-        ("Maven-org.example:log4j-1.2-api-2.17.0", "org.example:log4j-1.2-api", "2.17.0"),
-        ("Maven-org.example:guava-31.0-jre", "org.example:guava", "31.0-jre"),
+        (
+            "Maven-org.example:log4j-1.2-api-2.17.0",
+            "org.example:log4j-1.2-api",
+            "2.17.0",
+        ),
+        (
+            "Maven-org.example:guava-31.0-jre",
+            "org.example:guava",
+            "31.0-jre",
+        ),
         ("Go-example.test/x-y-v1.2.3", "example.test/x-y", "v1.2.3"),
         ("tar-1.34+dfsg-1+deb11u1", "tar", "1.34+dfsg-1+deb11u1"),
         ("Python-tool-1.0.0-beta-2", "tool", "1.0.0-beta-2"),

@@ -49,7 +49,11 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
     }],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
-        fields: &[HashField::VulnIdFromTool, HashField::FilePath, HashField::Line],
+        fields: &[
+            HashField::VulnIdFromTool,
+            HashField::FilePath,
+            HashField::Line,
+        ],
         allows_null_cwe: true,
     },
     // CxFlow writes both runs into one log.
@@ -120,7 +124,10 @@ fn read(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     json.object(|json, key| {
         match key {
             "additionalDetails" => {
-                let scan = json.record::<Option<Scan>>(sink)?.flatten().unwrap_or_default();
+                let scan = json
+                    .record::<Option<Scan>>(sink)?
+                    .flatten()
+                    .unwrap_or_default();
                 date = text::date(&scan.scan_start_date);
             }
             "xissues" => {
@@ -151,8 +158,10 @@ fn read(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     if has_issues {
         return Ok(());
     }
-    Err(Refusal::new("this is not a CxFlow report: it has no list \"xissues\"")
-        .hint("send the file that CxFlow writes with --bug-tracker=Json"))
+    Err(
+        Refusal::new("this is not a CxFlow report: it has no list \"xissues\"")
+            .hint("send the file that CxFlow writes with --bug-tracker=Json"),
+    )
 }
 
 impl Issue {
@@ -190,17 +199,26 @@ impl Issue {
         let source = path.source.unwrap_or_default();
         let sink = path.sink.unwrap_or_default();
         let triage = Triage::from_report(&path.state);
-        let detail = source.line.0.and_then(|line| self.details.get(&line.to_string()));
+        let detail = source
+            .line
+            .0
+            .and_then(|line| self.details.get(&line.to_string()));
         let is_marked = detail.is_some_and(|detail| detail.false_positive.0 == Some(true));
         let (from, to) = (&*source.snippet, &*sink.snippet);
-        let file = if sink.file.is_empty() { &self.filename } else { &sink.file };
+        let file = if sink.file.is_empty() {
+            &self.filename
+        } else {
+            &sink.file
+        };
         ReportFinding {
             title: format!("{} {}", title(&self.vulnerability), base_name(file)),
-            description: format!(
-                "{head}**Source snippet:** `{from}`\n**Sink snippet:** `{to}`\n"
-            ),
+            description: format!("{head}**Source snippet:** `{from}`\n**Sink snippet:** `{to}`\n"),
             cwe: cwe(&self.cwe),
-            file_path: self.filename.clone().some().or_else(|| sink.file.clone().some()),
+            file_path: self
+                .filename
+                .clone()
+                .some()
+                .or_else(|| sink.file.clone().some()),
             line: sink.line.0,
             sast_source_object: source.object.some(),
             sast_source_file_path: source.file.some(),

@@ -21,7 +21,10 @@ pub fn is_report(json: &Outline) -> bool {
         "vulnerabilities[].scanner.id",
         "vulnerabilities[].category",
     ];
-    places.into_iter().filter_map(|place| json.text(place)).any(is_name)
+    places
+        .into_iter()
+        .filter_map(|place| json.text(place))
+        .any(is_name)
 }
 
 fn is_name(name: &str) -> bool {
@@ -44,9 +47,14 @@ struct Tool {
 
 /// Takes the `scan` of the report: is it of Checkmarx?
 pub fn is_checkmarx(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
-    let scan = json.record::<Option<Scan>>(sink)?.flatten().unwrap_or_default();
+    let scan = json
+        .record::<Option<Scan>>(sink)?
+        .flatten()
+        .unwrap_or_default();
     let tools = [scan.scanner, scan.analyzer].into_iter().flatten();
-    Ok(tools.flat_map(|tool| [tool.id, tool.name]).any(|name| is_name(&name)))
+    Ok(tools
+        .flat_map(|tool| [tool.id, tool.name])
+        .any(|name| is_name(&name)))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -106,13 +114,21 @@ fn finding(vulnerability: Vulnerability) -> Result<ReportFinding, String> {
     let severity = severity(&vulnerability.severity)?;
     let mut identifiers = vulnerability.identifiers.0.into_iter();
     let first = identifiers.next().filter(|first| !first.value.is_empty());
-    let Some(Identifier { value: Text(id), url, .. }) = first else {
+    let Some(Identifier {
+        value: Text(id),
+        url,
+        ..
+    }) = first
+    else {
         return Err("has no identifier".into());
     };
     let location = vulnerability.location.unwrap_or_default();
     let file = location.file.0;
     let mut description = format!("**id**: {id}\n**uri**: {file}\n");
-    for (label, line) in [("startLine", location.start_line), ("endLine", location.end_line)] {
+    for (label, line) in [
+        ("startLine", location.start_line),
+        ("endLine", location.end_line),
+    ] {
         if let Some(line) = line.0 {
             // Writing to a string doesn't fail.
             let _ = writeln!(description, "**{label}**: {line}");
@@ -124,7 +140,9 @@ fn finding(vulnerability: Vulnerability) -> Result<ReportFinding, String> {
         }
     }
     let dependency = location.dependency.unwrap_or_default();
-    let names = [&vulnerability.name, &vulnerability.id].into_iter().map(|t| &**t);
+    let names = [&vulnerability.name, &vulnerability.id]
+        .into_iter()
+        .map(|t| &**t);
     let ids = names.chain([id.as_str()]).flat_map(text::vulnerability_ids);
     let mut vulnerability_ids = Vec::new();
     for id in ids.filter(|_| dependency.package.is_some()) {

@@ -19,7 +19,11 @@ pub fn technology(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<(), Refusa
         }
         Ok(())
     })?;
-    let name = if name.is_empty() { "IaC Finding" } else { &name };
+    let name = if name.is_empty() {
+        "IaC Finding"
+    } else {
+        &name
+    };
     for mut finding in waiting {
         finding.title.insert_str(0, &format!("{name}: "));
         sink.finding(finding)?;

@@ -11,7 +11,11 @@ use crate::scanners::checkmarx::shared::{Moment, Node, cwe, members, severity, t
 use crate::{Refusal, Sink, Stop};
 
 /// Sections of engines whose results the report lists in ways of their own.
-const NOT_READ: [&str; 3] = ["scaScanResults", "containerScanResults", "apiSecScanResults"];
+const NOT_READ: [&str; 3] = [
+    "scaScanResults",
+    "containerScanResults",
+    "apiSecScanResults",
+];
 
 /// Is it the head of such a report?
 pub fn is_report(json: &Outline) -> bool {
@@ -54,7 +58,9 @@ impl Improved {
         match key {
             "scanResults" => return self.scan_results(json, sink),
             "iacScanResults" => {
-                members(json, sink, "technology", &mut |json, sink| iac::technology(json, sink))?;
+                members(json, sink, "technology", &mut |json, sink| {
+                    iac::technology(json, sink)
+                })?;
             }
             "vulnerabilityDetails" => {
                 let advice = &mut self.advice;
@@ -71,11 +77,7 @@ impl Improved {
     }
 
     /// `false` for the results of another report, which are by engine.
-    fn scan_results(
-        &mut self,
-        json: &mut Json<'_>,
-        sink: &mut dyn Sink,
-    ) -> Result<bool, Refusal> {
+    fn scan_results(&mut self, json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<bool, Refusal> {
         if json.kind()? == Kind::Null {
             json.skip()?;
             return Ok(true);
@@ -141,7 +143,12 @@ impl Improved {
 
     /// Hands the findings over, now that all is known.
     pub fn hand_over(self, sink: &mut dyn Sink) -> Result<(), Stop> {
-        for Waiting { mut finding, query, places } in self.waiting {
+        for Waiting {
+            mut finding,
+            query,
+            places,
+        } in self.waiting
+        {
             let advice = self.advice.get(&finding.cwe);
             let cause = advice.map_or("", |advice| &advice.cause);
             finding.description = format!("{query}\n\n{cause}");

@@ -91,7 +91,9 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
 fn detect(sniff: &Sniff<'_>) -> bool {
     let json = sniff.json();
     let of_the_cli = ["type", "similarityId", "status", "state"];
-    let is_result = of_the_cli.into_iter().all(|key| json.has(&format!("results[].{key}")));
+    let is_result = of_the_cli
+        .into_iter()
+        .all(|key| json.has(&format!("results[].{key}")));
     let is_empty = json.has_all(&["results", "totalCount", "scanID"]) && !json.has("results[]");
     is_result || is_empty || improved::is_report(json) || gitlab::is_report(json)
 }

@@ -80,14 +80,21 @@ pub fn read(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
 }
 
 fn finding(outcome: Outcome) -> Result<ReportFinding, String> {
-    let Outcome { engine, id, similarity_id, .. } = outcome;
+    let Outcome {
+        engine,
+        id,
+        similarity_id,
+        ..
+    } = outcome;
     if engine.is_empty() {
         return Err("has no type, so it is no Checkmarx result".into());
     }
     let severity = severity(&outcome.severity)?;
     let data = outcome.data.unwrap_or_default();
     let details = outcome.vulnerability_details.unwrap_or_default();
-    let name = [&data.query_name, &data.rule_name].into_iter().find(|name| !name.is_empty());
+    let name = [&data.query_name, &data.rule_name]
+        .into_iter()
+        .find(|name| !name.is_empty());
     let id = if id.is_empty() { similarity_id } else { id };
     let described = [outcome.description, data.rule_description];
     let description = match described.into_iter().find(|text| !text.trim().is_empty()) {
@@ -95,12 +102,31 @@ fn finding(outcome: Outcome) -> Result<ReportFinding, String> {
         None => format!("{severity} {}", title(name.unwrap_or(&id))),
     };
     let first = data.nodes.0.first().map(|node| node.file_name.clone());
-    let files = [first.unwrap_or_default(), data.filename, data.file_name, data.image_file_path];
-    let advice = [data.expected_value, data.remediation, data.remediation_additional];
-    let fix = data.recommended_version.first().filter(|version| !version.is_empty());
+    let files = [
+        first.unwrap_or_default(),
+        data.filename,
+        data.file_name,
+        data.image_file_path,
+    ];
+    let advice = [
+        data.expected_value,
+        data.remediation,
+        data.remediation_additional,
+    ];
+    let fix = data
+        .recommended_version
+        .first()
+        .filter(|version| !version.is_empty());
     let advice = advice.into_iter().filter_map(Text::some);
-    let advice: Vec<String> = advice.chain(fix.map(|v| format!("Upgrade to {v}"))).collect();
-    let links: Vec<String> = data.package_data.0.into_iter().filter_map(|l| l.url.some()).collect();
+    let advice: Vec<String> = advice
+        .chain(fix.map(|v| format!("Upgrade to {v}")))
+        .collect();
+    let links: Vec<String> = data
+        .package_data
+        .0
+        .into_iter()
+        .filter_map(|l| l.url.some())
+        .collect();
 
     let mut finding = ReportFinding {
         title: description.clone(),

@@ -46,7 +46,11 @@ fn states_say_what_is_open_and_what_is_verified() {
     assert_eq!(state(2), (yes, yes, no), "confirmed");
     assert_eq!(state(3), (yes, no, no), "proposed not exploitable");
     assert_eq!(state(5), (yes, yes, no), "urgent");
-    let open = parse(IMPROVED).unwrap().findings.into_iter().filter(|f| f.active == yes);
+    let open = parse(IMPROVED)
+        .unwrap()
+        .findings
+        .into_iter()
+        .filter(|f| f.active == yes);
     assert_eq!(open.count(), 2, "in words");
 }
 
@@ -55,7 +59,11 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
     let heads = [&RESULTS[..900], &IMPROVED[..700], &GITLAB[..300]];
     for text in [RESULTS, IMPROVED, GITLAB, SARIF].into_iter().chain(heads) {
         let report = Report::from_bytes("x", text.as_bytes());
-        assert_eq!(detect(&report).unwrap().scan_type, "Checkmarx One Scan", "{text}");
+        assert_eq!(
+            detect(&report).unwrap().scan_type,
+            "Checkmarx One Scan",
+            "{text}"
+        );
     }
 }
 
@@ -89,13 +97,55 @@ fn an_empty_report_has_no_findings() {
 fn a_broken_record_is_a_warning_and_the_others_stay() {
     for (text, from, to, record, left) in [
         (RESULTS, r#""type": "kics","#, "", "results[3]", 5),
-        (RESULTS, r#""severity": "LOW""#, r#""severity": "?""#, "results[1]", 5),
-        (RESULTS, r#""nodes": [{"line": 3,"#, r#""nodes": [3, {"line": 3,"#, "results[1]", 5),
-        (RESULTS, r#""results": ["#, r#""results": [7, "#, "results[0]", 6),
-        (IMPROVED, r#""severity": "High""#, "\"a\": 1", "scanResults.resultsList[0].vulnerabilities[0]", 2),
-        (IMPROVED, r#""queryName": "Deprecated_API","#, "", "scanResults.resultsList[1]", 2),
-        (GITLAB, r#""value": "143486243""#, r#""value": """#, "vulnerabilities[0]", 1),
-        (GITLAB, r#""severity": "High""#, r#""severity": []"#, "vulnerabilities[1]", 1),
+        (
+            RESULTS,
+            r#""severity": "LOW""#,
+            r#""severity": "?""#,
+            "results[1]",
+            5,
+        ),
+        (
+            RESULTS,
+            r#""nodes": [{"line": 3,"#,
+            r#""nodes": [3, {"line": 3,"#,
+            "results[1]",
+            5,
+        ),
+        (
+            RESULTS,
+            r#""results": ["#,
+            r#""results": [7, "#,
+            "results[0]",
+            6,
+        ),
+        (
+            IMPROVED,
+            r#""severity": "High""#,
+            "\"a\": 1",
+            "scanResults.resultsList[0].vulnerabilities[0]",
+            2,
+        ),
+        (
+            IMPROVED,
+            r#""queryName": "Deprecated_API","#,
+            "",
+            "scanResults.resultsList[1]",
+            2,
+        ),
+        (
+            GITLAB,
+            r#""value": "143486243""#,
+            r#""value": """#,
+            "vulnerabilities[0]",
+            1,
+        ),
+        (
+            GITLAB,
+            r#""severity": "High""#,
+            r#""severity": []"#,
+            "vulnerabilities[1]",
+            1,
+        ),
     ] {
         let out = parse(&text.replacen(from, to, 1)).unwrap();
         assert_eq!(out.warnings[0].record, record, "{from}");
@@ -108,7 +158,11 @@ fn sections_that_are_not_read_are_told() {
     let out = parse(IMPROVED).unwrap();
     assert_eq!(out.warnings.len(), 1);
     assert_eq!(out.warnings[0].record, "scaScanResults");
-    assert!(out.warnings[0].message.contains("left out: 1;"), "{}", out.warnings[0].message);
+    assert!(
+        out.warnings[0].message.contains("left out: 1;"),
+        "{}",
+        out.warnings[0].message
+    );
 }
 
 #[test]
@@ -118,8 +172,14 @@ fn what_is_no_checkmarx_one_report_is_refused() {
         ("{}", "no results"),
         (r#"{"results": []}"#, "no results"),
         (r#"{"vulnerabilities": []}"#, "no results"),
-        (r#"{"scan": {"scanner": {"id": "semgrep"}}, "vulnerabilities": []}"#, "no results"),
-        (r#"{"reportHeader": {}, "scanResults": {"sast": null}}"#, "Checkmarx Scan"),
+        (
+            r#"{"scan": {"scanner": {"id": "semgrep"}}, "vulnerabilities": []}"#,
+            "no results",
+        ),
+        (
+            r#"{"reportHeader": {}, "scanResults": {"sast": null}}"#,
+            "Checkmarx Scan",
+        ),
         ("[]", "expected an object"),
         ("<CxXMLResults/>", "Checkmarx Scan"),
     ] {
@@ -132,7 +192,10 @@ fn what_is_no_checkmarx_one_report_is_refused() {
 fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
     for text in [RESULTS, IMPROVED, GITLAB] {
         let text = text.trim_end();
-        for end in (0..text.len()).step_by(23).filter(|end| text.is_char_boundary(*end)) {
+        for end in (0..text.len())
+            .step_by(23)
+            .filter(|end| text.is_char_boundary(*end))
+        {
             assert!(parse(&text[..end]).is_err(), "cut at {end}");
         }
     }

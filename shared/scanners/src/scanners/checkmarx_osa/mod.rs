@@ -71,8 +71,12 @@ fn detect(sniff: &Sniff<'_>) -> bool {
         return true;
     }
     // A project without vulnerabilities. Nobody else's report is two lists side by side.
-    let head: Vec<u8> =
-        sniff.bytes().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    let head: Vec<u8> = sniff
+        .bytes()
+        .iter()
+        .copied()
+        .filter(|byte| !byte.is_ascii_whitespace())
+        .collect();
     head == b"[[],[]]"
         || head.starts_with(b"[[],[{") && memmem::find(&head, b"UniqueVulnerabilityCount").is_some()
 }
@@ -161,13 +165,19 @@ fn finding(entry: Entry, libraries: &HashMap<String, Entry>) -> Result<ReportFin
     let Some(library) = libraries.get(&entry.library_id.0) else {
         return Err(format!("there is no library \"{}\"", &*entry.library_id));
     };
-    let named = entry.severity.and_then(|severity| Severity::from_report(&severity.name));
+    let named = entry
+        .severity
+        .and_then(|severity| Severity::from_report(&severity.name));
     let Some(severity) = named.or(entry.score.0.map(cvss::severity)) else {
         return Err("the vulnerability has no severity".into());
     };
     let triage = Triage::from_report(&entry.state.unwrap_or_default().name);
     let (name, version) = (&*library.name, &*library.version);
-    let cve = if entry.cve_name.is_empty() { "NC" } else { &entry.cve_name };
+    let cve = if entry.cve_name.is_empty() {
+        "NC"
+    } else {
+        &entry.cve_name
+    };
     Ok(ReportFinding {
         title: format!("{name} {version} | {cve}"),
         severity,
@@ -194,5 +204,8 @@ fn finding(entry: Entry, libraries: &HashMap<String, Entry>) -> Result<ReportFin
 fn confidence(level: f64) -> Option<u32> {
     let steps = ((100.0 - level.clamp(0.0, 100.0)) / 10.0).round_ties_even();
     // A whole float prints as the integer.
-    format!("{steps:.0}").parse::<u32>().ok().map(|steps| steps + 1)
+    format!("{steps:.0}")
+        .parse::<u32>()
+        .ok()
+        .map(|steps| steps + 1)
 }

@@ -37,9 +37,19 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
     let (vulnerabilities, libraries) = lists();
     let swapped = format!("[{libraries}, {vulnerabilities}]");
     let clean = format!("[[], {libraries}]");
-    for text in [REPORT, &REPORT[..600], &swapped, &clean, "[\n  [],\n  []\n]\n"] {
+    for text in [
+        REPORT,
+        &REPORT[..600],
+        &swapped,
+        &clean,
+        "[\n  [],\n  []\n]\n",
+    ] {
         let report = Report::from_bytes("x", text.as_bytes());
-        assert_eq!(detect(&report).unwrap().scan_type, "Checkmarx OSA", "{text}");
+        assert_eq!(
+            detect(&report).unwrap().scan_type,
+            "Checkmarx OSA",
+            "{text}"
+        );
     }
 }
 
@@ -54,9 +64,17 @@ fn a_project_without_vulnerabilities_has_no_findings() {
 #[test]
 fn a_broken_vulnerability_is_a_warning_and_the_others_stay() {
     for (from, to, record) in [
-        (r#""libraryId": "76F59F68DE2C8064E535A70E5874405E00000001","#, "", "[0][0]"),
+        (
+            r#""libraryId": "76F59F68DE2C8064E535A70E5874405E00000001","#,
+            "",
+            "[0][0]",
+        ),
         (r#"5E00000001","#, r#"5E0000000X","#, "[0][0]"),
-        (r#""cveName": "CVE-2024-0002""#, r#""cveName": []"#, "[0][1]"),
+        (
+            r#""cveName": "CVE-2024-0002""#,
+            r#""cveName": []"#,
+            "[0][1]",
+        ),
         (r#""score": 9.8,"#, "", "[0][1]"),
     ] {
         let out = parse(&REPORT.replacen(from, to, 1)).unwrap();

@@ -65,7 +65,10 @@ pub struct Opinion {
 impl Opinion {
     pub fn text(&self) -> Option<String> {
         let mut text = Paragraphs::default();
-        let tags = self.tags.iter().map(|(tag, value)| (tag.as_str(), value.as_str()));
+        let tags = self
+            .tags
+            .iter()
+            .map(|(tag, value)| (tag.as_str(), value.as_str()));
         text.table(&tags.collect::<Vec<_>>());
         for (who, comment) in &self.comments {
             text.headed(&format!("Comment by {}", who.trim()), comment);
@@ -106,7 +109,10 @@ pub fn line_number(text: &str) -> Option<u64> {
 /// Fortify's list of weaknesses: `CWE ID 259,CWE ID 798`, `[9] CWE ID 352` or `None`.
 pub fn cwes(text: &str) -> Vec<u32> {
     let numbers = text.split(',').filter_map(|part| {
-        let number = part.trim_end().rsplit(|c: char| !c.is_ascii_digit()).next()?;
+        let number = part
+            .trim_end()
+            .rsplit(|c: char| !c.is_ascii_digit())
+            .next()?;
         number.parse().ok().filter(|cwe| *cwe > 0)
     });
     let mut cwes = Vec::new();

@@ -70,7 +70,8 @@ fn with_member<T>(
     read: impl FnOnce(Report<'_>) -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let member = archive.member(path)?;
-    let member = member.ok_or_else(|| Refusal::new(format!("there is no {path} in the archive")))?;
+    let member =
+        member.ok_or_else(|| Refusal::new(format!("there is no {path} in the archive")))?;
     read(member).map_err(|refusal| Refusal {
         message: format!("{path}: {}", refusal.message),
         ..refusal

@@ -1,8 +1,8 @@
 //! `audit.fvdl` of an FPR: a vulnerability as the analysis states it. What it only refers to is in
 //! [`super::pools`].
 
-use super::{each, trimmed};
 use super::finding::{cwes, line_number};
+use super::{each, trimmed};
 use crate::Refusal;
 use crate::kit::xml::Xml;
 use tatami_domain::Severity;
@@ -108,7 +108,9 @@ impl Vulnerability {
         let likelihood = known(|m| m.accuracy)
             .zip(known(|m| m.probability))
             .zip(number(&self.confidence))
-            .map(|((accuracy, probability), confidence)| accuracy * probability * confidence / 25.0);
+            .map(|((accuracy, probability), confidence)| {
+                accuracy * probability * confidence / 25.0
+            });
         let is_high = |value: Option<f64>| value.is_some_and(|v| v >= HIGH);
         match (is_high(impact), is_high(likelihood)) {
             (true, true) => Severity::Critical,

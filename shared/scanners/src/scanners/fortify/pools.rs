@@ -8,10 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::civil::Date;
 
-use super::{each, trimmed};
 use super::finding::Paragraphs;
 use super::fvdl::{Location, Metadata, Place, ROOT, Vulnerability, location_in};
 use super::prose::Prose;
+use super::{each, trimmed};
 use crate::kit::text;
 use crate::kit::xml::Xml;
 use crate::{Refusal, Report};
@@ -106,7 +106,9 @@ impl Pools {
     fn read_snippets(&mut self, xml: &mut Xml<'_>) -> Result<(), Refusal> {
         self.came_early |= !self.knows_wishes;
         each(xml, |xml| {
-            let id = xml.attr("id").filter(|id| self.wanted_snippets.contains(id));
+            let id = xml
+                .attr("id")
+                .filter(|id| self.wanted_snippets.contains(id));
             let Some(id) = id else {
                 return Ok(());
             };

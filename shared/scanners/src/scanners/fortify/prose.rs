@@ -135,13 +135,17 @@ mod tests {
     fn a_paragraph_without_its_values_gives_way() {
         let text = "<Paragraph>Call of <Replace key=\"F\"/>.<AltParagraph>A call.</AltParagraph>\
                     </Paragraph> More.<Paragraph> At <Replace key=\"N\"/>.</Paragraph>";
-        assert_eq!(fill(text, &[("F", "f()"), ("N", "3")]), "Call of f(). More. At 3.");
+        assert_eq!(
+            fill(text, &[("F", "f()"), ("N", "3")]),
+            "Call of f(). More. At 3."
+        );
         assert_eq!(fill(text, &[]), "A call. More.");
     }
 
     #[test]
     fn conditional_text_is_left_out() {
-        let text = "a<IfDef var=\"x\"><ConditionalText condition=\"y\">b</ConditionalText></IfDef>c";
+        let text =
+            "a<IfDef var=\"x\"><ConditionalText condition=\"y\">b</ConditionalText></IfDef>c";
         assert_eq!(fill(text, &[]), "ac");
     }
 

@@ -26,7 +26,10 @@ fn parse(report: &[u8]) -> Result<Collected, Refusal> {
 fn member(name: &str) -> String {
     let mut text = String::new();
     let mut zip = ZipArchive::new(Cursor::new(FPR)).unwrap();
-    zip.by_name(name).unwrap().read_to_string(&mut text).unwrap();
+    zip.by_name(name)
+        .unwrap()
+        .read_to_string(&mut text)
+        .unwrap();
     text
 }
 
@@ -87,7 +90,10 @@ fn the_older_type_gives_the_line_of_the_snippet() {
 fn only_suppressed_issues_are_no_longer_active() {
     let states = |report: &[u8]| {
         let findings = parse(report).unwrap().findings;
-        findings.into_iter().map(|f| (f.active, f.false_p)).collect::<Vec<_>>()
+        findings
+            .into_iter()
+            .map(|f| (f.active, f.false_p))
+            .collect::<Vec<_>>()
     };
     let suppressed = (Some(false), Some(true));
     assert_eq!(states(FPR), [(None, None), suppressed, (None, None)]);
@@ -100,12 +106,17 @@ fn only_suppressed_issues_are_no_longer_active() {
 
 #[test]
 fn the_priority_is_made_of_impact_and_likelihood() {
-    let severity = |from: &str, to: &str| parse(&fpr(&changed(from, to))).unwrap().findings[0].severity;
+    let severity =
+        |from: &str, to: &str| parse(&fpr(&changed(from, to))).unwrap().findings[0].severity;
     assert_eq!(severity("Impact\">5.0", "Impact\">2.5"), Severity::Critical);
     assert_eq!(severity("Impact\">5.0", "Impact\">2.4"), Severity::Medium);
-    assert_eq!(severity("<Confidence>5.0", "<Confidence>3.9"), Severity::High);
+    assert_eq!(
+        severity("<Confidence>5.0", "<Confidence>3.9"),
+        Severity::High
+    );
     let own = |impact| {
-        let group = format!("Confidence><MetaInfo><Group name=\"Impact\">{impact}</Group></MetaInfo>");
+        let group =
+            format!("Confidence><MetaInfo><Group name=\"Impact\">{impact}</Group></MetaInfo>");
         severity("Confidence>\n", &group)
     };
     assert_eq!(own("1.0"), Severity::Medium);
@@ -118,7 +129,10 @@ fn the_priority_is_made_of_impact_and_likelihood() {
 fn a_vulnerability_without_a_type_is_a_warning_and_the_others_stay() {
     let out = parse(&fpr(&changed("<Type>SQL Injection</Type>", ""))).unwrap();
     assert_eq!(out.findings.len(), 2);
-    assert_eq!(out.warnings[0].record, "audit.fvdl, vulnerability 1, line 10");
+    assert_eq!(
+        out.warnings[0].record,
+        "audit.fvdl, vulnerability 1, line 10"
+    );
 }
 
 #[test]
@@ -128,7 +142,10 @@ fn pools_before_the_vulnerabilities_are_found_too() {
     let (list, pools) = rest.split_once("</Vulnerabilities>").unwrap();
     let pools = pools.replace("</FVDL>", "");
     let turned = format!("{head}{pools}<Vulnerabilities>{list}</Vulnerabilities></FVDL>");
-    assert_eq!(parse(&fpr(&turned)).unwrap().findings, parse(FPR).unwrap().findings);
+    assert_eq!(
+        parse(&fpr(&turned)).unwrap().findings,
+        parse(FPR).unwrap().findings
+    );
 }
 
 #[test]
@@ -161,7 +178,11 @@ fn a_broken_issue_is_a_warning_and_the_others_stay() {
 fn a_report_that_lists_only_some_of_its_issues_says_so() {
     let out = parse(XML.as_bytes()).unwrap();
     assert_eq!(out.findings.len(), 3);
-    assert!(out.warnings[0].message.contains("counts 4 issues and lists 3"));
+    assert!(
+        out.warnings[0]
+            .message
+            .contains("counts 4 issues and lists 3")
+    );
     let complete = XML.replacen("count=\"2\"", "count=\"1\"", 1);
     assert_eq!(parse(complete.as_bytes()).unwrap().warnings, []);
 }
@@ -196,7 +217,10 @@ fn what_is_no_report_of_fortify_is_refused() {
         (b"<Scan><Name/></Scan>".to_vec(), "no <Issues>"),
         (member("audit.fvdl").into(), "alone"),
         (zip(&[("x.xml", "<x/>")]), "no audit.fvdl"),
-        (zip(&[("webinspect.xml", "<Sessions/>")]), "Microfocus Webinspect Scan"),
+        (
+            zip(&[("webinspect.xml", "<Sessions/>")]),
+            "Microfocus Webinspect Scan",
+        ),
         (fpr("<other/>"), "audit.fvdl: the root element is <other>"),
         (
             zip(&[("audit.fvdl", "<FVDL/>"), ("audit.xml", "<Audit>")]),
@@ -216,7 +240,10 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
         let found = detect(&Report::from_bytes("report", report));
         assert_eq!(found.unwrap().scan_type, "Fortify Scan v2");
     }
-    for other in ["<ReportDefinition><Name/></ReportDefinition>", "<Scan><Issues/></Scan>"] {
+    for other in [
+        "<ReportDefinition><Name/></ReportDefinition>",
+        "<Scan><Issues/></Scan>",
+    ] {
         assert!(detect(&Report::from_bytes("report", other.as_bytes())).is_err());
     }
 }
@@ -224,13 +251,19 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
     for text in [XML.trim_end(), WEBINSPECT.trim_end()] {
-        for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
+        for end in (0..text.len())
+            .step_by(7)
+            .filter(|end| text.is_char_boundary(*end))
+        {
             assert!(parse(&text.as_bytes()[..end]).is_err(), "cut at {end}");
         }
     }
     let fvdl = member("audit.fvdl");
     let fvdl = fvdl.trim_end();
-    for end in (0..fvdl.len()).step_by(49).filter(|end| fvdl.is_char_boundary(*end)) {
+    for end in (0..fvdl.len())
+        .step_by(49)
+        .filter(|end| fvdl.is_char_boundary(*end))
+    {
         assert!(parse(&fpr(&fvdl[..end])).is_err(), "cut at {end}");
     }
 }

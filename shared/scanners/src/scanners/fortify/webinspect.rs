@@ -188,9 +188,16 @@ impl Issue {
         }
         let port = match self.port.as_str() {
             "" => None,
-            port => Some(port.parse().map_err(|_| EndpointError::BadPort(port.to_owned()))?),
+            port => Some(
+                port.parse()
+                    .map_err(|_| EndpointError::BadPort(port.to_owned()))?,
+            ),
         };
-        Ok(Some(Endpoint::from_parts(&self.host, port, Some(&self.scheme))))
+        Ok(Some(Endpoint::from_parts(
+            &self.host,
+            port,
+            Some(&self.scheme),
+        )))
     }
 
     /// Without the sessions: they are of this scan and would make it another finding in the next.

@@ -32,7 +32,9 @@ pub enum Place {
 
 /// Where the column of this name goes.
 pub fn place_of(column: &str) -> Option<Place> {
-    let alias = COLUMNS.iter().find(|(name, _)| name.eq_ignore_ascii_case(column));
+    let alias = COLUMNS
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(column));
     match alias.map_or(column, |(_, field)| field) {
         URL => Some(Place::Endpoints),
         field => Field::like(field).map(Place::Field),
@@ -46,7 +48,10 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let columns: Vec<(String, Place)> = (names.iter())
         .filter_map(|name| Some((name.clone(), place_of(name)?)))
         .collect();
-    for name in names.iter().filter(|name| !name.is_empty() && place_of(name).is_none()) {
+    for name in names
+        .iter()
+        .filter(|name| !name.is_empty() && place_of(name).is_none())
+    {
         sink.warning(crate::Warning {
             record: "the header".into(),
             message: format!("the column \"{name}\" is not known and left out"),
@@ -85,7 +90,11 @@ fn finding(row: &Row<'_>, columns: &[(String, Place)], sink: &mut dyn Sink) -> R
 
 /// Findings wait until the last row: any row may add an endpoint to any of them.
 fn add(finding: ReportFinding, merged: &mut Merged<(Severity, String, String)>) {
-    let key = (finding.severity, finding.title.clone(), finding.description.clone());
+    let key = (
+        finding.severity,
+        finding.title.clone(),
+        finding.description.clone(),
+    );
     let known = merged.entry(key, || ReportFinding {
         nb_occurences: Some(0),
         ..finding.clone()

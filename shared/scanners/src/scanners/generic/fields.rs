@@ -94,46 +94,84 @@ const FIELDS: &[(&str, Put)] = &[
     ("mitigation", |f, v| plain(v, |t| f.mitigation = Some(t))),
     ("impact", |f, v| plain(v, |t| f.impact = Some(t))),
     ("references", |f, v| plain(v, |t| f.references = Some(t))),
-    ("steps_to_reproduce", |f, v| plain(v, |t| f.steps_to_reproduce = Some(t))),
-    ("severity_justification", |f, v| plain(v, |t| f.severity_justification = Some(t))),
+    ("steps_to_reproduce", |f, v| {
+        plain(v, |t| f.steps_to_reproduce = Some(t))
+    }),
+    ("severity_justification", |f, v| {
+        plain(v, |t| f.severity_justification = Some(t))
+    }),
     ("cwe", |f, v| cwes(f, v)),
     ("cwes", |f, v| cwes(f, v)),
     ("extra_cwes", |f, v| cwes(f, v)),
     ("cve", |f, v| ids(f, v, true)),
     ("vulnerability_ids", |f, v| ids(f, v, false)),
-    ("cvssv3", |f, v| vector(v, cvss::v3(one(v)), &mut f.cvssv3, &mut f.cvssv3_score)),
+    ("cvssv3", |f, v| {
+        vector(v, cvss::v3(one(v)), &mut f.cvssv3, &mut f.cvssv3_score)
+    }),
     ("cvssv3_score", |f, v| decimal(v, |n| f.cvssv3_score = n)),
-    ("cvssv4", |f, v| vector(v, cvss::v4(one(v)), &mut f.cvssv4, &mut f.cvssv4_score)),
+    ("cvssv4", |f, v| {
+        vector(v, cvss::v4(one(v)), &mut f.cvssv4, &mut f.cvssv4_score)
+    }),
     ("cvssv4_score", |f, v| decimal(v, |n| f.cvssv4_score = n)),
     ("epss_score", |f, v| decimal(v, |n| f.epss_score = n)),
-    ("epss_percentile", |f, v| decimal(v, |n| f.epss_percentile = n)),
-    ("known_exploited", |f, v| flag(v, |b| f.known_exploited = Some(b))),
-    ("ransomware_used", |f, v| flag(v, |b| f.ransomware_used = Some(b))),
+    ("epss_percentile", |f, v| {
+        decimal(v, |n| f.epss_percentile = n)
+    }),
+    ("known_exploited", |f, v| {
+        flag(v, |b| f.known_exploited = Some(b))
+    }),
+    ("ransomware_used", |f, v| {
+        flag(v, |b| f.ransomware_used = Some(b))
+    }),
     ("kev_date", |f, v| date(v, |d| f.kev_date = d)),
-    ("component_name", |f, v| plain(v, |t| f.component_name = Some(t))),
-    ("component_version", |f, v| plain(v, |t| f.component_version = Some(t))),
-    ("fix_available", |f, v| flag(v, |b| f.fix_available = Some(b))),
+    ("component_name", |f, v| {
+        plain(v, |t| f.component_name = Some(t))
+    }),
+    ("component_version", |f, v| {
+        plain(v, |t| f.component_version = Some(t))
+    }),
+    ("fix_available", |f, v| {
+        flag(v, |b| f.fix_available = Some(b))
+    }),
     ("fix_version", |f, v| plain(v, |t| f.fix_version = Some(t))),
     ("file_path", |f, v| plain(v, |t| f.file_path = Some(t))),
     ("line", |f, v| whole(v, |n| f.line = n)),
-    ("sast_source_object", |f, v| plain(v, |t| f.sast_source_object = Some(t))),
-    ("sast_source_file_path", |f, v| plain(v, |t| f.sast_source_file_path = Some(t))),
-    ("sast_source_line", |f, v| whole(v, |n| f.sast_source_line = n)),
-    ("sast_sink_object", |f, v| plain(v, |t| f.sast_sink_object = Some(t))),
+    ("sast_source_object", |f, v| {
+        plain(v, |t| f.sast_source_object = Some(t))
+    }),
+    ("sast_source_file_path", |f, v| {
+        plain(v, |t| f.sast_source_file_path = Some(t))
+    }),
+    ("sast_source_line", |f, v| {
+        whole(v, |n| f.sast_source_line = n)
+    }),
+    ("sast_sink_object", |f, v| {
+        plain(v, |t| f.sast_sink_object = Some(t))
+    }),
     ("param", |f, v| plain(v, |t| f.param = Some(t))),
     ("payload", |f, v| plain(v, |t| f.payload = Some(t))),
     ("service", |f, v| plain(v, |t| f.service = Some(t))),
-    ("unique_id_from_tool", |f, v| plain(v, |t| f.unique_id_from_tool = Some(t))),
-    ("vuln_id_from_tool", |f, v| plain(v, |t| f.vuln_id_from_tool = Some(t))),
+    ("unique_id_from_tool", |f, v| {
+        plain(v, |t| f.unique_id_from_tool = Some(t))
+    }),
+    ("vuln_id_from_tool", |f, v| {
+        plain(v, |t| f.vuln_id_from_tool = Some(t))
+    }),
     ("date", |f, v| date(v, |d| f.date = d)),
     ("publish_date", |f, v| date(v, |d| f.publish_date = d)),
-    ("planned_remediation_date", |f, v| date(v, |d| f.planned_remediation_date = d)),
+    ("planned_remediation_date", |f, v| {
+        date(v, |d| f.planned_remediation_date = d)
+    }),
     ("planned_remediation_version", |f, v| {
         plain(v, |t| f.planned_remediation_version = Some(t))
     }),
-    ("effort_for_fixing", |f, v| plain(v, |t| f.effort_for_fixing = Some(t))),
+    ("effort_for_fixing", |f, v| {
+        plain(v, |t| f.effort_for_fixing = Some(t))
+    }),
     ("nb_occurences", |f, v| small(v, |n| f.nb_occurences = n)),
-    ("scanner_confidence", |f, v| small(v, |n| f.scanner_confidence = n)),
+    ("scanner_confidence", |f, v| {
+        small(v, |n| f.scanner_confidence = n)
+    }),
     ("tags", |f, v| tags(f, v)),
     ("static_finding", |f, v| flag(v, |b| f.static_finding = b)),
     ("dynamic_finding", |f, v| flag(v, |b| f.dynamic_finding = b)),
@@ -141,7 +179,9 @@ const FIELDS: &[(&str, Put)] = &[
     ("verified", |f, v| flag(v, |b| f.verified = Some(b))),
     ("false_p", |f, v| flag(v, |b| f.false_p = Some(b))),
     ("out_of_scope", |f, v| flag(v, |b| f.out_of_scope = Some(b))),
-    ("risk_accepted", |f, v| flag(v, |b| f.risk_accepted = Some(b))),
+    ("risk_accepted", |f, v| {
+        flag(v, |b| f.risk_accepted = Some(b))
+    }),
     ("under_review", |f, v| flag(v, |b| f.under_review = Some(b))),
     ("is_mitigated", |f, v| flag(v, |b| f.is_mitigated = Some(b))),
     ("mitigated", |f, v| date(v, |d| f.mitigated = d)),
@@ -151,7 +191,10 @@ const FIELDS: &[(&str, Put)] = &[
     ("numerical_severity", |_, _| Ok(())),
 ];
 
-#[allow(clippy::unnecessary_wraps, reason = "a field of the table like the others")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "a field of the table like the others"
+)]
 fn plain(values: &[String], put: impl FnOnce(String)) -> Result<(), String> {
     put(values.join("\n"));
     Ok(())
@@ -168,13 +211,20 @@ fn severity(values: &[String], put: impl FnOnce(Severity)) -> Result<(), String>
     if known.is_some() || word.is_empty() {
         return Ok(());
     }
-    Err(format!("the severity \"{word}\" is not known and counts as Info"))
+    Err(format!(
+        "the severity \"{word}\" is not known and counts as Info"
+    ))
 }
 
 fn flag(values: &[String], put: impl FnOnce(bool)) -> Result<(), String> {
     match Flag::from_word(one(values)).0 {
         Some(flag) => put(flag),
-        None => return Err(format!("\"{}\" is neither true nor false and left out", one(values))),
+        None => {
+            return Err(format!(
+                "\"{}\" is neither true nor false and left out",
+                one(values)
+            ));
+        }
     }
     Ok(())
 }
@@ -187,13 +237,19 @@ fn decimal(values: &[String], put: impl FnOnce(Option<f64>)) -> Result<(), Strin
 
 fn whole(values: &[String], put: impl FnOnce(Option<u64>)) -> Result<(), String> {
     // Spreadsheets make 42.0 of 42.
-    let number = one(values).strip_suffix(".0").unwrap_or(one(values)).parse().ok();
+    let number = one(values)
+        .strip_suffix(".0")
+        .unwrap_or(one(values))
+        .parse()
+        .ok();
     put(number);
     number.map(drop).ok_or_else(|| not_a_number(values))
 }
 
 fn small(values: &[String], put: impl FnOnce(Option<u32>)) -> Result<(), String> {
-    whole(values, |number| put(number.and_then(|n| u32::try_from(n).ok())))
+    whole(values, |number| {
+        put(number.and_then(|n| u32::try_from(n).ok()));
+    })
 }
 
 fn not_a_number(values: &[String]) -> String {
@@ -220,11 +276,22 @@ fn cwes(finding: &mut ReportFinding, values: &[String]) -> Result<(), String> {
     Ok(())
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "a field of the table like the others")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "a field of the table like the others"
+)]
 fn ids(finding: &mut ReportFinding, values: &[String], first: bool) -> Result<(), String> {
     let ids = &mut finding.vulnerability_ids;
-    let before = if first { std::mem::take(ids) } else { Vec::new() };
-    for id in values.iter().map(|id| id.trim()).filter(|id| !id.is_empty()) {
+    let before = if first {
+        std::mem::take(ids)
+    } else {
+        Vec::new()
+    };
+    for id in values
+        .iter()
+        .map(|id| id.trim())
+        .filter(|id| !id.is_empty())
+    {
         text::push_new(ids, id.to_owned());
     }
     for id in before {
@@ -233,7 +300,10 @@ fn ids(finding: &mut ReportFinding, values: &[String], first: bool) -> Result<()
     Ok(())
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "a field of the table like the others")]
+#[allow(
+    clippy::unnecessary_wraps,
+    reason = "a field of the table like the others"
+)]
 fn tags(finding: &mut ReportFinding, values: &[String]) -> Result<(), String> {
     let one_text = values.len() == 1;
     let parts = values.iter().flat_map(|tag| {

@@ -92,15 +92,27 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
 }];
 
 /// Members of the report beside its findings.
-const ABOUT: [&str; 7] =
-    ["name", "type", "version", "description", "title", "static_tool", "dynamic_tool"];
+const ABOUT: [&str; 7] = [
+    "name",
+    "type",
+    "version",
+    "description",
+    "title",
+    "static_tool",
+    "dynamic_tool",
+];
 
 fn detect(sniff: &Sniff<'_>) -> bool {
     let seen = sniff.json();
     if seen.has("") {
-        let top_is_ours = || seen.keys("").all(|key| key == "findings" || ABOUT.contains(&key));
+        let top_is_ours = || {
+            seen.keys("")
+                .all(|key| key == "findings" || ABOUT.contains(&key))
+        };
         let first_is_ours = || {
-            let found = fields::REQUIRED.iter().filter(|key| seen.has(&format!("findings[].{key}")));
+            let found = fields::REQUIRED
+                .iter()
+                .filter(|key| seen.has(&format!("findings[].{key}")));
             found.count() >= 2 && seen.keys("findings[]").all(objects::is_known)
         };
         let says_so = seen.text("type") == Some(SCAN_TYPE);
@@ -110,7 +122,10 @@ fn detect(sniff: &Sniff<'_>) -> bool {
         let ours = ["CweId", "FalsePositive", "Mitigation", "Impact", "Verified"];
         header.has_all(&fields::REQUIRED)
             && ours.iter().filter(|column| header.has(&[column])).count() >= 2
-            && header.names().iter().all(|name| columns::place_of(name).is_some())
+            && header
+                .names()
+                .iter()
+                .all(|name| columns::place_of(name).is_some())
     })
 }
 

@@ -1,7 +1,9 @@
 //! Generic findings in JSON.
 
 use serde::Deserialize;
-use tatami_domain::{AttachedFile, Endpoint, EndpointError, ReportFinding, ReportTest, RequestResponse};
+use tatami_domain::{
+    AttachedFile, Endpoint, EndpointError, ReportFinding, ReportTest, RequestResponse,
+};
 
 use super::SCAN_TYPE;
 use super::fields::{self, Field};
@@ -22,8 +24,8 @@ const STRUCTURED: [&str; 7] = [
 
 /// What a file may be; a person opens it later.
 const FILE_TYPES: [&str; 22] = [
-    "txt", "pdf", "json", "xml", "csv", "yml", "yaml", "png", "jpeg", "jpg", "gif", "sarif", "xlsx",
-    "doc", "docx", "html", "js", "nessus", "zip", "fpr", "md", "log",
+    "txt", "pdf", "json", "xml", "csv", "yml", "yaml", "png", "jpeg", "jpg", "gif", "sarif",
+    "xlsx", "doc", "docx", "html", "js", "nessus", "zip", "fpr", "md", "log",
 ];
 
 /// May a finding have this field?
@@ -61,7 +63,9 @@ pub fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
             }
             Some(_) => {}
         }
-        about.test_type = about.test_type.map(|tool| text::test_type(&tool, SCAN_TYPE));
+        about.test_type = about
+            .test_type
+            .map(|tool| text::test_type(&tool, SCAN_TYPE));
         if about != ReportTest::default() {
             sink.test(about);
         }
@@ -120,7 +124,9 @@ fn finding(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<Record, Refusal> 
             "request" => exchange.request = json.record::<Text>(sink)?.unwrap_or_default(),
             "response" => exchange.response = json.record::<Text>(sink)?.unwrap_or_default(),
             "request_response" | "request_response_pairs" | "unsaved_req_resp" => {
-                let pairs = json.record::<OneOrMany<Exchange>>(sink)?.unwrap_or_default();
+                let pairs = json
+                    .record::<OneOrMany<Exchange>>(sink)?
+                    .unwrap_or_default();
                 let pairs = pairs.0.into_iter().filter_map(Exchange::pair);
                 finding.requests.extend(pairs);
             }
@@ -250,9 +256,16 @@ fn files(
     let (line, column) = json.place();
     let files = json.record::<OneOrMany<File>>(sink)?.unwrap_or_default();
     for file in files.0 {
-        let ending = file.title.rsplit_once('.').map(|(_, ending)| ending.to_ascii_lowercase());
+        let ending = file
+            .title
+            .rsplit_once('.')
+            .map(|(_, ending)| ending.to_ascii_lowercase());
         if !ending.is_some_and(|ending| FILE_TYPES.contains(&ending.as_str())) {
-            let message = format!("{}: \"{}\" is no file name of a known type", json.path(), &*file.title);
+            let message = format!(
+                "{}: \"{}\" is no file name of a known type",
+                json.path(),
+                &*file.title
+            );
             let hint = format!("use one of: {}", FILE_TYPES.join(", "));
             return Err(Refusal::new(message).at(line, column).hint(hint));
         }

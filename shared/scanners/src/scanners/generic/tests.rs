@@ -24,7 +24,11 @@ fn json_and_csv_are_read() {
 fn its_reports_are_detected_even_from_a_cut_off_head() {
     for text in [JSON, &JSON[..300], CSV, &CSV[..400]] {
         let report = Report::from_bytes("x", text.as_bytes());
-        assert_eq!(detect(&report).unwrap().scan_type, super::SCAN_TYPE, "{text}");
+        assert_eq!(
+            detect(&report).unwrap().scan_type,
+            super::SCAN_TYPE,
+            "{text}"
+        );
     }
     for text in [
         r#"{"findings": []}"#,
@@ -48,8 +52,13 @@ fn an_empty_report_has_no_findings() {
 #[test]
 fn every_field_of_the_table_is_known_to_the_page() {
     let page = include_str!("mod.rs");
-    for field in fields::names().filter(|f| !matches!(*f, "thread_id" | "numerical_severity" | "extra_cwes")) {
-        assert!(page.contains(&format!("`{field}`")), "{field} is not on the page");
+    for field in
+        fields::names().filter(|f| !matches!(*f, "thread_id" | "numerical_severity" | "extra_cwes"))
+    {
+        assert!(
+            page.contains(&format!("`{field}`")),
+            "{field} is not on the page"
+        );
         assert!(objects::is_known(field));
     }
 }
@@ -62,7 +71,11 @@ fn a_broken_finding_is_a_warning_and_the_others_stay() {
     assert!(out.warnings.iter().any(|w| w.record == "findings[1]"));
     let out = parse(&JSON.replacen("{\"title\": \"No", "7, {\"title\": \"No", 1)).unwrap();
     assert_eq!(out.findings.len(), 2);
-    assert!(out.warnings.iter().any(|w| w.message == "is a number, expected an object"));
+    assert!(
+        out.warnings
+            .iter()
+            .any(|w| w.message == "is a number, expected an object")
+    );
 }
 
 #[test]
@@ -72,9 +85,18 @@ fn what_is_no_generic_report_is_refused() {
         (String::new(), "the report is empty"),
         ("{}".into(), "no list \"findings\""),
         (format!("[{{{finding}}}]"), "the report is a list"),
-        (r#"{"findings": 5}"#.into(), "findings is a number, expected a list"),
-        (r#"{"findings": [{"title": "t"}]}"#.into(), "no finding has all of"),
-        (format!(r#"{{"findings": [{{{finding}, "colour": 1}}]}}"#), "not known: colour"),
+        (
+            r#"{"findings": 5}"#.into(),
+            "findings is a number, expected a list",
+        ),
+        (
+            r#"{"findings": [{"title": "t"}]}"#.into(),
+            "no finding has all of",
+        ),
+        (
+            format!(r#"{{"findings": [{{{finding}, "colour": 1}}]}}"#),
+            "not known: colour",
+        ),
         (
             format!(r#"{{"findings": [{{{finding}, "files": [{{"title": "run.exe"}}]}}]}}"#),
             "no file name of a known type",
@@ -104,7 +126,10 @@ fn columns_have_many_spellings() {
     assert_eq!(finding.file_path.as_deref(), Some("a.c"));
     assert_eq!(finding.line, Some(4));
     assert_eq!(finding.vulnerability_ids, ["CVE-2030-1", "CVE-2030-2"]);
-    assert_eq!(out.warnings[0].message, "the column \"FilePath x\" is not known and left out");
+    assert_eq!(
+        out.warnings[0].message,
+        "the column \"FilePath x\" is not known and left out"
+    );
 }
 
 /// What the documentation of the format promises of each field, as JSON and as a column.
@@ -124,7 +149,11 @@ fn every_documented_field_arrives() {
         ("mitigated", "MitigatedDate", "2030-12-31T11:02:11Z"),
         ("epss_score", "epss_score", "0.5"),
         ("epss_percentile", "epss_percentile", "0.75"),
-        ("cvssv3", "CVSSV3", "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N"),
+        (
+            "cvssv3",
+            "CVSSV3",
+            "CVSS:3.1/AV:N/AC:L/PR:H/UI:R/S:C/C:L/I:L/A:N",
+        ),
         ("cvssv3_score", "CVSSV3_score", "4.9"),
         ("cvssv4_score", "CVSSV4_score", "7.3"),
         ("known_exploited", "known_exploited", "TRUE"),
@@ -133,7 +162,10 @@ fn every_documented_field_arrives() {
         ("fix_version", "fix_version", "1.2"),
         ("kev_date", "kev_date", "20301231"),
     ];
-    let members: Vec<_> = FIELDS.iter().map(|(name, _, value)| format!("\"{name}\": \"{value}\"")).collect();
+    let members: Vec<_> = FIELDS
+        .iter()
+        .map(|(name, _, value)| format!("\"{name}\": \"{value}\""))
+        .collect();
     let json = format!(
         r#"{{"findings": [{{"title": "t", "severity": "Low", "description": "d", {}}}]}}"#,
         members.join(", ")
@@ -144,7 +176,10 @@ fn every_documented_field_arrives() {
     let (json, csv) = (parse(&json).unwrap(), parse(&csv).unwrap());
     assert_eq!((&json.warnings[..], &csv.warnings[..]), (&[][..], &[][..]));
     let finding = &json.findings[0];
-    let from_csv = tatami_domain::ReportFinding { nb_occurences: None, ..csv.findings[0].clone() };
+    let from_csv = tatami_domain::ReportFinding {
+        nb_occurences: None,
+        ..csv.findings[0].clone()
+    };
     assert_eq!(*finding, from_csv);
     let plain = parse(r#"{"findings": [{"title": "t", "severity": "Low", "description": "d"}]}"#);
     let plain = serde_json::to_value(&plain.unwrap().findings[0]).unwrap();
@@ -153,7 +188,10 @@ fn every_documented_field_arrives() {
         assert_ne!(value[name], plain[name], "{name}");
     }
     let day = crate::kit::text::date("2030-12-31");
-    assert_eq!([finding.date, finding.mitigated, finding.kev_date], [day; 3]);
+    assert_eq!(
+        [finding.date, finding.mitigated, finding.kev_date],
+        [day; 3]
+    );
     assert_eq!(finding.cvssv3_score, Some(4.9));
 }
 
@@ -165,9 +203,15 @@ fn values_may_be_of_another_type() {
     let out = parse(text).unwrap();
     assert_eq!(out.warnings, []);
     let finding = &out.findings[0];
-    assert_eq!((&*finding.title, finding.cwe, finding.line), ("5", 79, Some(13)));
+    assert_eq!(
+        (&*finding.title, finding.cwe, finding.line),
+        ("5", 79, Some(13))
+    );
     assert_eq!(finding.tags, ["a", "b"]);
-    assert_eq!((finding.verified, finding.active), (Some(true), Some(false)));
+    assert_eq!(
+        (finding.verified, finding.active),
+        (Some(true), Some(false))
+    );
     assert_eq!(finding.component_version.as_deref(), Some("1.5"));
     assert_eq!(finding.vulnerability_ids.len(), 2);
     assert_eq!(finding.service, None);

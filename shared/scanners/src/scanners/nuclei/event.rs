@@ -97,7 +97,10 @@ impl Findings {
         messages: Option<RequestResponse>,
         make: impl FnOnce() -> ReportFinding,
     ) {
-        let host = endpoint.as_ref().map(|endpoint| endpoint.host.clone()).unwrap_or_default();
+        let host = endpoint
+            .as_ref()
+            .map(|endpoint| endpoint.host.clone())
+            .unwrap_or_default();
         let finding = self.merged.entry([template, kind, matcher, host], make);
         finding.endpoints.extend(endpoint);
         finding.requests.extend(messages);
@@ -132,7 +135,9 @@ impl Event {
 
     fn finding(self) -> ReportFinding {
         let file_path = self.is_file().then(|| self.matched_at.0.clone());
-        let Info { reference, tags, .. } = self.info;
+        let Info {
+            reference, tags, ..
+        } = self.info;
         let class = self.info.classification.unwrap_or_default();
         let mut vulnerability_ids = Vec::new();
         for id in class.cve_id.texts() {
@@ -144,7 +149,12 @@ impl Event {
         }
         let mut all_tags = Vec::new();
         // Older versions write `network,openssh`.
-        for tag in tags.0.iter().flat_map(|tags| tags.split(',')).map(str::trim) {
+        for tag in tags
+            .0
+            .iter()
+            .flat_map(|tags| tags.split(','))
+            .map(str::trim)
+        {
             if !tag.is_empty() {
                 text::push_new(&mut all_tags, tag.to_owned());
             }
@@ -158,11 +168,18 @@ impl Event {
         let references: Vec<_> = reference.texts().collect();
         let v3 = cvss::v3(&class.cvss_metrics);
         let v4 = cvss::v4(&class.cvss_metrics);
-        let score = class.cvss_score.0.filter(|score| (0.0..=10.0).contains(score));
+        let score = class
+            .cvss_score
+            .0
+            .filter(|score| (0.0..=10.0).contains(score));
         let command =
             |command: String| format!("curl command to reproduce the request:\n`{command}`");
         ReportFinding {
-            title: self.info.name.some().unwrap_or_else(|| self.template_id.0.clone()),
+            title: self
+                .info
+                .name
+                .some()
+                .unwrap_or_else(|| self.template_id.0.clone()),
             severity: Severity::from_report(&self.info.severity).unwrap_or_default(),
             description: description.trim().to_owned(),
             impact: self.info.impact.some(),

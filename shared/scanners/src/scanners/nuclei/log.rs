@@ -50,9 +50,9 @@ impl Visitor for Findings {
         }
         let endpoint = match outcome.address() {
             None => None,
-            Some(address) => {
-                Endpoint::parse(&address).map_err(|error| warn(error.to_string())).ok()
-            }
+            Some(address) => Endpoint::parse(&address)
+                .map_err(|error| warn(error.to_string()))
+                .ok(),
         };
         let rule = tool.driver.rules.0.iter().find(|rule| rule.id == *id);
         let key = [id.0.clone(), String::new(), String::new()];
@@ -113,7 +113,11 @@ struct Location {
 impl Outcome {
     /// Host and path, which Nuclei joins as if both were paths: `https:/app.test/login`.
     fn address(&self) -> Option<String> {
-        let joined = self.locations.0.first().map(|location| location.message.text.trim());
+        let joined = self
+            .locations
+            .0
+            .first()
+            .map(|location| location.message.text.trim());
         let joined = joined.filter(|text| !text.is_empty())?;
         Some(match joined.split_once(":/") {
             Some((scheme, rest)) if !rest.starts_with('/') => format!("{scheme}://{rest}"),
@@ -127,8 +131,11 @@ impl Outcome {
         let titles = [&rule.name, &self.message.text, &self.rule_id];
         let title = titles.into_iter().find(|title| !title.is_empty());
         let parts = [&self.message.text, &rule.full_description.text];
-        let parts: Vec<_> =
-            parts.into_iter().map(|part| part.trim()).filter(|part| !part.is_empty()).collect();
+        let parts: Vec<_> = parts
+            .into_iter()
+            .map(|part| part.trim())
+            .filter(|part| !part.is_empty())
+            .collect();
         ReportFinding {
             title: title.map(|title| title.0.clone()).unwrap_or_default(),
             severity: self.severity(rule),

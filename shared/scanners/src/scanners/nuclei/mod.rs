@@ -52,13 +52,27 @@ use crate::{Algorithm, Dedupe, Format, HashField, Refusal, Report, Scanner, Sink
 pub static SCANNERS: &[Scanner] = &[Scanner {
     scan_type: "Nuclei Scan",
     formats: &[
-        Format { name: "JSON", extensions: &["json"] },
-        Format { name: "JSON Lines", extensions: &["jsonl", "json"] },
-        Format { name: "SARIF", extensions: &["sarif", "json"] },
+        Format {
+            name: "JSON",
+            extensions: &["json"],
+        },
+        Format {
+            name: "JSON Lines",
+            extensions: &["jsonl", "json"],
+        },
+        Format {
+            name: "SARIF",
+            extensions: &["sarif", "json"],
+        },
     ],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
-        fields: &[HashField::Title, HashField::Cwe, HashField::Severity, HashField::ComponentName],
+        fields: &[
+            HashField::Title,
+            HashField::Cwe,
+            HashField::Severity,
+            HashField::ComponentName,
+        ],
         allows_null_cwe: true,
     },
     sarif_drivers: &["Nuclei"],

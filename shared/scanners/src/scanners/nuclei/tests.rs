@@ -35,22 +35,36 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_list_and_lines_say_the_same() {
     let list = format!("[{}]", LINES.trim_end().replace('\n', ","));
-    assert_eq!(parse(&list).unwrap().findings, parse(LINES).unwrap().findings);
+    assert_eq!(
+        parse(&list).unwrap().findings,
+        parse(LINES).unwrap().findings
+    );
 }
 
 #[test]
 fn events_of_one_matcher_and_host_are_one_finding() {
     let findings = parse(LINES).unwrap().findings;
-    let counts: Vec<_> = findings.iter().map(|f| (f.nb_occurences, f.endpoints.len())).collect();
-    assert_eq!(counts, [(Some(1), 1), (Some(2), 2), (Some(1), 1), (Some(1), 1)]);
+    let counts: Vec<_> = findings
+        .iter()
+        .map(|f| (f.nb_occurences, f.endpoints.len()))
+        .collect();
+    assert_eq!(
+        counts,
+        [(Some(1), 1), (Some(2), 2), (Some(1), 1), (Some(1), 1)]
+    );
 }
 
 #[test]
 fn a_match_in_a_file_has_a_path() {
-    let file = LIST.replace("\"tcp\"", "\"file\"").replace("db.example.test:22", "/srv/key.pem");
+    let file = LIST
+        .replace("\"tcp\"", "\"file\"")
+        .replace("db.example.test:22", "/srv/key.pem");
     let out = parse(&file).unwrap();
     assert_eq!(out.findings[0].file_path.as_deref(), Some("/srv/key.pem"));
-    assert_eq!((&*out.findings[0].endpoints, &*out.warnings), (&[][..], &[][..]));
+    assert_eq!(
+        (&*out.findings[0].endpoints, &*out.warnings),
+        (&[][..], &[][..])
+    );
 }
 
 #[test]
@@ -84,9 +98,14 @@ fn severities_of_a_log_are_nuclei_s_own() {
         let log = LOG.replacen("\"9.4\"", &format!("\"{score}\""), 1);
         parse(&log).unwrap().findings[0].severity
     };
-    for (score, wanted) in
-        [("9.4", Critical), ("8", High), ("5", Medium), ("2", Low), ("1", Info), ("9.5", Info)]
-    {
+    for (score, wanted) in [
+        ("9.4", Critical),
+        ("8", High),
+        ("5", Medium),
+        ("2", Low),
+        ("1", Info),
+        ("9.5", Info),
+    ] {
         assert_eq!(severity(score), wanted, "{score}");
     }
 }
@@ -105,7 +124,13 @@ fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
 
 #[test]
 fn what_is_no_report_of_nuclei_is_refused() {
-    for text in ["<x/>", "nothing", "{}", "[{}]", "{} {\"info\": {\"name\": \"x\"}}"] {
+    for text in [
+        "<x/>",
+        "nothing",
+        "{}",
+        "[{}]",
+        "{} {\"info\": {\"name\": \"x\"}}",
+    ] {
         assert!(parse(text).is_err(), "{text} was read");
     }
 }

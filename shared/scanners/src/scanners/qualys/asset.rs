@@ -197,7 +197,9 @@ impl Detection {
         let v2 = fields::scored(&self.final_v2);
         let base = fields::scored(&details.base_v3);
         let score = v3.or(v2).or(base);
-        let metrics = v3.or(base.filter(|_| v2.is_none())).map_or("", |(_, metrics)| metrics);
+        let metrics = v3
+            .or(base.filter(|_| v2.is_none()))
+            .map_or("", |(_, metrics)| metrics);
         let number = self.id.trim_start_matches(|c: char| !c.is_ascii_digit());
         let mut finding = ReportFinding {
             title: format!("QID-{number} | {}", details.title),

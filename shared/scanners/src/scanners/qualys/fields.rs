@@ -25,7 +25,10 @@ pub fn is_information(kind: &str) -> bool {
 /// A score as Qualys writes it, `8.1 (AV:N/AC:H/...)`: the number and what is between the
 /// parentheses, if anything.
 pub fn scored(text: &str) -> Option<(f64, &str)> {
-    let (number, rest) = text.trim().split_once([' ', '(', '[']).unwrap_or((text.trim(), ""));
+    let (number, rest) = text
+        .trim()
+        .split_once([' ', '(', '['])
+        .unwrap_or((text.trim(), ""));
     let score: f64 = number.parse().ok().filter(|s| (0.0..=10.0).contains(s))?;
     let metrics = rest.rsplit_once(')').map_or("", |(inner, _)| inner);
     Some((score, metrics.rsplit('(').next().unwrap_or_default()))
@@ -43,7 +46,10 @@ pub fn endpoint(names: &[&str]) -> Option<Endpoint> {
     let unknown = |name: &str| {
         matches!(name, "" | "-") || name.eq_ignore_ascii_case("No registered hostname")
     };
-    let name = names.iter().map(|name| name.trim()).find(|name| !unknown(name))?;
+    let name = names
+        .iter()
+        .map(|name| name.trim())
+        .find(|name| !unknown(name))?;
     Some(Endpoint::from_parts(name, None, None))
 }
 

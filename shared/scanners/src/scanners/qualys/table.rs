@@ -75,7 +75,11 @@ fn add(row: Row<'_>, findings: &mut Merged<String>) -> Result<(), String> {
     }
     if let Some(result) = row.get(RESULTS) {
         // Writing to a string doesn't fail.
-        let _ = write!(finding.description, "\n\nResult Evidence: {}\n{result}", place(row));
+        let _ = write!(
+            finding.description,
+            "\n\nResult Evidence: {}\n{result}",
+            place(row)
+        );
     }
     for id in text::vulnerability_ids(row.get(&["CVE ID", "CVEID"]).unwrap_or_default()) {
         text::push_new(&mut finding.vulnerability_ids, id);
@@ -93,13 +97,19 @@ fn make(row: Row<'_>, qid: &str, title: &str, severity: Severity) -> ReportFindi
     let is_information = row.get(KIND).is_some_and(fields::is_information);
     let mut finding = ReportFinding {
         title: format!("QID-{qid} | {title}"),
-        severity: if is_information { Severity::Info } else { severity },
+        severity: if is_information {
+            Severity::Info
+        } else {
+            severity
+        },
         description: own(&["Threat"]).unwrap_or_default(),
         mitigation: own(&["Solution"]),
         impact: own(&["Impact"]),
         references: references(row),
         vuln_id_from_tool: Some(qid.to_owned()),
-        date: row.get(&["Last Detected", "LAST SCAN"]).and_then(text::date),
+        date: row
+            .get(&["Last Detected", "LAST SCAN"])
+            .and_then(text::date),
         verified: Some(true),
         dynamic_finding: true,
         ..ReportFinding::default()
@@ -111,8 +121,8 @@ fn make(row: Row<'_>, qid: &str, title: &str, severity: Severity) -> ReportFindi
 
 fn set_score(finding: &mut ReportFinding, row: Row<'_>) {
     for (version, last, base, temporal) in SCORES {
-        let [last, base, temporal] = [last, base, temporal]
-            .map(|column| row.get(&[*column]).and_then(fields::scored));
+        let [last, base, temporal] =
+            [last, base, temporal].map(|column| row.get(&[*column]).and_then(fields::scored));
         if let Some((score, _)) = last.or(temporal).or(base) {
             let metrics = [base, temporal].map(|part| part.map_or("", |(_, metrics)| metrics));
             finding.cvssv3 = fields::vector(version, &metrics);
@@ -127,7 +137,10 @@ fn set_state(finding: &mut ReportFinding, row: Row<'_>) {
     let kind = row.get(KIND).unwrap_or_default();
     let fixed = row.get(&["Date Last Fixed"]).and_then(text::date);
     fields::set_state(finding, status, kind, fixed);
-    if row.get(FALSE_POSITIVE).is_some_and(|s| s.eq_ignore_ascii_case("Approved")) {
+    if row
+        .get(FALSE_POSITIVE)
+        .is_some_and(|s| s.eq_ignore_ascii_case("Approved"))
+    {
         finding.false_p = Some(true);
         finding.active = Some(false);
     }

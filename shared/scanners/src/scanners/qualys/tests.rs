@@ -22,7 +22,15 @@ fn each_report_gives_its_findings() {
 
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
-    for text in [XML, CSV, PCI, &XML[..300], &CSV[..2000], &PCI[..600], &PCI[..210]] {
+    for text in [
+        XML,
+        CSV,
+        PCI,
+        &XML[..300],
+        &CSV[..2000],
+        &PCI[..600],
+        &PCI[..210],
+    ] {
         let report = Report::from_bytes("report", text.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, "Qualys Scan");
     }
@@ -39,12 +47,21 @@ fn without_a_cvss_score_the_level_counts() {
 
 #[test]
 fn the_state_of_rows_of_one_finding_is_the_most_open() {
-    let fixed = CSV.replace("Re-Opened", "Fixed").replace("02/20/2026 10:00:00\",\"CVE-2026-0001\",", "02/25/2026 10:00:00\",\"CVE-2026-0001\",");
+    let fixed = CSV.replace("Re-Opened", "Fixed").replace(
+        "02/20/2026 10:00:00\",\"CVE-2026-0001\",",
+        "02/25/2026 10:00:00\",\"CVE-2026-0001\",",
+    );
     let finding = &parse(&fixed).unwrap().findings[0];
-    assert_eq!((finding.active, finding.is_mitigated), (Some(false), Some(true)));
+    assert_eq!(
+        (finding.active, finding.is_mitigated),
+        (Some(false), Some(true))
+    );
     assert_eq!(finding.mitigated.unwrap().to_string(), "2026-02-25");
     let finding = &parse(CSV).unwrap().findings[0];
-    assert_eq!((finding.active, finding.is_mitigated), (Some(true), Some(false)));
+    assert_eq!(
+        (finding.active, finding.is_mitigated),
+        (Some(true), Some(false))
+    );
     assert_eq!(finding.mitigated, None);
 }
 
@@ -53,7 +70,12 @@ fn the_levels_of_vm_and_the_names_of_pci_are_severities() {
     use super::fields::severity;
     let found = ["1", "2", "3", "4", "5", "Low", "medium", "H", "6", ""].map(severity);
     let names = found.map(|s| s.map_or("-", |s| s.name()));
-    assert_eq!(names, ["Info", "Low", "Medium", "High", "Critical", "Low", "Medium", "High", "-", "-"]);
+    assert_eq!(
+        names,
+        [
+            "Info", "Low", "Medium", "High", "Critical", "Low", "Medium", "High", "-", "-"
+        ]
+    );
 }
 
 #[test]
@@ -72,12 +94,26 @@ fn scores_come_with_and_without_metrics() {
 fn a_broken_record_is_a_warning_and_the_others_stay() {
     let out = parse(&XML.replacen("<QID id=\"qid_900002\">900002</QID>", "", 1)).unwrap();
     assert_eq!(out.findings.len(), 4);
-    assert!(out.warnings[0].record.starts_with("host 192.0.2.10, line 3"), "{:?}", out.warnings);
+    assert!(
+        out.warnings[0]
+            .record
+            .starts_with("host 192.0.2.10, line 3"),
+        "{:?}",
+        out.warnings
+    );
 
-    let out = parse(&XML.replacen("<VULN_DETAILS id=\"qid_900001\">", "<VULN_DETAILS id=\"x\">", 1));
+    let out = parse(&XML.replacen(
+        "<VULN_DETAILS id=\"qid_900001\">",
+        "<VULN_DETAILS id=\"x\">",
+        1,
+    ));
     let out = out.unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (3, 1));
-    assert!(out.warnings[0].message.contains("2 times"), "{:?}", out.warnings);
+    assert!(
+        out.warnings[0].message.contains("2 times"),
+        "{:?}",
+        out.warnings
+    );
 
     let host = "<HOST><IP>192.0.2.12</IP><ERROR>not yours</ERROR></HOST></HOST_LIST>";
     let out = parse(&XML.replacen("</HOST_LIST>", host, 1)).unwrap();
@@ -94,7 +130,11 @@ fn a_broken_record_is_a_warning_and_the_others_stay() {
 fn an_empty_report_has_no_findings() {
     let header = CSV.lines().nth(5).unwrap();
     let pci = PCI.lines().next().unwrap();
-    for text in ["<ASSET_DATA_REPORT><HEADER/><APPENDICES/></ASSET_DATA_REPORT>", header, pci] {
+    for text in [
+        "<ASSET_DATA_REPORT><HEADER/><APPENDICES/></ASSET_DATA_REPORT>",
+        header,
+        pci,
+    ] {
         let out = parse(text).unwrap();
         assert_eq!((out.findings.len(), out.warnings), (0, vec![]), "{text}");
     }
@@ -105,9 +145,15 @@ fn what_is_no_such_report_is_refused() {
     for (text, says) in [
         ("", "empty"),
         ("<ASSET_DATA_REPORT/>", "neither"),
-        ("<ASSET_DATA_REPORT><ERROR number=\"2\">no such report</ERROR></ASSET_DATA_REPORT>", "no such report"),
+        (
+            "<ASSET_DATA_REPORT><ERROR number=\"2\">no such report</ERROR></ASSET_DATA_REPORT>",
+            "no such report",
+        ),
         ("<SCAN value=\"scan/1\"><HEADER/></SCAN>", "<SCAN>"),
-        ("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><ASSET_DATA_REPORT/>", "DOCTYPE"),
+        (
+            "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><ASSET_DATA_REPORT/>",
+            "DOCTYPE",
+        ),
         ("a,b\n1,2\n", "\"QID\""),
         ("{}", "lacks"),
     ] {
@@ -116,7 +162,12 @@ fn what_is_no_such_report_is_refused() {
     }
     let other = include_str!("../qualys_hacker_guardian/fixtures/report.csv");
     let header = other.lines().next().unwrap();
-    assert!(parse(header).unwrap_err().to_string().contains("Hacker Guardian"));
+    assert!(
+        parse(header)
+            .unwrap_err()
+            .to_string()
+            .contains("Hacker Guardian")
+    );
 }
 
 #[test]
@@ -126,5 +177,10 @@ fn a_report_that_was_cut_off_is_refused() {
         assert!(parse(&whole[..end]).is_err(), "cut at {end}");
     }
     let cut = CSV.find("Turn the").unwrap();
-    assert!(parse(&CSV[..cut]).unwrap_err().to_string().contains("cut off"));
+    assert!(
+        parse(&CSV[..cut])
+            .unwrap_err()
+            .to_string()
+            .contains("cut off")
+    );
 }

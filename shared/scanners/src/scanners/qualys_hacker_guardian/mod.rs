@@ -46,7 +46,11 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
     }],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
-        fields: &[HashField::Title, HashField::Severity, HashField::Description],
+        fields: &[
+            HashField::Title,
+            HashField::Severity,
+            HashField::Description,
+        ],
         allows_null_cwe: true,
     },
     sarif_drivers: &[],
@@ -69,7 +73,9 @@ pub fn is_own(sniff: &Sniff<'_>) -> bool {
         return false;
     };
     if let Ok(Some(row)) = rows.next_row(&mut Collected::default()) {
-        return row.get(&["SEVERITY"]).is_some_and(|severity| severity.len() == 1);
+        return row
+            .get(&["SEVERITY"])
+            .is_some_and(|severity| severity.len() == 1);
     }
     let is_mark = |b: &u8| matches!(b, 0 | 0xEF | 0xBB | 0xBF | 0xFE | 0xFF);
     sniff.bytes().iter().find(|b| !is_mark(b)) == Some(&b'"')
@@ -97,7 +103,9 @@ fn add(row: Row<'_>, findings: &mut Merged<String>) -> Result<(), String> {
         "4" | "5" => Severity::High,
         other => return Err(format!("\"{other}\" is not a Q_SEVERITY of 1 to 5")),
     };
-    let is_false = row.get(STATUS).is_some_and(|s| s.eq_ignore_ascii_case("Approved"));
+    let is_false = row
+        .get(STATUS)
+        .is_some_and(|s| s.eq_ignore_ascii_case("Approved"));
     let finding = findings.entry(qid.to_owned(), || ReportFinding {
         active: Some(false),
         false_p: Some(true),
@@ -112,12 +120,18 @@ fn add(row: Row<'_>, findings: &mut Merged<String>) -> Result<(), String> {
     for id in text::vulnerability_ids(row.get(&["CVEID"]).unwrap_or_default()) {
         text::push_new(&mut finding.vulnerability_ids, id);
     }
-    finding.endpoints.push(endpoint(row).map_err(|error| error.to_string())?);
+    finding
+        .endpoints
+        .push(endpoint(row).map_err(|error| error.to_string())?);
     Ok(())
 }
 
 fn make(row: Row<'_>, qid: &str, title: &str, severity: Severity) -> ReportFinding {
-    let own = |name| row.raw(&[name]).filter(|t| !t.is_empty()).map(str::to_owned);
+    let own = |name| {
+        row.raw(&[name])
+            .filter(|t| !t.is_empty())
+            .map(str::to_owned)
+    };
     let told = |name| own(name).unwrap_or_default();
     let (category, threat, result) = (told("CATEGORY"), told("THREAT"), told("RESULT"));
     ReportFinding {

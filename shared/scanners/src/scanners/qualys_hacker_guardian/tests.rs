@@ -12,7 +12,10 @@ fn parse(text: &str) -> Result<Collected, Refusal> {
 fn rows_of_one_qid_are_one_finding() {
     let out = parse(CSV).unwrap();
     assert_eq!(out.warnings, []);
-    insta::assert_json_snapshot!("csv", parsed_json("Qualys Hacker Guardian Scan", &out).unwrap());
+    insta::assert_json_snapshot!(
+        "csv",
+        parsed_json("Qualys Hacker Guardian Scan", &out).unwrap()
+    );
 }
 
 #[test]
@@ -22,7 +25,11 @@ fn it_is_told_from_the_report_of_qualys_pci() {
     let marked = format!("\u{FEFF}{header}\n");
     for text in [CSV, &CSV[..700], header, &unquoted, &marked] {
         let found = detect(&Report::from_bytes("report", text.as_bytes()));
-        assert_eq!(found.unwrap().scan_type, "Qualys Hacker Guardian Scan", "{text}");
+        assert_eq!(
+            found.unwrap().scan_type,
+            "Qualys Hacker Guardian Scan",
+            "{text}"
+        );
     }
     let words = CSV.replace("\"M\"", "\"Medium\"");
     for text in [&words, header.replace('"', "").as_str()] {
@@ -51,7 +58,13 @@ fn a_broken_row_is_a_warning_and_the_others_stay() {
 fn a_report_without_rows_is_empty_and_other_shapes_are_refused() {
     let out = parse(CSV.lines().next().unwrap()).unwrap();
     assert_eq!((out.findings.len(), out.warnings), (0, vec![]));
-    for text in ["", "a,b\n1,2\n", "<SCAN/>", &CSV[..200], &CSV[..CSV.len() - 14]] {
+    for text in [
+        "",
+        "a,b\n1,2\n",
+        "<SCAN/>",
+        &CSV[..200],
+        &CSV[..CSV.len() - 14],
+    ] {
         assert!(parse(text).is_err(), "{text}");
     }
 }

@@ -61,7 +61,10 @@ const ROOT: &str = "SCAN";
 /// Other tools might call their root the same, but not number it so.
 fn detect(sniff: &Sniff<'_>) -> bool {
     xml::root_of(sniff).is_some_and(|root| {
-        root.name() == ROOT && root.attr("value").is_some_and(|value| value.starts_with("scan/"))
+        root.name() == ROOT
+            && root
+                .attr("value")
+                .is_some_and(|value| value.starts_with("scan/"))
     })
 }
 
@@ -93,7 +96,9 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
         return Ok(());
     }
     let message = "the <SCAN> has neither a header nor hosts";
-    Err(xml.refuse(message).hint("download the results of a finished scan as XML"))
+    Err(xml
+        .refuse(message)
+        .hint("download the results of a finished scan as XML"))
 }
 
 fn read_date(xml: &mut Xml<'_>) -> Result<Option<Date>, Refusal> {
@@ -107,11 +112,7 @@ fn read_date(xml: &mut Xml<'_>) -> Result<Option<Date>, Refusal> {
     Ok(date)
 }
 
-fn read_host(
-    xml: &mut Xml<'_>,
-    date: Option<Date>,
-    sink: &mut dyn Sink,
-) -> Result<(), Refusal> {
+fn read_host(xml: &mut Xml<'_>, date: Option<Date>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let attr = |name| xml.attr(name).map(|value| value.trim().to_owned());
     let address = attr("value").unwrap_or_default();
     let name = attr("name").filter(|name| !name.is_empty() && name != "No registered hostname");
@@ -186,7 +187,10 @@ fn read_vulnerability(
         "5" => Severity::Critical,
         _ => return Ok(Err(format!("\"{level}\" is not a severity of 1 to 5"))),
     };
-    let mut description = format!("{diagnosis}\n\n**Category:** {}\n\n**QID:** {qid}", category.name);
+    let mut description = format!(
+        "{diagnosis}\n\n**Category:** {}\n\n**QID:** {qid}",
+        category.name
+    );
     if let Some(port) = &category.port {
         // Writing to a string doesn't fail.
         let _ = write!(description, "\n\n**Port:** {port}");

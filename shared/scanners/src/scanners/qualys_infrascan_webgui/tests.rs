@@ -29,13 +29,25 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_broken_vulnerability_is_a_warning_and_the_others_stay() {
     for (from, to, record) in [
-        ("<TITLE><![CDATA[Weak Cipher Offered]]></TITLE>", "", "host 192.0.2.10, line 22"),
-        ("severity=\"5\"", "severity=\"9\"", "host 192.0.2.11, line 58"),
+        (
+            "<TITLE><![CDATA[Weak Cipher Offered]]></TITLE>",
+            "",
+            "host 192.0.2.10, line 22",
+        ),
+        (
+            "severity=\"5\"",
+            "severity=\"9\"",
+            "host 192.0.2.11, line 58",
+        ),
         ("severity=\"5\"", "", "host 192.0.2.11, line 58"),
     ] {
         let out = parse(&XML.replacen(from, to, 1)).unwrap();
         assert_eq!((out.findings.len(), out.warnings.len()), (1, 1));
-        assert!(out.warnings[0].record.starts_with(record), "{:?}", out.warnings);
+        assert!(
+            out.warnings[0].record.starts_with(record),
+            "{:?}",
+            out.warnings
+        );
     }
     let out = parse(&XML.replacen("<IP ", "<ERROR number=\"1\">no answer</ERROR><IP ", 1)).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (2, 1));

@@ -48,7 +48,11 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
     }],
     dedupe: Dedupe {
         algorithm: Algorithm::UniqueIdOrHashCode,
-        fields: &[HashField::Title, HashField::ComponentName, HashField::VulnIdFromTool],
+        fields: &[
+            HashField::Title,
+            HashField::ComponentName,
+            HashField::VulnIdFromTool,
+        ],
         allows_null_cwe: true,
     },
     sarif_drivers: &[],
@@ -77,7 +81,8 @@ const FACTS: [&str; 8] = [
 
 fn detect(sniff: &Sniff<'_>) -> bool {
     let header = csv::header_below(sniff, &[QID, TITLE, SEVERITY, ASSET]);
-    header.is_some_and(|header| header.has(&["KB Severity", "Type Detected", "Asset Critical Score"]))
+    header
+        .is_some_and(|header| header.has(&["KB Severity", "Type Detected", "Asset Critical Score"]))
 }
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
@@ -88,7 +93,10 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
             hosts = endpoints(row, "Asset IPV6");
         }
         match finding(row) {
-            Ok(finding) => sink.finding(ReportFinding { endpoints: hosts, ..finding })?,
+            Ok(finding) => sink.finding(ReportFinding {
+                endpoints: hosts,
+                ..finding
+            })?,
             Err(message) => sink.warning(row.warning(message)),
         }
     }
@@ -97,7 +105,8 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
 
 /// The field of a column, unless it's empty or Qualys's mark for nothing.
 fn field<'r>(row: Row<'r>, name: &str) -> Option<&'r str> {
-    row.get(&[name]).filter(|value| !matches!(*value, "'-" | "-"))
+    row.get(&[name])
+        .filter(|value| !matches!(*value, "'-" | "-"))
 }
 
 fn finding(row: Row<'_>) -> Result<ReportFinding, String> {
@@ -142,11 +151,17 @@ fn description(row: Row<'_>) -> String {
         let label = name.replace('-', " ");
         field(row, name).map(|value| format!("**{label}:** {value}"))
     };
-    FACTS.into_iter().filter_map(fact).collect::<Vec<_>>().join("\n\n")
+    FACTS
+        .into_iter()
+        .filter_map(fact)
+        .collect::<Vec<_>>()
+        .join("\n\n")
 }
 
 fn endpoints(row: Row<'_>, name: &str) -> Vec<Endpoint> {
-    list(row, name).map(|host| Endpoint::from_parts(host, None, None)).collect()
+    list(row, name)
+        .map(|host| Endpoint::from_parts(host, None, None))
+        .collect()
 }
 
 fn list<'r>(row: Row<'r>, name: &str) -> impl Iterator<Item = &'r str> {

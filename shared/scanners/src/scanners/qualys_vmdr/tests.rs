@@ -28,7 +28,12 @@ fn lines_above_the_header_may_stay_or_go() {
 
 #[test]
 fn only_what_is_fixed_or_ignored_is_closed() {
-    for (status, active) in [("NEW", true), ("ACTIVE", true), ("", true), ("fixed", false)] {
+    for (status, active) in [
+        ("NEW", true),
+        ("ACTIVE", true),
+        ("", true),
+        ("fixed", false),
+    ] {
         let out = parse(&QID.replace("REOPENED", status)).unwrap();
         assert_eq!(out.findings[0].active, Some(active), "{status}");
     }
@@ -45,9 +50,15 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn a_broken_row_is_a_warning_and_the_others_stay() {
     for (from, to) in [
-        ("\"Product at Its End\",\"5\"", "\"Product at Its End\",\"9\""),
+        (
+            "\"Product at Its End\",\"5\"",
+            "\"Product at Its End\",\"9\"",
+        ),
         ("\"Product at Its End\"", "\"'-\""),
-        ("\"900003\",\"Product at Its End\",\"5\",\"5\",\"Confirmed\"", "\"900003\""),
+        (
+            "\"900003\",\"Product at Its End\",\"5\",\"5\",\"Confirmed\"",
+            "\"900003\"",
+        ),
     ] {
         let out = parse(&QID.replacen(from, to, 1)).unwrap();
         let titles: Vec<_> = out.findings.iter().map(|f| f.title.as_str()).collect();
@@ -63,7 +74,14 @@ fn a_list_without_rows_is_empty_and_other_shapes_are_refused() {
     let out = parse(&lines.join("\n")).unwrap();
     assert_eq!((out.findings.len(), out.warnings), (0, vec![]));
     let preamble = lines[..3].join("\n");
-    for text in ["", "a,b\n1,2\n", "<SCAN/>", "{}", &preamble, &QID[..QID.len() - 12]] {
+    for text in [
+        "",
+        "a,b\n1,2\n",
+        "<SCAN/>",
+        "{}",
+        &preamble,
+        &QID[..QID.len() - 12],
+    ] {
         assert!(parse(text).is_err(), "{text}");
     }
 }

@@ -109,7 +109,12 @@ impl Detection {
             finding.description.push_str(&self.data);
         }
         let mut wrong = Vec::new();
-        for url in self.access_path.iter().chain([&self.url]).filter(|url| !url.is_empty()) {
+        for url in self
+            .access_path
+            .iter()
+            .chain([&self.url])
+            .filter(|url| !url.is_empty())
+        {
             match Endpoint::parse(url) {
                 Ok(endpoint) => finding.endpoints.push(endpoint),
                 Err(error) => wrong.push(error.to_string()),
@@ -136,11 +141,18 @@ impl Detection {
             0..SHOWN => {
                 // Writing to a string doesn't fail.
                 let _ = writeln!(steps, "{}", self.url);
-                let payloads = self.payloads.iter().map(|payload| ("payload", &payload.text));
-                let facts = [("parameter", &self.param), ("authentication", &self.authentication)];
+                let payloads = self
+                    .payloads
+                    .iter()
+                    .map(|payload| ("payload", &payload.text));
+                let facts = [
+                    ("parameter", &self.param),
+                    ("authentication", &self.authentication),
+                ];
                 for (label, value) in facts.into_iter().chain(payloads) {
                     if !matches!(value.trim(), "" | "N/A") {
-                        let _ = writeln!(steps, "  {label}: {}", value.trim().replace('\n', "\n  "));
+                        let _ =
+                            writeln!(steps, "  {label}: {}", value.trim().replace('\n', "\n  "));
                     }
                 }
             }

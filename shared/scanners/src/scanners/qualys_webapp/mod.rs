@@ -82,7 +82,11 @@ struct Gathered {
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut xml = Xml::open_with_doctype(report)?;
     if !ROOTS.contains(&xml.name()) {
-        let message = format!("the root element is <{}>, not <{}>", xml.name(), ROOTS.join("> or <"));
+        let message = format!(
+            "the root element is <{}>, not <{}>",
+            xml.name(),
+            ROOTS.join("> or <")
+        );
         return Err(xml.refuse(message));
     }
     let mut gathered = Gathered::default();
@@ -101,7 +105,9 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     }
     if !is_report {
         let message = "the report has neither a header nor results";
-        return Err(xml.refuse(message).hint("make a scan or web application report of WAS"));
+        return Err(xml
+            .refuse(message)
+            .hint("make a scan or web application report of WAS"));
     }
     gathered.hand_over(sink)
 }

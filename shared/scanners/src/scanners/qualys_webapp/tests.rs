@@ -36,7 +36,10 @@ fn a_flaw_is_closed_when_all_its_detections_are() {
     let ignored = SCAN.replacen("<IGNORED>false", "<IGNORED>true", 1);
     assert_eq!(states(&ignored), (Some(false), Some(false)));
     assert_eq!(states(WEBAPP), (Some(false), Some(true)));
-    assert_eq!(states(&WEBAPP.replacen("FIXED", "NEW", 1)), (Some(true), Some(false)));
+    assert_eq!(
+        states(&WEBAPP.replacen("FIXED", "NEW", 1)),
+        (Some(true), Some(false))
+    );
 }
 
 #[test]

@@ -4,7 +4,11 @@ use super::run::{Run, filled};
 use super::schema::{Location, Message, Outcome, Rule, ThreadFlow};
 
 pub fn last_flow(outcome: &Outcome) -> Option<&ThreadFlow> {
-    let flows = outcome.code_flows.0.iter().flat_map(|flow| &flow.thread_flows.0);
+    let flows = outcome
+        .code_flows
+        .0
+        .iter()
+        .flat_map(|flow| &flow.thread_flows.0);
     flows.rev().find(|flow| !flow.locations.0.is_empty())
 }
 
@@ -27,7 +31,10 @@ pub fn description(
     if let Some(code) = place.and_then(|p| p.region.code().or_else(|| p.context_region.code())) {
         lines.push(format!("**Snippet:**\n```\n{code}\n```"));
     }
-    if let Some(name) = location.filter(|l| run.uri(l).is_none()).and_then(logical_name) {
+    if let Some(name) = location
+        .filter(|l| run.uri(l).is_none())
+        .and_then(logical_name)
+    {
         lines.push(format!("**Location:** {name}"));
     }
     if let Some(rule) = rule {
@@ -59,7 +66,11 @@ pub fn description(
 
 /// The name of what lies in no file, or that is known without one.
 fn logical_name(location: &Location) -> Option<&str> {
-    let names = location.logical_locations.0.iter().flat_map(|l| [&l.fully_qualified_name, &l.name]);
+    let names = location
+        .logical_locations
+        .0
+        .iter()
+        .flat_map(|l| [&l.fully_qualified_name, &l.name]);
     names.map(|name| &**name).find(|name| !name.is_empty())
 }
 

@@ -29,7 +29,13 @@ pub fn severity(outcome: &Outcome, rule: Option<&Rule>) -> (Severity, Option<f64
 /// is the main one.
 pub fn cwes(outcome: &Outcome, rule: Option<&Rule>) -> Vec<u32> {
     let mut found = Vec::new();
-    for cwe in outcome.properties.cwe.0.iter().flat_map(|text| text::cwes(text)) {
+    for cwe in outcome
+        .properties
+        .cwe
+        .0
+        .iter()
+        .flat_map(|text| text::cwes(text))
+    {
         text::push_new(&mut found, cwe);
     }
     if !found.is_empty() {
@@ -79,7 +85,10 @@ pub fn unique_id(outcome: &Outcome) -> Option<String> {
     }
     let mut partial = latest(&outcome.partial_fingerprints);
     partial.sort_unstable();
-    let parts: Vec<_> = partial.iter().map(|(name, value)| format!("{name}:{value}")).collect();
+    let parts: Vec<_> = partial
+        .iter()
+        .map(|(name, value)| format!("{name}:{value}"))
+        .collect();
     (!parts.is_empty()).then(|| parts.join("|"))
 }
 
@@ -99,7 +108,9 @@ fn latest(all: &Pairs<Texts>) -> Vec<(&str, &str)> {
             None => kept.push((name, version, value)),
         }
     }
-    kept.into_iter().map(|(name, _, value)| (name, value)).collect()
+    kept.into_iter()
+        .map(|(name, _, value)| (name, value))
+        .collect()
 }
 
 /// What a scanner of web applications sent and got.

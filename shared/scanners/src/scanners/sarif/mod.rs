@@ -76,7 +76,8 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
 
 fn detect(sniff: &Sniff<'_>) -> bool {
     let seen = sniff.json();
-    let says_so = |text: Option<&str>| text.is_some_and(|t| t.to_ascii_lowercase().contains("sarif"));
+    let says_so =
+        |text: Option<&str>| text.is_some_and(|t| t.to_ascii_lowercase().contains("sarif"));
     let is_sarif = seen.has("runs[].tool.driver")
         || says_so(seen.text("$schema"))
         || seen.text("version") == Some("2.1.0");
@@ -144,9 +145,17 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
     let mut undecided = 0;
     json.object(|json, key| {
         match key {
-            "tool" => tool = Some(json.record::<Option<Tool>>(sink)?.flatten().unwrap_or_default()),
+            "tool" => {
+                tool = Some(
+                    json.record::<Option<Tool>>(sink)?
+                        .flatten()
+                        .unwrap_or_default(),
+                );
+            }
             "invocations" => {
-                let all = json.record::<OneOrMany<Invocation>>(sink)?.unwrap_or_default();
+                let all = json
+                    .record::<OneOrMany<Invocation>>(sink)?
+                    .unwrap_or_default();
                 dated = Some(all.0.last().and_then(|last| {
                     text::date(&last.end_time_utc).or_else(|| text::date(&last.start_time_utc))
                 }));
@@ -159,7 +168,9 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
             "results" if json.kind()? != Kind::Null => {
                 has_results = true;
                 if let (Some(date), true, None) = (dated, tool.is_some(), &run) {
-                    run = tool.take().map(|tool| Run::new(tool, date, std::mem::take(&mut artifacts)));
+                    run = tool
+                        .take()
+                        .map(|tool| Run::new(tool, date, std::mem::take(&mut artifacts)));
                 }
                 json.list(|json| {
                     let place = json.path();
@@ -184,7 +195,8 @@ fn run(json: &mut Json<'_>, sink: &mut dyn Sink, test: Option<&str>) -> Result<(
         sink.warning(json.warning("has no results: did the tool run to its end?"));
     }
     if undecided > 0 {
-        let message = format!("{undecided} results are open or to be reviewed: they are no findings");
+        let message =
+            format!("{undecided} results are open or to be reviewed: they are no findings");
         sink.warning(json.warning(message));
     }
     let run = match run {

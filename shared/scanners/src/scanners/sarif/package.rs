@@ -36,15 +36,23 @@ impl Sink for Named<'_> {
 }
 
 fn name(finding: &mut ReportFinding) {
-    let message = finding.description.strip_prefix("**Result message:** ").unwrap_or_default();
+    let message = finding
+        .description
+        .strip_prefix("**Result message:** ")
+        .unwrap_or_default();
     if !message.starts_with("Package: ") && !message.starts_with("Artifact: ") {
         return;
     }
     let (message, rule) = message.split_once("\n**").unwrap_or((message, ""));
     let lines: Vec<_> = message.lines().map(str::trim).collect();
     let field = |name: &str| -> Option<String> {
-        let values = lines.iter().filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-        values.map(str::trim).find(|value| !value.is_empty()).map(str::to_owned)
+        let values = lines
+            .iter()
+            .filter_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+        values
+            .map(str::trim)
+            .find(|value| !value.is_empty())
+            .map(str::to_owned)
     };
     let package = field("Package");
     let installed = field("Installed Version");
@@ -58,7 +66,9 @@ fn name(finding: &mut ReportFinding) {
         finding.fix_available = Some(fixed.is_some());
     } else if let Some(artifact) = field("Artifact") {
         let detected = ["Secret", "License"].into_iter().find_map(|kind| {
-            let name = lines.iter().find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
+            let name = lines
+                .iter()
+                .find_map(|line| line.strip_prefix(kind)?.strip_prefix(' '))?;
             Some(format!("{kind} detected in {artifact} - {name}"))
         });
         let described = || {

@@ -94,7 +94,9 @@ impl Run {
             return Ok(());
         };
         let (message, flow) = (self.message(&outcome.message, rule), last_flow(outcome));
-        let describe = |location: Option<&Location>| description(message.as_deref(), rule, location, flow, self);
+        let describe = |location: Option<&Location>| {
+            description(message.as_deref(), rule, location, flow, self)
+        };
         let [others @ .., last] = &*outcome.locations.0 else {
             return sink.finding(ReportFinding {
                 description: describe(None),
@@ -138,14 +140,18 @@ impl Run {
         Some(ReportFinding {
             title: text::shorten(&title, TITLE_WIDTH),
             severity,
-            cvssv3: vector(|rule| &rule.properties.cvssv3_vector).and_then(cvss::v3).map(|v| v.vector),
+            cvssv3: vector(|rule| &rule.properties.cvssv3_vector)
+                .and_then(cvss::v3)
+                .map(|v| v.vector),
             cvssv3_score,
             cvssv4_score: cvssv4.as_ref().map(|v| v.score),
             cvssv4: cvssv4.map(|v| v.vector),
             mitigation: (!fixes.is_empty()).then(|| fixes.join("\n")),
             references: rule.and_then(references),
             cwe: cwes.last().copied().unwrap_or(0),
-            extra_cwes: cwes.split_last().map_or_else(Vec::new, |(_, rest)| rest.to_vec()),
+            extra_cwes: cwes
+                .split_last()
+                .map_or_else(Vec::new, |(_, rest)| rest.to_vec()),
             vulnerability_ids: text::cve(rule_id).into_iter().collect(),
             unique_id_from_tool: unique_id(outcome),
             vuln_id_from_tool: Some(rule_id.to_owned()).filter(|id| !id.is_empty()),
@@ -167,7 +173,11 @@ impl Run {
             of_rule.or_else(|| self.tool.driver.global_message_strings.get(&message.id))
         };
         let own = [&message.text, &message.markdown].into_iter();
-        let named = || by_id().into_iter().flat_map(|named| [&named.text, &named.markdown]);
+        let named = || {
+            by_id()
+                .into_iter()
+                .flat_map(|named| [&named.text, &named.markdown])
+        };
         let text = match &*message.text {
             "" => named().chain(own).find(|text| !text.is_empty())?,
             text => text,
@@ -177,7 +187,11 @@ impl Run {
 
     /// Have the files come up that a result names by their numbers only?
     pub fn has_files_of(&self, outcome: &Outcome) -> bool {
-        let places = outcome.locations.0.iter().chain(last_flow(outcome).into_iter().flat_map(steps));
+        let places = outcome
+            .locations
+            .0
+            .iter()
+            .chain(last_flow(outcome).into_iter().flat_map(steps));
         let mut files = places.map(|location| &location.physical_location.artifact_location);
         files.all(|file| {
             let number = file.index.0.filter(|_| file.uri.is_empty());
@@ -191,7 +205,10 @@ impl Run {
             return Some(&artifact.uri);
         }
         let index = usize::try_from(artifact.index.0?).ok()?;
-        self.artifacts.get(index).map(String::as_str).filter(|uri| !uri.is_empty())
+        self.artifacts
+            .get(index)
+            .map(String::as_str)
+            .filter(|uri| !uri.is_empty())
     }
 }
 

@@ -24,7 +24,11 @@ fn the_order_of_keys_does_not_matter() {
 
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
-    for text in [REPORT, &REPORT[..200], r#"{"runs": [], "version": "2.1.0"}"#] {
+    for text in [
+        REPORT,
+        &REPORT[..200],
+        r#"{"runs": [], "version": "2.1.0"}"#,
+    ] {
         let report = Report::from_bytes("x", text.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, "SARIF", "{text}");
     }
@@ -42,14 +46,20 @@ fn an_empty_log_has_no_findings() {
     let failed = r#"{"runs": [{"tool": {"driver": {"name": "x"}}, "results": null}]}"#;
     let told = parse(failed).unwrap().warnings;
     assert_eq!(told[0].record, "runs[0]");
-    assert_eq!(told[0].message, "has no results: did the tool run to its end?");
+    assert_eq!(
+        told[0].message,
+        "has no results: did the tool run to its end?"
+    );
 }
 
 #[test]
 fn a_broken_result_is_a_warning_and_the_others_stay() {
     let broken = REPORT.replacen(r#"{"text": "core 1.0 is old"}"#, "5", 1);
     let out = parse(&broken).unwrap();
-    assert_eq!(out.findings.len(), parse(REPORT).unwrap().findings.len() - 1);
+    assert_eq!(
+        out.findings.len(),
+        parse(REPORT).unwrap().findings.len() - 1
+    );
     let places: Vec<_> = out.warnings.iter().map(|w| &*w.record).collect();
     assert_eq!(places, ["runs[0].results[2]", "runs[0].results[4]"]);
 }
@@ -61,7 +71,10 @@ fn what_is_no_sarif_log_is_refused() {
         ("{}", "no \"runs\""),
         ("[]", "expected an object"),
         (r#"{"runs": {}}"#, "runs is an object, expected a list"),
-        (r#"{"version": "1.0.0", "runs": []}"#, "SARIF version \"1.0.0\""),
+        (
+            r#"{"version": "1.0.0", "runs": []}"#,
+            "SARIF version \"1.0.0\"",
+        ),
         ("<xml/>", "not JSON"),
     ] {
         let refusal = parse(text).unwrap_err().to_string();
@@ -92,7 +105,10 @@ fn arguments_are_filled_in_where_there_are_any() {
 
 /// The findings of a log of one run with these members.
 fn run(members: &str) -> Vec<tatami_domain::ReportFinding> {
-    let out = parse(&format!(r#"{{"version": "2.1.0", "runs": [{{{members}}}]}}"#)).unwrap();
+    let out = parse(&format!(
+        r#"{{"version": "2.1.0", "runs": [{{{members}}}]}}"#
+    ))
+    .unwrap();
     assert_eq!(out.warnings, []);
     out.findings
 }
@@ -112,7 +128,10 @@ fn null_is_as_good_as_nothing() {
     );
     assert_eq!(found.len(), 2);
     assert_eq!(found[0].file_path.as_deref(), Some("a.c"));
-    assert_eq!(run(r#""tool": null, "results": [{"message": {"text": "m"}}]"#).len(), 1);
+    assert_eq!(
+        run(r#""tool": null, "results": [{"message": {"text": "m"}}]"#).len(),
+        1
+    );
 }
 
 #[test]
@@ -124,7 +143,10 @@ fn files_may_be_listed_behind_the_results() {
             {"message": {"text": "by name"}, "locations": [{"physicalLocation": {"artifactLocation": {"uri": "b.c"}}}]}],
         "artifacts": [{"location": {"uri": "a.c"}}]"#,
     );
-    let mut files: Vec<_> = found.iter().filter_map(|f| f.file_path.as_deref()).collect();
+    let mut files: Vec<_> = found
+        .iter()
+        .filter_map(|f| f.file_path.as_deref())
+        .collect();
     files.sort_unstable();
     assert_eq!(files, ["a.c", "b.c"]);
     assert!(found.iter().all(|f| f.date.is_some()));
@@ -132,22 +154,26 @@ fn files_may_be_listed_behind_the_results() {
 
 #[test]
 fn results_say_what_they_are_in_several_ways() {
-    let found = run(
-        r#""tool": {"driver": {"name": "x"}}, "results": [
+    let found = run(r#""tool": {"driver": {"name": "x"}}, "results": [
             {"message": {"markdown": "*m*"}, "level": "Error", "baselineState": "absent",
              "taxa": [{"id": "79", "toolComponent": {"name": "CWE"}}, {"id": "A1", "toolComponent": {"name": "OWASP"}}],
              "locations": [{"logicalLocations": [{"name": "f", "fullyQualifiedName": "m::f"}]}]},
             {"message": {"text": "web"},
              "webRequest": {"protocol": "HTTP", "version": "1.1", "method": "POST", "target": "/a",
                 "headers": {"Host": "a.example.test"}, "body": {"text": "b=1"}},
-             "webResponse": {"protocol": "HTTP", "version": "1.1", "statusCode": 200, "reasonPhrase": "OK"}}]"#,
-    );
+             "webResponse": {"protocol": "HTTP", "version": "1.1", "statusCode": 200, "reasonPhrase": "OK"}}]"#);
     assert_eq!(found[0].title, "*m*");
     assert_eq!(found[0].severity, tatami_domain::Severity::High);
-    assert_eq!((found[0].active, found[0].is_mitigated), (Some(false), Some(true)));
+    assert_eq!(
+        (found[0].active, found[0].is_mitigated),
+        (Some(false), Some(true))
+    );
     assert_eq!(found[0].cwe, 79);
     assert!(found[0].description.contains("**Location:** m::f"));
     let exchange = &found[1].requests[0];
-    assert_eq!(exchange.request, "POST /a HTTP/1.1\nHost: a.example.test\n\nb=1");
+    assert_eq!(
+        exchange.request,
+        "POST /a HTTP/1.1\nHost: a.example.test\n\nb=1"
+    );
     assert_eq!(exchange.response, "HTTP/1.1 200 OK");
 }

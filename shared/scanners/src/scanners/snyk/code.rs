@@ -18,7 +18,11 @@ pub fn finding(outcome: &Outcome, rule: &Rule) -> ReportFinding {
         text::push_new(&mut cwes, cwe);
     }
     let suppressed = outcome.is_suppressed();
-    let category = outcome.suppressions.0.first().map(|s| &*s.properties.category);
+    let category = outcome
+        .suppressions
+        .0
+        .first()
+        .map(|s| &*s.properties.category);
     let harmless = category == Some("not-vulnerable");
     ReportFinding {
         title: match uri {
@@ -28,7 +32,9 @@ pub fn finding(outcome: &Outcome, rule: &Rule) -> ReportFinding {
         severity: severity(outcome, rule),
         description: description(outcome, rule),
         cwe: cwes.last().copied().unwrap_or(0),
-        extra_cwes: cwes.split_last().map_or_else(Vec::new, |(_, rest)| rest.to_vec()),
+        extra_cwes: cwes
+            .split_last()
+            .map_or_else(Vec::new, |(_, rest)| rest.to_vec()),
         file_path: Some(uri.to_owned()).filter(|uri| !uri.is_empty()),
         line: place.region.start_line.0,
         unique_id_from_tool: fingerprint(outcome),
@@ -58,7 +64,9 @@ fn fingerprint(outcome: &Outcome) -> Option<String> {
     let all = &outcome.fingerprints;
     let first = || all.0.first().map(|(_, value)| value);
     let found = all.get("0").or_else(|| all.get("identity")).or_else(first);
-    found.map(|value| value.0.clone()).filter(|value| !value.is_empty())
+    found
+        .map(|value| value.0.clone())
+        .filter(|value| !value.is_empty())
 }
 
 fn description(outcome: &Outcome, rule: &Rule) -> String {
@@ -89,9 +97,15 @@ fn description(outcome: &Outcome, rule: &Rule) -> String {
             let _ = writeln!(out, "**{name}**: {value}");
         }
     }
-    let flows = outcome.code_flows.0.iter().flat_map(|flow| &flow.thread_flows.0);
-    let mut steps: Vec<String> =
-        flows.flat_map(|flow| &flow.locations.0).map(|step| place_of(&step.location)).collect();
+    let flows = outcome
+        .code_flows
+        .0
+        .iter()
+        .flat_map(|flow| &flow.thread_flows.0);
+    let mut steps: Vec<String> = flows
+        .flat_map(|flow| &flow.locations.0)
+        .map(|step| place_of(&step.location))
+        .collect();
     steps.dedup();
     if !steps.is_empty() {
         out.push_str("**data flow**:\n");
@@ -109,7 +123,10 @@ fn description(outcome: &Outcome, rule: &Rule) -> String {
 fn place_of(location: &Location) -> String {
     let place = &location.physical_location;
     let mut out = place.artifact_location.uri.0.clone();
-    for number in [place.region.start_line.0, place.region.start_column.0].into_iter().flatten() {
+    for number in [place.region.start_line.0, place.region.start_column.0]
+        .into_iter()
+        .flatten()
+    {
         let _ = write!(out, ":{number}");
     }
     out

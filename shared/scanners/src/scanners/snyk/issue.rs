@@ -80,7 +80,9 @@ impl Advisory {
     /// The section of that name in the description, which is Markdown.
     pub fn remediation(&self) -> Option<&str> {
         let (_, section) = self.description.split_once("## Remediation")?;
-        let section = section.split_once("\n## ").map_or(section, |(section, _)| section);
+        let section = section
+            .split_once("\n## ")
+            .map_or(section, |(section, _)| section);
         Some(section.trim()).filter(|section| !section.is_empty())
     }
 }
@@ -153,12 +155,19 @@ impl Vulnerability {
     }
 
     fn score(&self) -> Option<f64> {
-        self.cvss_score.0.filter(|score| (0.0..=10.0).contains(score))
+        self.cvss_score
+            .0
+            .filter(|score| (0.0..=10.0).contains(score))
     }
 
     fn finding(&self, path: &[Text]) -> ReportFinding {
         let mut cwes = Vec::new();
-        let ids = |name: &str| self.identifiers.get(name).into_iter().flat_map(|list| &list.0);
+        let ids = |name: &str| {
+            self.identifiers
+                .get(name)
+                .into_iter()
+                .flat_map(|list| &list.0)
+        };
         for cwe in ids("CWE").flat_map(|cwe| text::cwes(cwe)) {
             text::push_new(&mut cwes, cwe);
         }
@@ -171,8 +180,14 @@ impl Vulnerability {
         }
         let names: Vec<_> = path.iter().map(|spec| without_version(spec)).collect();
         let vectors = || self.cvss_sources.0.iter().map(|source| &*source.vector);
-        let v3 = [&*self.vector].into_iter().chain(vectors()).find_map(cvss::v3);
-        let v4 = [&*self.vector].into_iter().chain(vectors()).find_map(cvss::v4);
+        let v3 = [&*self.vector]
+            .into_iter()
+            .chain(vectors())
+            .find_map(cvss::v3);
+        let v4 = [&*self.vector]
+            .into_iter()
+            .chain(vectors())
+            .find_map(cvss::v4);
         let is_v4 = v4.as_ref().is_some_and(|v4| v4.vector == *self.vector);
         let score = self.score();
         let fixed: Vec<_> = self.fixed_in.0.iter().map(|version| &**version).collect();
@@ -193,10 +208,18 @@ impl Vulnerability {
                 .filter(|_| is_v4)
                 .or(score.filter(|_| !is_v4)),
             cvssv3: v3.map(|v3| v3.vector),
-            cvssv4_score: v4.as_ref().map(|v4| score.filter(|_| is_v4).unwrap_or(v4.score)),
+            cvssv4_score: v4
+                .as_ref()
+                .map(|v4| score.filter(|_| is_v4).unwrap_or(v4.score)),
             cvssv4: v4.map(|v4| v4.vector),
-            epss_score: self.epss_details.as_ref().and_then(|epss| epss.probability.0),
-            epss_percentile: self.epss_details.as_ref().and_then(|epss| epss.percentile.0),
+            epss_score: self
+                .epss_details
+                .as_ref()
+                .and_then(|epss| epss.probability.0),
+            epss_percentile: self
+                .epss_details
+                .as_ref()
+                .and_then(|epss| epss.percentile.0),
             component_name: Some(self.package().to_owned()).filter(|name| !name.is_empty()),
             component_version: self.version.clone().some(),
             file_path: (!names.is_empty()).then(|| names.join(" > ")),
@@ -209,18 +232,28 @@ impl Vulnerability {
     }
 
     fn title(&self) -> &str {
-        if self.title.is_empty() { &self.id } else { &self.title }
+        if self.title.is_empty() {
+            &self.id
+        } else {
+            &self.title
+        }
     }
 
     fn component_details(&self, path: &[Text]) -> String {
-        let vulnerable = self.semver.get("vulnerable").map(|ranges| ranges.0.join(", "));
+        let vulnerable = self
+            .semver
+            .get("vulnerable")
+            .map(|ranges| ranges.0.join(", "));
         let path: Vec<_> = path.iter().map(|spec| &**spec).collect();
         let vulnerable_path = path.join(" > ");
         let mut details = String::from("## Component Details\n");
         for (name, value) in [
             ("Vulnerable Package", self.package()),
             ("Current Version", &*self.version),
-            ("Vulnerable Version(s)", vulnerable.as_deref().unwrap_or_default()),
+            (
+                "Vulnerable Version(s)",
+                vulnerable.as_deref().unwrap_or_default(),
+            ),
             ("Vulnerable Path", &*vulnerable_path),
         ] {
             if !value.is_empty() {
@@ -236,7 +269,10 @@ impl Vulnerability {
         let mut why = format!("Issue severity of: **{}**", self.severity());
         if let Some(score) = self.score() {
             let own = self.own_severity();
-            let _ = write!(why, " from a base CVSS score of: **{score}**\nSeverity in Snyk: {own}");
+            let _ = write!(
+                why,
+                " from a base CVSS score of: **{score}**\nSeverity in Snyk: {own}"
+            );
         }
         if !self.exploit.is_empty() {
             let _ = write!(why, "\nExploit: {}", &*self.exploit);
@@ -245,7 +281,10 @@ impl Vulnerability {
     }
 
     fn references(&self) -> String {
-        let mut lines = vec![format!("**SNYK ID**: https://security.snyk.io/vuln/{}", &*self.id)];
+        let mut lines = vec![format!(
+            "**SNYK ID**: https://security.snyk.io/vuln/{}",
+            &*self.id
+        )];
         for link in self.references.0.iter().filter(|link| !link.url.is_empty()) {
             lines.push(match &*link.title {
                 "" => link.url.0.clone(),

@@ -19,7 +19,9 @@ pub fn is_of(sniff: &Sniff<'_>, drivers: &[&str]) -> bool {
 }
 
 fn is_one_of(name: &str, drivers: &[&str]) -> bool {
-    drivers.iter().any(|driver| driver.eq_ignore_ascii_case(name))
+    drivers
+        .iter()
+        .any(|driver| driver.eq_ignore_ascii_case(name))
 }
 
 /// Reads `runs`, the next value. With a scan type, the tool of the first run names the test type.
@@ -62,7 +64,10 @@ impl Visitor for Findings {
         sink: &mut dyn Sink,
     ) -> Result<(), Stop> {
         if outcome.rule_id.is_empty() {
-            sink.warning(Warning { record: place.to_owned(), message: "has no ruleId".into() });
+            sink.warning(Warning {
+                record: place.to_owned(),
+                message: "has no ruleId".into(),
+            });
             return Ok(());
         }
         let default = Rule::default();
@@ -96,14 +101,28 @@ fn finding(outcome: &Outcome, rule: &Rule) -> ReportFinding {
     };
     let texts = [&*outcome.message.text, &rule.full_description.text, help];
     let texts: Vec<_> = texts.into_iter().filter(|text| !text.is_empty()).collect();
-    let fixes = outcome.fixes.0.iter().map(|fix| fix.description.text.0.clone());
-    let cwes: Vec<u32> = rule.properties.tags.0.iter().filter_map(|tag| text::cwe(tag)).collect();
+    let fixes = outcome
+        .fixes
+        .0
+        .iter()
+        .map(|fix| fix.description.text.0.clone());
+    let cwes: Vec<u32> = rule
+        .properties
+        .tags
+        .0
+        .iter()
+        .filter_map(|tag| text::cwe(tag))
+        .collect();
     let region = &location.physical_location.region;
     // Line 1 of a manifest only says that Snyk doesn't know the line.
     let first_known = if component.is_some() { 2 } else { 1 };
     let suppressed = outcome.is_suppressed();
     ReportFinding {
-        title: if title.is_empty() { outcome.rule_id.0.clone() } else { title.to_owned() },
+        title: if title.is_empty() {
+            outcome.rule_id.0.clone()
+        } else {
+            title.to_owned()
+        },
         severity,
         description: texts.join("\n\n"),
         mitigation: fixes.reduce(|all, fix| all + "\n" + &fix),

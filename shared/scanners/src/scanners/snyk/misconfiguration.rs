@@ -34,8 +34,12 @@ impl Misconfiguration {
             lines.extend(value.some().map(|value| format!("**{name}:** {value}")));
         }
         let issue = self.issue.some().unwrap_or_else(|| title.clone());
-        let references: Vec<_> =
-            self.documentation.some().into_iter().chain(self.references.texts()).collect();
+        let references: Vec<_> = self
+            .documentation
+            .some()
+            .into_iter()
+            .chain(self.references.texts())
+            .collect();
         let ignored = self.is_ignored.0 == Some(true);
         let finding = ReportFinding {
             title,
@@ -51,6 +55,10 @@ impl Misconfiguration {
             static_finding: true,
             ..ReportFinding::default()
         };
-        Some(Waiting { finding, package: String::new(), advisory: None })
+        Some(Waiting {
+            finding,
+            package: String::new(),
+            advisory: None,
+        })
     }
 }

@@ -61,8 +61,14 @@ use self::project::Read;
 pub static SCANNERS: &[Scanner] = &[Scanner {
     scan_type: "Snyk Scan",
     formats: &[
-        Format { name: "JSON", extensions: &["json"] },
-        Format { name: "SARIF", extensions: &["sarif", "json"] },
+        Format {
+            name: "JSON",
+            extensions: &["json"],
+        },
+        Format {
+            name: "SARIF",
+            extensions: &["sarif", "json"],
+        },
     ],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,

@@ -105,7 +105,11 @@ pub fn read(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<Read, Refusal> {
         Ok(())
     })?;
     if !whole {
-        return Ok(if error.is_empty() { Read::Unknown } else { Read::Failed(error) });
+        return Ok(if error.is_empty() {
+            Read::Unknown
+        } else {
+            Read::Failed(error)
+        });
     }
     for waiting in std::mem::take(&mut project.waiting) {
         sink.finding(project.finding(waiting))?;
@@ -124,7 +128,11 @@ pub fn not_tested(error: &str) -> String {
 impl Project {
     /// The finding with what only the project knows.
     fn finding(&self, waiting: Waiting) -> ReportFinding {
-        let Waiting { mut finding, package, advisory } = waiting;
+        let Waiting {
+            mut finding,
+            package,
+            advisory,
+        } = waiting;
         let Some(advisory) = advisory else {
             finding.file_path = Some(self.target_file.clone()).filter(|file| !file.is_empty());
             return finding;
@@ -134,7 +142,9 @@ impl Project {
         let mut steps = Vec::new();
         steps.extend(advisory.remediation().map(str::to_owned));
         if !self.target_file.is_empty() {
-            finding.tags.push(format!("target_file:{}", self.target_file));
+            finding
+                .tags
+                .push(format!("target_file:{}", self.target_file));
         }
         for (direct, upgrade) in &self.upgrades {
             let replaces = |spec: &Text| without_version(spec) == package;

@@ -25,10 +25,15 @@ pub struct Driver {
 impl Driver {
     /// By its place where that is right, else by its id.
     pub fn rule_of(&self, outcome: &Outcome) -> Option<&Rule> {
-        let index = outcome.rule_index.0.and_then(|index| usize::try_from(index).ok());
+        let index = outcome
+            .rule_index
+            .0
+            .and_then(|index| usize::try_from(index).ok());
         let at_index = index.and_then(|index| self.rules.0.get(index));
         let is_it = |rule: &&Rule| rule.id == outcome.rule_id;
-        at_index.filter(is_it).or_else(|| self.rules.0.iter().find(is_it))
+        at_index
+            .filter(is_it)
+            .or_else(|| self.rules.0.iter().find(is_it))
     }
 }
 

@@ -53,15 +53,22 @@ fn only_upgrades_of_the_vulnerable_package_are_advised() {
     let findings = parse(PROJECT).unwrap().findings;
     assert_eq!(
         findings[0].tags,
-        ["target_file:package-lock.json", "upgrade_to:@tools/forms@3.2.0"]
+        [
+            "target_file:package-lock.json",
+            "upgrade_to:@tools/forms@3.2.0"
+        ]
     );
     assert_eq!(findings[1].tags, ["target_file:package-lock.json"]);
 }
 
 #[test]
 fn each_grouped_path_is_a_finding() {
-    let paths: Vec<_> =
-        parse(ALL).unwrap().findings.into_iter().filter_map(|f| f.file_path).collect();
+    let paths: Vec<_> = parse(ALL)
+        .unwrap()
+        .findings
+        .into_iter()
+        .filter_map(|f| f.file_path)
+        .collect();
     assert_eq!(
         paths,
         [
@@ -77,7 +84,10 @@ fn the_score_goes_before_the_severity() {
     assert_eq!(severity(ALL), Severity::Critical);
     let unscored = ALL.replacen("\"cvssScore\": 9.1,", "", 1);
     assert_eq!(severity(&unscored), Severity::Critical);
-    assert_eq!(severity(&unscored.replacen("severityWithCritical", "x", 1)), Severity::High);
+    assert_eq!(
+        severity(&unscored.replacen("severityWithCritical", "x", 1)),
+        Severity::High
+    );
 }
 
 #[test]
@@ -115,16 +125,25 @@ fn a_broken_issue_is_a_warning_and_the_others_stay() {
     };
     let first = "vulnerabilities[0]".to_owned();
     let id = "\"id\": \"SNYK-JS-PADLEFT-100001\"";
-    assert_eq!(warned(&PROJECT.replacen(id, "\"id\": \"\"", 1)), (1, first.clone()));
+    assert_eq!(
+        warned(&PROJECT.replacen(id, "\"id\": \"\"", 1)),
+        (1, first.clone())
+    );
     let from = "\"from\": [\"shop@1.0.0\", \"@tools";
-    assert_eq!(warned(&PROJECT.replacen(from, "\"from\": [7, {}, \"", 1)), (1, first));
+    assert_eq!(
+        warned(&PROJECT.replacen(from, "\"from\": [7, {}, \"", 1)),
+        (1, first)
+    );
     let title = IAC.replace("ACME-1", "").replace("Missing label", "");
     assert_eq!(warned(&title), (1, "infrastructureAsCodeIssues[1]".into()));
     let rule = OPEN_SOURCE_LOG.replacen("\"ruleId\"", "\"rule\"", 1);
     assert_eq!(warned(&rule), (0, "runs[0].results[0]".into()));
     assert_eq!(warned(ALL).1, "[2]");
-    let failed =
-        CONTAINER.replacen("\"applications\": [", "\"applications\": [{\"error\": \"no\"},", 1);
+    let failed = CONTAINER.replacen(
+        "\"applications\": [",
+        "\"applications\": [{\"error\": \"no\"},",
+        1,
+    );
     assert_eq!(warned(&failed), (2, "applications[0]".into()));
     let odd = PROJECT.replacen("\"remediation\": {", "\"remediation\": 1, \"x\": {", 1);
     assert_eq!(warned(&odd), (2, "remediation".into()));
@@ -138,8 +157,14 @@ fn what_is_no_report_of_snyk_is_refused() {
         ("[]", "vulnerabilities"),
         ("[{}]", "vulnerabilities"),
         ("7", "expected an object"),
-        (r#"{"ok": false, "error": "no target files", "path": "/"}"#, "no target files"),
-        (r#"[{"ok": false, "error": "no target files"}]"#, "no target files"),
+        (
+            r#"{"ok": false, "error": "no target files", "path": "/"}"#,
+            "no target files",
+        ),
+        (
+            r#"[{"ok": false, "error": "no target files"}]"#,
+            "no target files",
+        ),
         ("<html/>", "JSON"),
     ] {
         let refusal = parse(text).unwrap_err().to_string();

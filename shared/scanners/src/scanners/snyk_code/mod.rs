@@ -46,7 +46,10 @@ const DRIVERS: &[&str] = &["SnykCode", "Snyk Code"];
 
 pub static SCANNERS: &[Scanner] = &[Scanner {
     scan_type: SCAN_TYPE,
-    formats: &[Format { name: "SARIF", extensions: &["sarif", "json"] }],
+    formats: &[Format {
+        name: "SARIF",
+        extensions: &["sarif", "json"],
+    }],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
         fields: &[HashField::VulnIdFromTool, HashField::FilePath],

@@ -60,7 +60,9 @@ fn ignored_results_are_inactive() {
 fn sent_as_plain_sarif_it_is_read_as_that() {
     let mut out = Collected::default();
     let sarif = by_scan_type("SARIF").unwrap();
-    sarif.parse(Report::from_bytes("report", LOG.as_bytes()), &mut out).unwrap();
+    sarif
+        .parse(Report::from_bytes("report", LOG.as_bytes()), &mut out)
+        .unwrap();
     assert_eq!(out.findings.len(), 2);
 }
 
@@ -85,7 +87,10 @@ fn an_empty_log_has_no_findings_but_names_its_tool() {
     let out = parse(log).unwrap();
     assert_eq!((out.findings, out.warnings), (vec![], vec![]));
     let test = out.test.unwrap();
-    assert_eq!(test.test_type.as_deref(), Some("SnykCode Scan (Snyk Code Scan)"));
+    assert_eq!(
+        test.test_type.as_deref(),
+        Some("SnykCode Scan (Snyk Code Scan)")
+    );
     assert_eq!(test.version.as_deref(), Some("1.0.0"));
 }
 

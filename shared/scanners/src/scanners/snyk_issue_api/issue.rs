@@ -145,20 +145,39 @@ impl Issue {
             return Err(format!("is of type \"{}\", not \"issue\"", &*self.kind));
         }
         let issue = &self.attributes;
-        let Some(title) = [&issue.title, &issue.key].into_iter().find(|t| !t.is_empty()) else {
+        let Some(title) = [&issue.title, &issue.key]
+            .into_iter()
+            .find(|t| !t.is_empty())
+        else {
             return Err("has no title".into());
         };
-        let places = || issue.coordinates.0.iter().flat_map(|c| &c.representations.0);
+        let places = || {
+            issue
+                .coordinates
+                .0
+                .iter()
+                .flat_map(|c| &c.representations.0)
+        };
         let source = places().find_map(|place| place.source.as_ref());
         let dependency = places().find_map(|place| place.dependency.as_ref());
         let mut cwes = Vec::new();
-        for class in issue.classes.0.iter().filter(|c| matches!(&*c.source, "" | "CWE")) {
+        for class in issue
+            .classes
+            .0
+            .iter()
+            .filter(|c| matches!(&*c.source, "" | "CWE"))
+        {
             for cwe in text::cwes(&class.id) {
                 text::push_new(&mut cwes, cwe);
             }
         }
         let mut vulnerability_ids = Vec::new();
-        for problem in issue.problems.0.iter().filter(|problem| !problem.id.is_empty()) {
+        for problem in issue
+            .problems
+            .0
+            .iter()
+            .filter(|problem| !problem.id.is_empty())
+        {
             text::push_new(&mut vulnerability_ids, problem.id.0.clone());
         }
         let of_snyk = |rating: &&Rating| rating.source.eq_ignore_ascii_case("Snyk");
@@ -177,13 +196,20 @@ impl Issue {
             title: title.0.clone(),
             severity: Severity::from_report(&issue.effective_severity_level).unwrap_or_default(),
             description: text(&issue.description).unwrap_or_else(|| title.0.clone()),
-            mitigation: lines(remedies.filter_map(|remedy| text(&remedy.description)).collect()),
+            mitigation: lines(
+                remedies
+                    .filter_map(|remedy| text(&remedy.description))
+                    .collect(),
+            ),
             impact: lines(issue.details()),
             references: lines(urls.filter_map(text).collect()),
             severity_justification: issue.risk.as_ref().and_then(Risk::describe),
             cwe: cwes.first().copied().unwrap_or(0),
             extra_cwes: cwes.into_iter().skip(1).collect(),
-            vuln_id_from_tool: vulnerability_ids.first().cloned().or_else(|| text(&issue.key)),
+            vuln_id_from_tool: vulnerability_ids
+                .first()
+                .cloned()
+                .or_else(|| text(&issue.key)),
             vulnerability_ids,
             unique_id_from_tool: text(&self.id),
             cvssv3_score: v3.as_ref().and_then(|v3| score.or(Some(v3.score))),
@@ -245,9 +271,10 @@ impl Source {
     fn describe(&self) -> String {
         let Region { start, end } = &self.region;
         let mut out = self.file.0.clone();
-        for (name, from, to) in
-            [("Lines", start.line, end.line), ("Columns", start.column, end.column)]
-        {
+        for (name, from, to) in [
+            ("Lines", start.line, end.line),
+            ("Columns", start.column, end.column),
+        ] {
             if let (Some(from), Some(to)) = (from.0, to.0) {
                 // Writing to a string doesn't fail.
                 let _ = write!(out, ", {name}: {from}-{to}");
@@ -259,15 +286,25 @@ impl Source {
 
 impl Coordinate {
     fn is_fixable(&self) -> bool {
-        let by_hand = [self.is_fixable_manually, self.is_fixable_snyk, self.is_fixable_upstream];
+        let by_hand = [
+            self.is_fixable_manually,
+            self.is_fixable_snyk,
+            self.is_fixable_upstream,
+        ];
         let by_update = [self.is_patchable, self.is_pinnable, self.is_upgradeable];
-        by_hand.into_iter().chain(by_update).any(|flag| flag.0 == Some(true))
+        by_hand
+            .into_iter()
+            .chain(by_update)
+            .any(|flag| flag.0 == Some(true))
     }
 }
 
 impl Risk {
     fn describe(&self) -> Option<String> {
         let value = self.score.value.0?;
-        Some(format!("Risk Score: {value} (Model: {})", &*self.score.model))
+        Some(format!(
+            "Risk Score: {value} (Model: {})",
+            &*self.score.model
+        ))
     }
 }

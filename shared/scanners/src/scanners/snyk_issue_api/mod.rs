@@ -48,7 +48,10 @@ use crate::{Algorithm, Dedupe, Format, HashField, Refusal, Report, Scanner, Sink
 
 pub static SCANNERS: &[Scanner] = &[Scanner {
     scan_type: "Snyk Issue API Scan",
-    formats: &[Format { name: "JSON", extensions: &["json"] }],
+    formats: &[Format {
+        name: "JSON",
+        extensions: &["json"],
+    }],
     dedupe: Dedupe {
         algorithm: Algorithm::HashCode,
         fields: &[HashField::VulnIdFromTool, HashField::FilePath],

@@ -71,7 +71,9 @@ impl Writer {
         if text.starts_with(char::is_whitespace) {
             self.space();
         }
-        let mut words = text.split(|c: char| c.is_whitespace()).filter(|word| !word.is_empty());
+        let mut words = text
+            .split(|c: char| c.is_whitespace())
+            .filter(|word| !word.is_empty());
         self.text.push_str(words.next().unwrap_or_default());
         for word in words {
             self.text.push(' ');

@@ -19,7 +19,10 @@ pub fn severity(text: &str) -> Option<Severity> {
 /// A CVSS v3 vector, which CSV exports write without its prefix; undefined metrics are left out.
 pub fn cvss_v3(text: &str) -> Option<Scored> {
     let text = text.trim();
-    let defined: Vec<&str> = text.split('/').filter(|part| !part.ends_with(":X")).collect();
+    let defined: Vec<&str> = text
+        .split('/')
+        .filter(|part| !part.ends_with(":X"))
+        .collect();
     let vector = defined.join("/");
     if vector.starts_with("AV:") {
         return cvss::v3(&format!("CVSS:3.0/{vector}"));

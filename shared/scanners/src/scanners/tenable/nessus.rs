@@ -155,11 +155,7 @@ impl Item {
         self.cvss.push((label, value));
     }
 
-    fn add_to(
-        self,
-        findings: &mut Merged<(Severity, String)>,
-        host: &Host,
-    ) -> Result<(), String> {
+    fn add_to(self, findings: &mut Merged<(Severity, String)>, host: &Host) -> Result<(), String> {
         if self.passed {
             return Ok(());
         }
@@ -255,7 +251,10 @@ impl Item {
 
     /// The other `<cwe>`s, and those that only a cross reference names.
     fn extra_cwes(&self) -> Vec<u32> {
-        let named = self.xrefs.iter().filter(|x| x.trim_start().starts_with("CWE"));
+        let named = self
+            .xrefs
+            .iter()
+            .filter(|x| x.trim_start().starts_with("CWE"));
         let named = named.filter_map(|x| fields::cwe_number(x));
         let mut extra: Vec<u32> = Vec::new();
         for cwe in self.cwes.iter().copied().chain(named) {

@@ -12,7 +12,13 @@ use crate::{Refusal, Report, Sink};
 
 type Column = &'static [&'static str];
 
-const PLUGIN: Column = &["Plugin ID", "Plugin", "definition.id", "Plugin Name", "definition.name"];
+const PLUGIN: Column = &[
+    "Plugin ID",
+    "Plugin",
+    "definition.id",
+    "Plugin Name",
+    "definition.name",
+];
 const NAME: Column = &["Name", "Plugin Name", "definition.name"];
 const RISK: Column = &["Risk"];
 const SEVERITY: Column = &["Severity", "definition.severity"];
@@ -50,7 +56,11 @@ const V3_SCORE: Column = &[
     "CVSS3 Base Score",
     "definition.cvss3.base_score",
 ];
-const V4_VECTOR: Column = &["CVSS V4 Vector", "CVSS4 Vector", "definition.cvss4.base_vector"];
+const V4_VECTOR: Column = &[
+    "CVSS V4 Vector",
+    "CVSS4 Vector",
+    "definition.cvss4.base_vector",
+];
 const V4_SCORE: Column = &[
     "CVSS v4.0 Base Score",
     "CVSS V4 Base Score",
@@ -69,23 +79,32 @@ const EPSS: Column = &["EPSS Score", "definition.epss.score"];
 /// What is told of a finding beside its texts, and under which label.
 const RATINGS: &[(&str, Column)] = &[
     ("Severity", &["Risk", "Severity"]),
-    ("VPR score", &[
-        "VPR Score",
-        "Vulnerability Priority Rating",
-        "Vulnerability Priority Rating (VPR)",
-        "definition.vpr.score",
-    ]),
+    (
+        "VPR score",
+        &[
+            "VPR Score",
+            "Vulnerability Priority Rating",
+            "Vulnerability Priority Rating (VPR)",
+            "definition.vpr.score",
+        ],
+    ),
     ("EPSS Score", EPSS),
     ("Risk Factor", &["Risk Factor"]),
     ("STIG Severity", &["STIG Severity"]),
     ("CVSS v4.0 Base Score", V4_SCORE),
-    ("CVSS v4.0 Base+Threat Score", &["CVSS v4.0 Base+Threat Score"]),
+    (
+        "CVSS v4.0 Base+Threat Score",
+        &["CVSS v4.0 Base+Threat Score"],
+    ),
     ("CVSS v3.0 Base Score", V3_SCORE),
-    ("CVSS v3.0 Temporal Score", &[
+    (
         "CVSS v3.0 Temporal Score",
-        "CVSS V3 Temporal Score",
-        "CVSS3 Temporal Score",
-    ]),
+        &[
+            "CVSS v3.0 Temporal Score",
+            "CVSS V3 Temporal Score",
+            "CVSS3 Temporal Score",
+        ],
+    ),
     ("CVSS v3.0 Vector", &["CVSS3 Vector"]),
     ("Exploit available", &["Exploit Available", "Exploit?"]),
     ("Metasploit", &["Metasploit"]),
@@ -95,9 +114,18 @@ const RATINGS: &[(&str, Column)] = &[
 ];
 
 const PLUGIN_FACTS: &[(&str, Column)] = &[
-    ("Tenable Plugin ID", &["Plugin", "Plugin ID", "definition.id"]),
-    ("Plugin Publication Date", &["Plugin Publication Date", "definition.plugin_published"]),
-    ("Plugin Modification Date", &["Plugin Modification Date", "definition.plugin_updated"]),
+    (
+        "Tenable Plugin ID",
+        &["Plugin", "Plugin ID", "definition.id"],
+    ),
+    (
+        "Plugin Publication Date",
+        &["Plugin Publication Date", "definition.plugin_published"],
+    ),
+    (
+        "Plugin Modification Date",
+        &["Plugin Modification Date", "definition.plugin_updated"],
+    ),
 ];
 
 /// The column sets of Nessus and Tenable.io, of Security Center and of the findings export.
@@ -135,7 +163,13 @@ fn add(row: Row<'_>, findings: &mut Merged<Key>) -> Result<(), String> {
         return Err(format!("\"{stated}\" is not a severity"));
     };
     let own = |column: Column| row.raw(column).unwrap_or_default().to_owned();
-    let key = (title.to_owned(), severity, own(HOST), own(PORT), own(SYNOPSIS));
+    let key = (
+        title.to_owned(),
+        severity,
+        own(HOST),
+        own(PORT),
+        own(SYNOPSIS),
+    );
     let finding = findings.entry(key, || make(row, title, severity));
     if let Some(output) = row.raw(OUTPUT).filter(|o| !o.is_empty()) {
         text::join(&mut finding.description, &format!("\n\n{output}"));
@@ -160,7 +194,9 @@ fn make(row: Row<'_>, title: &str, severity: Severity) -> ReportFinding {
         score.filter(|s| (0.0..=10.0).contains(s))
     };
     let v4 = row.get(V4_VECTOR).and_then(cvss::v4);
-    let fixed = row.get(STATE).is_some_and(|state| state.eq_ignore_ascii_case("fixed"));
+    let fixed = row
+        .get(STATE)
+        .is_some_and(|state| state.eq_ignore_ascii_case("fixed"));
     let cwes = row.get(CWE).unwrap_or_default().split([',', ';', '\n']);
     let mut cwes = cwes.filter_map(fields::cwe_number);
     ReportFinding {
@@ -199,7 +235,9 @@ fn references(row: Row<'_>) -> Option<String> {
 /// The ratings that the row has, and which it lacks.
 fn ratings(row: Row<'_>) -> String {
     let mut ratings = labelled(row, RATINGS).unwrap_or_default();
-    let lacking = RATINGS.iter().filter(|(_, column)| row.get(column).is_none());
+    let lacking = RATINGS
+        .iter()
+        .filter(|(_, column)| row.get(column).is_none());
     let lacking: Vec<&str> = lacking.map(|(label, _)| *label).collect();
     if !lacking.is_empty() {
         let _ = writeln!(ratings, "Not stated: {}", lacking.join(", "));
@@ -250,7 +288,10 @@ fn component(text: &str) -> (Option<String>, Option<String>) {
     let Some(at) = text.find("cpe:") else {
         return (None, None);
     };
-    let name = text[at..].split([' ', '\n', '\r', ',']).next().unwrap_or_default();
+    let name = text[at..]
+        .split([' ', '\n', '\r', ','])
+        .next()
+        .unwrap_or_default();
     let name = name.strip_prefix("cpe:2.3:").or(name.strip_prefix("cpe:/"));
     let mut parts = name.unwrap_or_default().split(':').skip(2);
     let mut part = || {

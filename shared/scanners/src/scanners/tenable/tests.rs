@@ -54,7 +54,10 @@ fn its_reports_are_detected_even_from_a_cut_off_head() {
 #[test]
 fn an_empty_report_has_no_findings() {
     let header = NESSUS.lines().next().unwrap();
-    for text in [header, "<NessusClientData_v2><Report/></NessusClientData_v2>"] {
+    for text in [
+        header,
+        "<NessusClientData_v2><Report/></NessusClientData_v2>",
+    ] {
         let out = parse(text).unwrap();
         assert_eq!((out.findings, out.warnings), (vec![], vec![]), "{text}");
     }
@@ -119,7 +122,8 @@ fn host(properties: &str, items: &str) -> Collected {
 
 #[test]
 fn a_host_goes_by_its_name_in_the_dns() {
-    let item = r#"<ReportItem port="443" svc_name="www" protocol="tcp" severity="1" pluginName="P"/>"#;
+    let item =
+        r#"<ReportItem port="443" svc_name="www" protocol="tcp" severity="1" pluginName="P"/>"#;
     let named = host(r#"<tag name="host-fqdn">web.example.test</tag>"#, item);
     assert_eq!(named.findings[0].endpoints[0].host, "web.example.test");
     assert_eq!(host("", item).findings[0].endpoints[0].host, "192.0.2.1");
@@ -128,11 +132,14 @@ fn a_host_goes_by_its_name_in_the_dns() {
 #[test]
 fn newer_ratings_are_read() {
     let vector = "CVSS:4.0/AV:N/AC:L/AT:N/PR:N/UI:N/VC:H/VI:N/VA:N/SC:N/SI:N/SA:N";
-    let out = host("", &format!(
-        "<ReportItem port=\"0\" protocol=\"tcp\" pluginName=\"P\"><risk_factor>High</risk_factor>\
+    let out = host(
+        "",
+        &format!(
+            "<ReportItem port=\"0\" protocol=\"tcp\" pluginName=\"P\"><risk_factor>High</risk_factor>\
          <cvss4_base_score>8.7</cvss4_base_score><cvss4_vector>{vector}</cvss4_vector>\
          <epss_score>0.25</epss_score><vuln_publication_date>2030/01/02</vuln_publication_date></ReportItem>"
-    ));
+        ),
+    );
     let csv = format!(
         "Plugin ID,Name,Risk,Host,CVSS4 Vector,CVSS v4.0 Base Score,EPSS Score,Vuln Publication Date\n\
          1,P,High,192.0.2.1,{vector},8.7,0.25,2030/01/02\n"
@@ -140,21 +147,30 @@ fn newer_ratings_are_read() {
     for finding in [&out.findings[0], &parse(&csv).unwrap().findings[0]] {
         assert_eq!(finding.severity, tatami_domain::Severity::High);
         assert_eq!(finding.cvssv4.as_deref(), Some(vector));
-        assert_eq!((finding.cvssv4_score, finding.epss_score), (Some(8.7), Some(0.25)));
+        assert_eq!(
+            (finding.cvssv4_score, finding.epss_score),
+            (Some(8.7), Some(0.25))
+        );
         assert_eq!(finding.publish_date, crate::kit::text::date("2030-01-02"));
     }
 }
 
 #[test]
 fn checks_of_one_compliance_plugin_stay_apart() {
-    let check = |name: &str, result: &str| format!(
-        "<ReportItem port=\"0\" protocol=\"tcp\" severity=\"3\" pluginName=\"Unix Compliance Checks\">\
+    let check = |name: &str, result: &str| {
+        format!(
+            "<ReportItem port=\"0\" protocol=\"tcp\" severity=\"3\" pluginName=\"Unix Compliance Checks\">\
          <cm:compliance-check-name>{name}</cm:compliance-check-name>\
          <cm:compliance-result>{result}</cm:compliance-result>\
          <cm:compliance-actual-value>0644</cm:compliance-actual-value>\
          <cm:compliance-solution>Set 0600</cm:compliance-solution></ReportItem>"
-    );
-    let items = [check("1.1 a", "FAILED"), check("1.2 b", "PASSED"), check("1.3 c", "WARNING")];
+        )
+    };
+    let items = [
+        check("1.1 a", "FAILED"),
+        check("1.2 b", "PASSED"),
+        check("1.3 c", "WARNING"),
+    ];
     let out = host("", &items.concat());
     let titles: Vec<_> = out.findings.iter().map(|f| &*f.title).collect();
     assert_eq!(titles, ["1.1 a", "1.3 c"]);
@@ -171,8 +187,13 @@ fn rows_say_whether_they_are_fixed_and_where_they_were_found() {
     assert_eq!(detect(&report).unwrap().scan_type, "Tenable Scan");
     let out = parse(text).unwrap();
     assert_eq!(out.warnings, []);
-    let [fixed, open] = &out.findings[..] else { panic!("{out:?}") };
-    assert_eq!((fixed.active, fixed.is_mitigated), (Some(false), Some(true)));
+    let [fixed, open] = &out.findings[..] else {
+        panic!("{out:?}")
+    };
+    assert_eq!(
+        (fixed.active, fixed.is_mitigated),
+        (Some(false), Some(true))
+    );
     assert_eq!((fixed.cwe, &fixed.extra_cwes[..]), (79, &[89][..]));
     assert_eq!(fixed.endpoints[0].to_string(), "a.example.test:443");
     assert_eq!((open.active, open.is_mitigated), (None, None));

@@ -55,7 +55,13 @@ impl Context {
     }
 
     fn vulnerability(&self, record: &Vulnerability) -> ReportFinding {
-        let Vulnerability { id, package, installed, fixed, .. } = record;
+        let Vulnerability {
+            id,
+            package,
+            installed,
+            fixed,
+            ..
+        } = record;
         let mut cwes = Vec::new();
         for cwe in record.cwes.0.iter().flat_map(|cwe| text::cwes(cwe)) {
             text::push_new(&mut cwes, cwe);
@@ -75,7 +81,9 @@ impl Context {
         let severity = Severity::from_report(&record.severity)
             .or_else(|| {
                 let score = cvssv4_score.or(cvssv3_score);
-                score.filter(|_| record.severity.is_empty()).map(cvss::severity)
+                score
+                    .filter(|_| record.severity.is_empty())
+                    .map(cvss::severity)
             })
             .unwrap_or(Severity::Info);
         // Only results of a class that means packages have a file for target.
@@ -137,7 +145,11 @@ impl Context {
         }
         let primary = &*record.primary_url;
         let urls = record.references.0.iter().map(|url| &**url);
-        let references = lines([primary].into_iter().chain(urls.filter(|url| *url != primary)));
+        let references = lines(
+            [primary]
+                .into_iter()
+                .chain(urls.filter(|url| *url != primary)),
+        );
         ReportFinding {
             title: format!("{} - {}", &*record.id, &*record.title),
             severity: Severity::from_report(&record.severity).unwrap_or(Severity::Info),
@@ -191,7 +203,9 @@ impl Context {
 fn chosen_cvss<'r>(all: &'r Pairs<Cvss>, severity_source: &str) -> Option<&'r Cvss> {
     let known = [severity_source, "nvd", "ghsa", "redhat", "bitnami"];
     let mut by_source = known.iter().filter_map(|source| all.get(source));
-    by_source.next().or_else(|| all.0.first().map(|(_, score)| score))
+    by_source
+        .next()
+        .or_else(|| all.0.first().map(|(_, score)| score))
 }
 
 /// One text a line; `None` where there is none.

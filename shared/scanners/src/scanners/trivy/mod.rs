@@ -78,17 +78,31 @@ pub static SCANNERS: &[Scanner] = &[Scanner {
 }];
 
 /// Lists of Kubernetes resources; which of them there are depends on Trivy's version.
-const RESOURCES: [&str; 4] = ["Resources", "Vulnerabilities", "Misconfigurations", "Findings"];
+const RESOURCES: [&str; 4] = [
+    "Resources",
+    "Vulnerabilities",
+    "Misconfigurations",
+    "Findings",
+];
 
 fn detect(sniff: &Sniff<'_>) -> bool {
     let seen = sniff.json();
     if seen.has("[]") {
-        let lists = ["Vulnerabilities", "Misconfigurations", "Secrets", "Licenses", "Packages"];
+        let lists = [
+            "Vulnerabilities",
+            "Misconfigurations",
+            "Secrets",
+            "Licenses",
+            "Packages",
+        ];
         return seen.has("[].Target")
             && (seen.has("[].Type") || lists.iter().any(|list| seen.has(&format!("[].{list}"))));
     }
     let cluster = seen.has("ClusterName") && RESOURCES.iter().any(|list| seen.has(list));
-    let artifact = ["ArtifactName", "ArtifactType"].iter().filter(|key| seen.has(key)).count();
+    let artifact = ["ArtifactName", "ArtifactType"]
+        .iter()
+        .filter(|key| seen.has(key))
+        .count();
     let schema = usize::from(seen.has("SchemaVersion"));
     let compliance = seen.has_all(&["RelatedResources", "Results[].ID", "Results[].Severity"]);
     cluster || compliance || artifact > 0 && artifact + schema > 1
@@ -103,8 +117,10 @@ fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
         if recognised {
             return Ok(());
         }
-        Err(Refusal::new("this is not a Trivy report: it has neither \"Results\" nor \"ClusterName\"")
-            .hint("export it by `trivy ... --format json`"))
+        Err(Refusal::new(
+            "this is not a Trivy report: it has neither \"Results\" nor \"ClusterName\"",
+        )
+        .hint("export it by `trivy ... --format json`"))
     })
 }
 
@@ -211,7 +227,9 @@ fn result(
         "Class" => word(json, sink, &mut context.class),
         "Type" => word(json, sink, &mut context.kind),
         "Vulnerabilities" => records(json, sink, &context, &mut waiting, Record::Vulnerability),
-        "Misconfigurations" => records(json, sink, &context, &mut waiting, Record::Misconfiguration),
+        "Misconfigurations" => {
+            records(json, sink, &context, &mut waiting, Record::Misconfiguration)
+        }
         "Secrets" => records(json, sink, &context, &mut waiting, Record::Secret),
         "Licenses" => records(json, sink, &context, &mut waiting, Record::License),
         _ => Ok(()),

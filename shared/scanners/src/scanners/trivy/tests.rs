@@ -26,7 +26,12 @@ fn every_shape_is_read() {
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
     let whole = [REPORT, LEGACY, KUBERNETES, SARIF];
-    for text in whole.into_iter().chain([&REPORT[..200], &LEGACY[..120], &KUBERNETES[..150], &SARIF[..500]]) {
+    for text in whole.into_iter().chain([
+        &REPORT[..200],
+        &LEGACY[..120],
+        &KUBERNETES[..150],
+        &SARIF[..500],
+    ]) {
         let report = Report::from_bytes("x", text.as_bytes());
         assert_eq!(detect(&report).unwrap().scan_type, "Trivy Scan", "{text}");
     }
@@ -46,7 +51,9 @@ fn packages_are_found_in_the_messages_of_its_sarif() {
     // Sent as SARIF it is text like any other.
     let mut out = Collected::default();
     let sarif = crate::by_scan_type("SARIF").unwrap();
-    sarif.parse(Report::from_bytes("x", SARIF.as_bytes()), &mut out).unwrap();
+    sarif
+        .parse(Report::from_bytes("x", SARIF.as_bytes()), &mut out)
+        .unwrap();
     assert_eq!(out.findings[0].component_name, None);
     assert_eq!(out.findings[0].severity, tatami_domain::Severity::Critical);
 }
@@ -56,7 +63,10 @@ fn the_order_of_keys_does_not_matter() {
     // A map of serde_json is sorted, so that records come before their target.
     for text in [REPORT, LEGACY, KUBERNETES] {
         let sorted: serde_json::Value = serde_json::from_str(text).unwrap();
-        assert_eq!(parse(&sorted.to_string()).unwrap().findings, parse(text).unwrap().findings);
+        assert_eq!(
+            parse(&sorted.to_string()).unwrap().findings,
+            parse(text).unwrap().findings
+        );
     }
 }
 
@@ -78,9 +88,18 @@ fn an_empty_report_has_no_findings() {
 fn a_broken_record_is_a_warning_and_the_others_stay() {
     let broken = REPORT.replacen("\"libfoo\"", "{\"no\": \"name\"}", 1);
     let out = parse(&broken).unwrap();
-    assert_eq!(out.findings.len(), parse(REPORT).unwrap().findings.len() - 1);
+    assert_eq!(
+        out.findings.len(),
+        parse(REPORT).unwrap().findings.len() - 1
+    );
     let places: Vec<_> = out.warnings.iter().map(|w| &*w.record).collect();
-    assert_eq!(places, ["Results[0].Vulnerabilities[0]", "Results[0].Vulnerabilities[2]"]);
+    assert_eq!(
+        places,
+        [
+            "Results[0].Vulnerabilities[0]",
+            "Results[0].Vulnerabilities[2]"
+        ]
+    );
 }
 
 #[test]
@@ -88,11 +107,20 @@ fn what_is_no_trivy_report_is_refused() {
     for (text, says) in [
         ("", "the report is empty"),
         ("{}", "neither \"Results\" nor \"ClusterName\""),
-        (r#"{"SchemaVersion": 2, "Vulnerabilities": [{"id": 1}]}"#, "neither"),
+        (
+            r#"{"SchemaVersion": 2, "Vulnerabilities": [{"id": 1}]}"#,
+            "neither",
+        ),
         (r#"[{"severity": "High"}]"#, "neither"),
-        (r#"{"Results": {"a": 1}}"#, "Results is an object, expected a list"),
+        (
+            r#"{"Results": {"a": 1}}"#,
+            "Results is an object, expected a list",
+        ),
         (r#"{"Results": [{"a": 1}]}"#, "neither"),
-        (r#"{"ID": "nsa", "Title": "t", "SummaryControls": []}"#, "summary of a compliance report"),
+        (
+            r#"{"ID": "nsa", "Title": "t", "SummaryControls": []}"#,
+            "summary of a compliance report",
+        ),
         ("\"text\"", "expected an object"),
         ("<xml/>", "not JSON"),
     ] {
@@ -108,7 +136,10 @@ fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
         assert!(parse(&text[..end]).is_err(), "cut at {end}");
     }
     let refusal = parse(&text[..900]).unwrap_err().to_string();
-    assert!(refusal.contains("in the middle of Results[0].Vulnerabilities[0]"), "{refusal}");
+    assert!(
+        refusal.contains("in the middle of Results[0].Vulnerabilities[0]"),
+        "{refusal}"
+    );
     assert!(refusal.contains("was the upload cut off?"), "{refusal}");
 }
 

@@ -38,7 +38,10 @@ pub fn spec(json: &mut Json<'_>, sink: &mut dyn Sink) -> Result<Controls, Refusa
     struct Compliance {
         controls: Controls,
     }
-    let spec = json.record::<Option<Spec>>(sink)?.flatten().unwrap_or_default();
+    let spec = json
+        .record::<Option<Spec>>(sink)?
+        .flatten()
+        .unwrap_or_default();
     Ok(spec.compliance.controls)
 }
 
@@ -103,7 +106,10 @@ impl Summary {
             title: format!("TrivyClusterCompliance {} totalFail: {failed}", &*self.id),
             severity: severity(&self.severity),
             description: labelled(&[
-                ("description", control.map_or("", |control| &control.description)),
+                (
+                    "description",
+                    control.map_or("", |control| &control.description),
+                ),
                 ("id", &self.id),
                 ("name", &self.name),
                 ("totalfail", &failed.to_string()),

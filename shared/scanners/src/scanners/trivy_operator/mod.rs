@@ -47,9 +47,7 @@
 use self::compliance::{Status, spec};
 use self::owner::{Metadata, Owner};
 use crate::kit::json::{self, Json, Kind, Text};
-use crate::{
-    Algorithm, Dedupe, Format, HashField, Refusal, Report, Scanner, Sink, Sniff, Warning,
-};
+use crate::{Algorithm, Dedupe, Format, HashField, Refusal, Report, Scanner, Sink, Sniff, Warning};
 
 mod compliance;
 mod owner;
@@ -101,23 +99,37 @@ const MAX_LISTS: usize = 4;
 fn detect(sniff: &Sniff<'_>) -> bool {
     let seen = sniff.json();
     let versions = ["apiVersion", "[].apiVersion", "items[].apiVersion"];
-    versions.iter().any(|path| seen.text(path).is_some_and(is_ours))
-        || PLURALS.iter().any(|plural| seen.has(&format!("{plural}.{GROUP}")))
+    versions
+        .iter()
+        .any(|path| seen.text(path).is_some_and(is_ours))
+        || PLURALS
+            .iter()
+            .any(|plural| seen.has(&format!("{plural}.{GROUP}")))
 }
 
 fn is_ours(api_version: &str) -> bool {
-    api_version.split_once('/').is_some_and(|(group, _)| group == GROUP)
+    api_version
+        .split_once('/')
+        .is_some_and(|(group, _)| group == GROUP)
 }
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
     let mut seen = Seen::default();
     json::read_lines(report, |json| resources(json, sink, &mut seen, 0))?;
     match seen {
-        Seen { sboms: 0, known: false, .. } => {
+        Seen {
+            sboms: 0,
+            known: false,
+            ..
+        } => {
             let message = "this holds no reports of the Trivy Operator (aquasecurity.github.io)";
             Err(Refusal::new(message).hint("export them by `kubectl get vulns -A -o json`"))
         }
-        Seen { sboms: 1.., known: false, .. } => {
+        Seen {
+            sboms: 1..,
+            known: false,
+            ..
+        } => {
             let message = "this holds SbomReports only, which list components and no findings";
             Err(Refusal::new(message).hint("export the VulnerabilityReports"))
         }
@@ -163,7 +175,9 @@ fn resources(
             json.skip()
         }
         Kind::Object if level < MAX_LISTS => resource(json, sink, seen, level),
-        kind if level == 0 => Err(json.refuse(format!("the report is {}, expected an object", kind.name()))),
+        kind if level == 0 => {
+            Err(json.refuse(format!("the report is {}, expected an object", kind.name())))
+        }
         _ => json.expect(Kind::Object, sink).map(drop),
     }
 }
@@ -188,7 +202,10 @@ fn resource(
             "apiVersion" => ours = json.record::<Text>(sink)?.map(|version| is_ours(&version)),
             "kind" => kind = json.record::<Text>(sink)?.map(|kind| kind.0),
             "metadata" => {
-                owner = json.record::<Option<Metadata>>(sink)?.flatten().map(Owner::from);
+                owner = json
+                    .record::<Option<Metadata>>(sink)?
+                    .flatten()
+                    .map(Owner::from);
             }
             "report" if kind.as_deref().is_some_and(is_sbom) => {}
             "report" => {

@@ -36,14 +36,24 @@ impl From<Metadata> for Owner {
     fn from(metadata: Metadata) -> Self {
         let labelled = |what: &str| -> Option<String> {
             let label = format!("trivy-operator.{what}");
-            let found = metadata.labels.get(&label).or_else(|| metadata.annotations.get(&label));
+            let found = metadata
+                .labels
+                .get(&label)
+                .or_else(|| metadata.annotations.get(&label));
             found.cloned().and_then(Text::some)
         };
         Self {
-            namespace: labelled("resource.namespace").unwrap_or_else(|| metadata.namespace.0.clone()),
+            namespace: labelled("resource.namespace")
+                .unwrap_or_else(|| metadata.namespace.0.clone()),
             kind: labelled("resource.kind").unwrap_or_default(),
             name: labelled("resource.name")
-                .or_else(|| metadata.owner_references.0.first().map(|owner| owner.name.0.clone()))
+                .or_else(|| {
+                    metadata
+                        .owner_references
+                        .0
+                        .first()
+                        .map(|owner| owner.name.0.clone())
+                })
                 .unwrap_or_default(),
             container: labelled("container.name").unwrap_or_default(),
         }

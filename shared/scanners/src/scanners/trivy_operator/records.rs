@@ -128,7 +128,10 @@ impl Vulnerability {
         let v3 = score.and_then(|score| cvss::v3(&score.v3_vector));
         let v4 = score.and_then(|score| cvss::v4(&score.v40_vector));
         let cvssv4_score = score.and_then(|score| score.v40_score.0);
-        let mut description = format!("{}\n**Fixed version:** {}\n", &*self.title, &*self.fixed_version);
+        let mut description = format!(
+            "{}\n**Fixed version:** {}\n",
+            &*self.title, &*self.fixed_version
+        );
         if !self.description.is_empty() && *self.description != *self.title {
             description.extend(["\n", &*self.description, "\n"]);
         }
@@ -140,7 +143,10 @@ impl Vulnerability {
         }
         links.retain(|link| !link.is_empty());
         ReportFinding {
-            title: format!("{} {} {}", &*self.id, &*self.resource, &*self.installed_version),
+            title: format!(
+                "{} {} {}",
+                &*self.id, &*self.resource, &*self.installed_version
+            ),
             severity: severity(&self.severity),
             description,
             mitigation: self.fixed_version.clone().some(),
@@ -156,7 +162,10 @@ impl Vulnerability {
             fix_version: self.fixed_version.some(),
             file_path: self.package_path.some().or(target),
             publish_date: text::date(&self.published_date),
-            tags: [self.package_type, self.class].into_iter().filter_map(Text::some).collect(),
+            tags: [self.package_type, self.class]
+                .into_iter()
+                .filter_map(Text::some)
+                .collect(),
             static_finding: true,
             ..ReportFinding::default()
         }
@@ -165,7 +174,9 @@ impl Vulnerability {
     fn chosen_cvss(&self) -> Option<&Cvss> {
         let known = [&*self.cvss_source, "nvd", "ghsa", "redhat", "bitnami"];
         let mut by_source = known.iter().filter_map(|source| self.cvss.get(source));
-        by_source.next().or_else(|| self.cvss.0.first().map(|(_, score)| score))
+        by_source
+            .next()
+            .or_else(|| self.cvss.0.first().map(|(_, score)| score))
     }
 }
 
@@ -187,7 +198,11 @@ pub struct Check {
 
 impl Check {
     fn finding(self) -> ReportFinding {
-        let parts = self.remediation.some().into_iter().chain(self.messages.texts());
+        let parts = self
+            .remediation
+            .some()
+            .into_iter()
+            .chain(self.messages.texts());
         let mitigation = parts.collect::<Vec<_>>().join("\n\n");
         ReportFinding {
             title: format!("{} - {}", &*self.id, &*self.title),
@@ -241,7 +256,10 @@ pub fn severity(word: &str) -> Severity {
 
 /// The page about a check.
 pub fn page(check: &str) -> String {
-    format!("https://avd.aquasec.com/misconfig/kubernetes/{}", check.to_ascii_lowercase())
+    format!(
+        "https://avd.aquasec.com/misconfig/kubernetes/{}",
+        check.to_ascii_lowercase()
+    )
 }
 
 /// A check under its name in the vulnerability database: `KSV014`, `KSV-0014` and `AVD-KSV-0014` are
@@ -249,7 +267,9 @@ pub fn page(check: &str) -> String {
 pub fn advisory(check: &str) -> String {
     let bare = check.strip_prefix("AVD-").unwrap_or(check);
     for kind in ["KSV", "KCV"] {
-        let number = bare.strip_prefix(kind).map(|rest| rest.trim_start_matches('-'));
+        let number = bare
+            .strip_prefix(kind)
+            .map(|rest| rest.trim_start_matches('-'));
         if let Some(number) = number.and_then(|n| n.parse::<u32>().ok()) {
             return format!("AVD-{kind}-{number:04}");
         }

@@ -32,7 +32,10 @@ fn every_kind_and_shape_is_read() {
 fn a_resource_alone_and_in_lists_is_the_same() {
     let whole = parse(LIST).unwrap().findings;
     let items = items();
-    let alone: Vec<_> = items[..4].iter().flat_map(|i| parse(&i.to_string()).unwrap().findings).collect();
+    let alone: Vec<_> = items[..4]
+        .iter()
+        .flat_map(|i| parse(&i.to_string()).unwrap().findings)
+        .collect();
     assert_eq!(alone, whole);
     for list in [
         serde_json::json!(items),
@@ -52,7 +55,9 @@ fn the_order_of_keys_does_not_matter() {
     for resource in items()[..4].iter().chain(&compliance) {
         // A map of serde_json is sorted: backwards the metadata comes last of all.
         let members = resource.as_object().unwrap().iter().rev();
-        let members: Vec<_> = members.map(|(key, value)| format!("\"{key}\": {value}")).collect();
+        let members: Vec<_> = members
+            .map(|(key, value)| format!("\"{key}\": {value}"))
+            .collect();
         let backwards = format!("{{{}}}", members.join(", "));
         let expected = parse(&resource.to_string()).unwrap().findings;
         assert_eq!(parse(&backwards).unwrap().findings, expected);
@@ -61,12 +66,25 @@ fn the_order_of_keys_does_not_matter() {
 
 #[test]
 fn its_reports_are_detected_even_from_a_cut_off_head() {
-    for text in [LIST, &LIST[..120], COMPLIANCE, &COMPLIANCE[..90], BY_KIND, &BY_KIND[..120]] {
+    for text in [
+        LIST,
+        &LIST[..120],
+        COMPLIANCE,
+        &COMPLIANCE[..90],
+        BY_KIND,
+        &BY_KIND[..120],
+    ] {
         let report = Report::from_bytes("x", text.as_bytes());
-        assert_eq!(detect(&report).unwrap().scan_type, "Trivy Operator Scan", "{text}");
+        assert_eq!(
+            detect(&report).unwrap().scan_type,
+            "Trivy Operator Scan",
+            "{text}"
+        );
     }
     let policy = r#"{"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport"}"#;
-    assert!(!(super::SCANNERS[0].detect)(&Report::from_bytes("x", policy.as_bytes()).sniff()));
+    assert!(!(super::SCANNERS[0].detect)(
+        &Report::from_bytes("x", policy.as_bytes()).sniff()
+    ));
 }
 
 #[test]
@@ -90,7 +108,10 @@ fn an_empty_report_has_no_findings() {
 fn components_are_no_findings() {
     let warnings = parse(LIST).unwrap().warnings;
     assert_eq!(warnings.len(), 1);
-    assert_eq!(warnings[0].message, "SbomReports list components and no findings");
+    assert_eq!(
+        warnings[0].message,
+        "SbomReports list components and no findings"
+    );
     let refusal = parse(&items()[4].to_string()).unwrap_err().to_string();
     assert!(refusal.contains("SbomReports only"), "{refusal}");
 }
@@ -104,7 +125,10 @@ fn a_resource_without_results_is_told_of() {
     ] {
         let out = parse(text).unwrap();
         assert_eq!(out.findings, []);
-        assert!(out.warnings[0].message.ends_with("has no results yet"), "{text}");
+        assert!(
+            out.warnings[0].message.ends_with("has no results yet"),
+            "{text}"
+        );
     }
 }
 
@@ -113,15 +137,26 @@ fn a_broken_record_is_a_warning_and_the_others_stay() {
     let whole = parse(LIST).unwrap().findings.len();
     let out = parse(&LIST.replacen("\"unpack\",", "{\"no\": \"name\"},", 1)).unwrap();
     assert_eq!(out.findings.len(), whole - 1);
-    assert_eq!(out.warnings[0].record, "[0].items[0].report.vulnerabilities[0]");
+    assert_eq!(
+        out.warnings[0].record,
+        "[0].items[0].report.vulnerabilities[0]"
+    );
     let out = parse(&LIST.replacen("\"KSV014\"", "\"\"", 1)).unwrap();
     assert_eq!(out.findings.len(), whole - 1);
     assert_eq!(out.warnings[0].message, "has no checkID");
-    let out = parse(&LIST.replacen("\"items\": [", "\"items\": [7, {\"kind\": \"Pod\"},", 1)).unwrap();
+    let out =
+        parse(&LIST.replacen("\"items\": [", "\"items\": [7, {\"kind\": \"Pod\"},", 1)).unwrap();
     assert_eq!(out.findings.len(), whole);
-    let told: Vec<_> = out.warnings.iter().map(|w| (&*w.record, &*w.message)).collect();
+    let told: Vec<_> = out
+        .warnings
+        .iter()
+        .map(|w| (&*w.record, &*w.message))
+        .collect();
     assert_eq!(told[0], ("[0].items[0]", "is a number, expected an object"));
-    assert_eq!(told[1], ("[0].items[1]", "Pod is no report of the Trivy Operator"));
+    assert_eq!(
+        told[1],
+        ("[0].items[1]", "Pod is no report of the Trivy Operator")
+    );
 }
 
 #[test]
@@ -131,7 +166,10 @@ fn what_is_no_report_of_the_operator_is_refused() {
         ("{}", "no reports of the Trivy Operator"),
         (r#"{"SchemaVersion": 2, "Results": []}"#, "no reports"),
         (r#"[{"kind": "Pod", "apiVersion": "v1"}]"#, "no reports"),
-        (r#"{"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport", "results": []}"#, "no reports"),
+        (
+            r#"{"apiVersion": "wgpolicyk8s.io/v1alpha2", "kind": "PolicyReport", "results": []}"#,
+            "no reports",
+        ),
         ("\"text\"", "expected an object"),
         ("<xml/>", "not JSON"),
     ] {

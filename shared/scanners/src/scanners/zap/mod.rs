@@ -72,7 +72,10 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     }
     let outline = json::outline(sniff.bytes());
     // GitLab's DAST reports carry ZAP's beside their own.
-    if ["scan", "vulnerabilities"].into_iter().any(|key| outline.has(key)) {
+    if ["scan", "vulnerabilities"]
+        .into_iter()
+        .any(|key| outline.has(key))
+    {
         return false;
     }
     if outline.text("@programName") == Some("ZAP") {

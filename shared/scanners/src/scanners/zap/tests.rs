@@ -49,14 +49,21 @@ fn a_broken_alert_is_a_warning_and_the_others_stay() {
     let broken = broken.replacen("<name>Cross Site Scripting (Reflected)</name>", "", 1);
     let out = parse(&broken).unwrap();
     assert_eq!(out.findings.len(), 2);
-    assert_eq!(out.warnings[0].record, "site https://shop.example.test, alert 1");
+    assert_eq!(
+        out.warnings[0].record,
+        "site https://shop.example.test, alert 1"
+    );
 
     let broken = JSON.replacen(r#""riskcode": "1""#, r#""riskcode": "9""#, 1);
     let out = parse(&broken.replacen("Low (False Positive)", "", 1)).unwrap();
     assert_eq!(out.findings.len(), 2);
     assert_eq!(out.warnings[0].record, "site[0].alerts[1]");
 
-    let out = parse(&JSON.replacen(r#"api.example.test:8080/""#, r#"api.example.test:port/""#, 1));
+    let out = parse(&JSON.replacen(
+        r#"api.example.test:8080/""#,
+        r#"api.example.test:port/""#,
+        1,
+    ));
     let out = out.unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (3, 1));
 }
@@ -69,7 +76,10 @@ fn what_is_no_zap_report_is_refused() {
         ("{}", "no \"site\""),
         (r#"{"site": 1}"#, ""),
         ("[]", ""),
-        ("<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><OWASPZAPReport/>", "DOCTYPE"),
+        (
+            "<!DOCTYPE x [<!ENTITY e SYSTEM \"file:///etc/passwd\">]><OWASPZAPReport/>",
+            "DOCTYPE",
+        ),
     ] {
         match parse(text) {
             Err(refusal) => assert!(refusal.to_string().contains(says), "{refusal}"),
@@ -82,7 +92,10 @@ fn what_is_no_zap_report_is_refused() {
 fn a_report_that_was_cut_off_is_refused_wherever_the_cut_is() {
     for text in [XML, JSON] {
         let text = text.trim_end();
-        for end in (0..text.len()).step_by(7).filter(|end| text.is_char_boundary(*end)) {
+        for end in (0..text.len())
+            .step_by(7)
+            .filter(|end| text.is_char_boundary(*end))
+        {
             assert!(parse(&text[..end]).is_err(), "cut at {end}");
         }
     }
@@ -95,8 +108,15 @@ fn what_newer_versions_add_does_no_harm() {
         "\"created\": \"2025-03-03T09:30:00Z\", \"insights\": [{\"level\": \"Low\"}], \"sequences\": [], \"site\": [",
         1,
     );
-    let json = json.replacen("\"id\": \"1\",", "\"id\": \"1\", \"nodeName\": \"search (q)\", \"systemic\": false,", 1);
-    assert_eq!(parse(&json).unwrap().findings, parse(JSON).unwrap().findings);
+    let json = json.replacen(
+        "\"id\": \"1\",",
+        "\"id\": \"1\", \"nodeName\": \"search (q)\", \"systemic\": false,",
+        1,
+    );
+    assert_eq!(
+        parse(&json).unwrap().findings,
+        parse(JSON).unwrap().findings
+    );
     let none = JSON.replacen("\"instances\": [", "\"instances\": null, \"was\": [", 1);
     let out = parse(&none).unwrap();
     assert_eq!((out.findings.len(), out.warnings.len()), (3, 0));
@@ -106,10 +126,18 @@ fn what_newer_versions_add_does_no_harm() {
 #[test]
 fn an_alert_that_is_no_json_costs_only_itself() {
     // ZAP writes node names without escaping them.
-    let broken = JSON.replacen("\"id\": \"1\",", "\"id\": \"1\", \"nodeName\": \"login ({\"user\",\"pass\"})\",", 1);
+    let broken = JSON.replacen(
+        "\"id\": \"1\",",
+        "\"id\": \"1\", \"nodeName\": \"login ({\"user\",\"pass\"})\",",
+        1,
+    );
     let out = parse(&broken).unwrap();
     assert_eq!(out.findings.len(), 2);
-    assert!(out.warnings[0].message.contains("broken JSON"), "{:?}", out.warnings);
+    assert!(
+        out.warnings[0].message.contains("broken JSON"),
+        "{:?}",
+        out.warnings
+    );
 }
 
 #[test]
