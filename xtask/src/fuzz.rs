@@ -70,7 +70,7 @@ pub fn run(root: &Path, wanted: &[String], bound: Bound) -> Result<(), String> {
         let output = fuzz(root, name, bound)?;
         let seconds = start.elapsed().as_secs();
         if output.status.success() {
-            println!("{name}: nothing found, {seconds} s");
+            println!("{name}: nothing found. {}", summary(&output));
         } else {
             println!("{name}: FAILED after {seconds} s\n{}", tail(&output));
             failed.push(name.as_str());
@@ -144,6 +144,13 @@ fn fuzz(root: &Path, name: &str, bound: Bound) -> Result<Output, String> {
 
 fn fixtures(name: &str) -> String {
     format!("{FOLDERS}/{name}/fixtures")
+}
+
+/// How much was tried, as libFuzzer puts it.
+fn summary(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    let done = said.lines().rev().find(|line| line.starts_with("Done "));
+    done.unwrap_or_default().to_owned()
 }
 
 /// The last lines of what a run said.
