@@ -5,8 +5,16 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::{fs, io};
 
+#[allow(
+    clippy::disallowed_methods,
+    reason = "cargo hands the folders over this way, anew for each checkout"
+)]
+fn variable(name: &str) -> io::Result<String> {
+    std::env::var(name).map_err(io::Error::other)
+}
+
 fn main() -> io::Result<()> {
-    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("src/scanners");
+    let root = PathBuf::from(variable("CARGO_MANIFEST_DIR")?).join("src/scanners");
     println!("cargo::rerun-if-changed={}", root.display());
     let mut names: Vec<String> = fs::read_dir(&root)?
         .filter_map(Result::ok)
@@ -33,11 +41,7 @@ fn main() -> io::Result<()> {
         writeln!(code, "    ({name:?}, {:?}),", summary(&page)).map_err(io::Error::other)?;
     }
     code.push_str("];\n");
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "cargo hands the folder over this way"
-    )]
-    let out = std::env::var("OUT_DIR").map_err(io::Error::other)?;
+    let out = variable("OUT_DIR")?;
     fs::write(Path::new(&out).join("registry.rs"), code)
 }
 

@@ -73,6 +73,10 @@ pub fn header_below(sniff: &Sniff<'_>, columns: &[&[&str]]) -> Option<Header> {
     Some(rows.header)
 }
 
+/// How long a row may be, and how many columns it may have, before the report is no table but an attack.
+const MAX_ROW: u64 = 8 * 1024 * 1024;
+const MAX_COLUMNS: usize = 10_000;
+
 /// Reads a CSV report row by row.
 pub struct Rows<'a> {
     reader: Reader<Source<'a>>,
@@ -100,7 +104,7 @@ impl<'a> Rows<'a> {
         if report.is_empty() {
             return Err(empty());
         }
-        let mut source = Source::bytes(report);
+        let mut source = Source::bytes(report).with_pieces_up_to(MAX_ROW);
         let delimiter = match source.fill_buf() {
             Ok(head) => {
                 let (delimiter, skip) = delimiter_of(head);
@@ -231,6 +235,11 @@ impl<'a> Rows<'a> {
             }
         }
         self.number += 1;
+        if self.bytes.len() > MAX_COLUMNS {
+            let line = self.reader.position().line();
+            let message = format!("row {} has more than {MAX_COLUMNS} columns", self.number);
+            return Err(Refusal::new(message).at(line, 0));
+        }
         self.text = match StringRecord::from_byte_record(mem::take(&mut self.bytes)) {
             Ok(text) => text,
             Err(error) => {

@@ -133,9 +133,12 @@ struct Tag<'t> {
     after: &'t str,
 }
 
+/// How far a tag may reach, links and styles included: nobody looks for its end to the end of the text.
+const LONGEST_TAG: usize = 4096;
+
 /// The formatting tag at the start of `text`.
 fn tag(text: &str) -> Option<Tag<'_>> {
-    let end = text.find('>')?;
+    let end = text[..text.floor_char_boundary(LONGEST_TAG)].find('>')?;
     let inner = &text[1..end];
     let (inner, closing) = match inner.strip_prefix('/') {
         Some(inner) => (inner, true),
@@ -159,8 +162,9 @@ fn tag(text: &str) -> Option<Tag<'_>> {
 
 /// Writes the entity at the start of `text`; one that isn't known stays as it is.
 fn entity<'t>(text: &'t str, out: &mut String) -> &'t str {
-    let name = text[1..].split_once(';').map(|(name, _)| name);
-    let found = name.filter(|n| n.len() <= 8).and_then(|name| {
+    let ahead = &text[1..text.floor_char_boundary(10)];
+    let name = ahead.split_once(';').map(|(name, _)| name);
+    let found = name.and_then(|name| {
         let number = name.strip_prefix('#');
         let number = number.and_then(|n| match n.strip_prefix(['x', 'X']) {
             Some(hex) => u32::from_str_radix(hex, 16).ok(),

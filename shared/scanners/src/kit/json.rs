@@ -38,6 +38,12 @@ pub const MAX_DEPTH: usize = 128;
 
 const CHUNK: u64 = 128 * 1024;
 
+/// A record up to this length may have any number of parts; they are counted in longer ones only.
+const SHORT: usize = 256 * 1024;
+
+/// How many values a record may have in it: each may take hundreds of times its length in memory.
+const MAX_PARTS: usize = 200_000;
+
 /// How much of a value may be held only to see whether it is sound.
 const HELD_TO_SKIP: usize = 1024 * 1024;
 
@@ -439,6 +445,9 @@ impl<'r> Json<'r> {
     /// in `buf` and fits. `None` leaves it where it is.
     fn take_at_once<T: DeserializeOwned>(&mut self) -> Option<T> {
         let text = &self.buf[self.pos..];
+        if text.len() > SHORT {
+            return None;
+        }
         let mut values = serde_json::Deserializer::from_slice(text).into_iter();
         let value = values.next()?.ok()?;
         let len = values.byte_offset();
@@ -456,7 +465,17 @@ impl<'r> Json<'r> {
         if let Some(value) = self.take_at_once() {
             return Ok(Ok(value));
         }
-        let len = self.measure()?;
+        let (len, parts) = self.measure()?;
+        if parts > MAX_PARTS {
+            let at = self.place();
+            self.pos += len;
+            self.passed += 1;
+            return Ok(Err(Misfit {
+                message: format!("is a record of more than {MAX_PARTS} values"),
+                at,
+                broken: false,
+            }));
+        }
         let text = &self.buf[self.pos..self.pos + len];
         let taken = match serde_json::from_slice(text) {
             Err(error) if is_half_a_character(&error) => {
@@ -482,16 +501,16 @@ impl<'r> Json<'r> {
         Ok(taken)
     }
 
-    /// The length of the next value, which lies whole in `buf` then.
-    fn measure(&mut self) -> Result<usize, Refusal> {
+    /// The length of the next value, which lies whole in `buf` then, and how many values are in it.
+    fn measure(&mut self) -> Result<(usize, usize), Refusal> {
         let mut scan = Scan::default();
         loop {
             match scan.advance(&self.buf[self.pos..]) {
-                Progress::Done => return Ok(scan.len),
+                Progress::Done => return Ok((scan.len, scan.parts)),
                 Progress::Hungry => {
                     if !self.more()? {
                         if scan.bare && self.path.is_empty() {
-                            return Ok(scan.len);
+                            return Ok((scan.len, scan.parts));
                         }
                         return Err(self.cut_off());
                     }
@@ -622,6 +641,8 @@ struct Scan {
     /// Bytes of the value seen.
     len: usize,
     depth: usize,
+    /// Values in it, give or take those that are alone in their brackets.
+    parts: usize,
     /// A bit for each open bracket, innermost lowest: 1 for an object.
     open: u128,
     started: bool,
@@ -683,8 +704,10 @@ impl Scan {
                             return Progress::Broken;
                         }
                         self.depth += 1;
+                        self.parts += 1;
                         self.open = self.open << 1 | u128::from(byte == b'{');
                     }
+                    b',' => self.parts += 1,
                     b'}' | b']' => {
                         if self.depth == 0 || (self.open & 1 == 1) != (byte == b'}') {
                             return Progress::Broken;

@@ -13,7 +13,7 @@ const BLOCK: usize = 64 * 1024;
 
 /// How much one record or one piece of markup may take, so that nobody fills the memory with a
 /// report that is one endless field.
-const MAX_PIECE: u64 = 64 * 1024 * 1024;
+const MAX_PIECE: u64 = 16 * 1024 * 1024;
 
 /// Reads a report block by block, in UTF-8. It counts lines a block at a time, and looks at single
 /// bytes only when somebody asks for the position.
@@ -35,6 +35,7 @@ pub struct Source<'a> {
     line_start: u64,
     last_byte: u8,
     piece_start: u64,
+    max_piece: u64,
 }
 
 impl<'a> Source<'a> {
@@ -77,6 +78,7 @@ impl<'a> Source<'a> {
             line_start: 0,
             last_byte: 0,
             piece_start: 0,
+            max_piece: MAX_PIECE,
         }
     }
 
@@ -103,6 +105,13 @@ impl<'a> Source<'a> {
     #[inline]
     pub fn begin_piece(&mut self) {
         self.piece_start = self.offset();
+    }
+
+    /// For formats whose records are short: sets a lower cap on them.
+    #[must_use]
+    pub fn with_pieces_up_to(mut self, bytes: u64) -> Self {
+        self.max_piece = self.max_piece.min(bytes);
+        self
     }
 
     /// Was everything handed out?
@@ -162,10 +171,10 @@ impl BufRead for Source<'_> {
     #[inline]
     fn fill_buf(&mut self) -> io::Result<&[u8]> {
         if self.start == self.end && !self.ended {
-            if self.offset() - self.piece_start > MAX_PIECE {
+            if self.offset() - self.piece_start > self.max_piece {
                 return Err(io::Error::other(format!(
                     "one record is longer than {} MB",
-                    MAX_PIECE / 1024 / 1024
+                    self.max_piece / 1024 / 1024
                 )));
             }
             self.refill()?;

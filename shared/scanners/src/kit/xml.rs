@@ -32,7 +32,7 @@ use super::source::{CUT_OFF, Source, empty, unreadable};
 use crate::{Position, Refusal, Report, Sniff};
 
 const MAX_DEPTH: usize = 200;
-const MAX_TEXT: usize = 32 * 1024 * 1024;
+const MAX_TEXT: usize = 16 * 1024 * 1024;
 
 /// A start tag with its attributes.
 #[derive(Debug, Clone, Default)]

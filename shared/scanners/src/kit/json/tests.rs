@@ -187,6 +187,17 @@ fn a_record_that_is_broken_between_its_brackets_does_not_cost_the_others() {
 }
 
 #[test]
+fn a_record_of_too_many_values_is_a_warning() {
+    let many = "[],".repeat(MAX_PARTS);
+    let text = format!(
+        "{{\"groups\": [{{\"records\": [{{\"id\": 1}}, {{\"id\": 2, \"x\": [{many}0]}}, {{\"id\": 3}}]}}]}}"
+    );
+    let (found, sink) = records(text.as_bytes());
+    assert_eq!(ids(&found.unwrap()), [1, 3]);
+    assert!(sink.warnings[0].message.contains("200000 values"));
+}
+
+#[test]
 fn values_may_come_one_after_the_other() {
     let mut sink = Collected::default();
     let mut found = Vec::new();
