@@ -3,7 +3,9 @@ use std::io::{self, Read};
 
 use crate::Refusal;
 use crate::kit::archive::{self, Archive};
+use crate::kit::csv::Header;
 use crate::kit::json::{Outline, outline};
+use crate::kit::xml::Tag;
 
 /// How much of a report the detectors may look at.
 pub const SNIFF_BYTES: usize = 64 * 1024;
@@ -156,6 +158,8 @@ pub struct Sniff<'a> {
     members: &'a [String],
     first_member: Option<&'a Head>,
     json: OnceCell<Outline>,
+    root: OnceCell<Option<Tag>>,
+    header: OnceCell<Option<Header>>,
 }
 
 impl<'a> Sniff<'a> {
@@ -168,6 +172,8 @@ impl<'a> Sniff<'a> {
             members: &[],
             first_member: None,
             json: OnceCell::new(),
+            root: OnceCell::new(),
+            header: OnceCell::new(),
         }
     }
 
@@ -196,5 +202,15 @@ impl<'a> Sniff<'a> {
     /// detectors.
     pub fn json(&self) -> &Outline {
         self.json.get_or_init(|| outline(self.head))
+    }
+
+    /// See [`crate::kit::xml::root_of`], which looks it up once for all detectors.
+    pub(crate) fn root(&self, look: impl FnOnce() -> Option<Tag>) -> Option<&Tag> {
+        self.root.get_or_init(look).as_ref()
+    }
+
+    /// See [`crate::kit::csv::header_of`], which looks it up once for all detectors.
+    pub(crate) fn header(&self, look: impl FnOnce() -> Option<Header>) -> Option<&Header> {
+        self.header.get_or_init(look).as_ref()
     }
 }

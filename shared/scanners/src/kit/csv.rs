@@ -56,13 +56,15 @@ impl Header {
 
 /// The header of what may be a CSV report, for detection. `None` where the head holds no whole
 /// first line.
-pub fn header_of(sniff: &Sniff<'_>) -> Option<Header> {
-    let first = *sniff.bytes().trim_ascii_start().first()?;
-    if matches!(first, b'<' | b'{' | b'[') {
-        return None;
-    }
-    let report = Report::from_bytes(sniff.name(), sniff.bytes());
-    Rows::open(report).ok().map(|rows| rows.header)
+pub fn header_of<'s>(sniff: &'s Sniff<'_>) -> Option<&'s Header> {
+    sniff.header(|| {
+        let first = *sniff.bytes().trim_ascii_start().first()?;
+        if matches!(first, b'<' | b'{' | b'[') {
+            return None;
+        }
+        let report = Report::from_bytes(sniff.name(), sniff.bytes());
+        Rows::open(report).ok().map(|rows| rows.header)
+    })
 }
 
 /// As [`header_of`], for reports that [`Rows::open_below`] opens.

@@ -64,12 +64,14 @@ impl Tag {
 
 /// The root element of what may be an XML report, for detection. Declarations before it are
 /// skipped, and it doesn't matter where the head ends after it.
-pub fn root_of(sniff: &Sniff<'_>) -> Option<Tag> {
-    if !is_markup(sniff) {
-        return None;
-    }
-    let report = Report::from_bytes(sniff.name(), sniff.bytes());
-    Xml::open_with_doctype(report).ok().map(|xml| xml.tag)
+pub fn root_of<'s>(sniff: &'s Sniff<'_>) -> Option<&'s Tag> {
+    sniff.root(|| {
+        if !is_markup(sniff) {
+            return None;
+        }
+        let report = Report::from_bytes(sniff.name(), sniff.bytes());
+        Xml::open_with_doctype(report).ok().map(|xml| xml.tag)
+    })
 }
 
 /// Does the report begin with `<`, in whatever encoding? For scanners that write XML and more.
@@ -403,7 +405,8 @@ mod tests {
 
     #[test]
     fn the_root_is_seen_in_a_cut_off_head() {
-        let tag = root_of(&Sniff::new("r", b"\xEF\xBB\xBF\n<p:r a='1' b='2'><x><y")).unwrap();
+        let sniff = Sniff::new("r", b"\xEF\xBB\xBF\n<p:r a='1' b='2'><x><y");
+        let tag = root_of(&sniff).unwrap();
         assert_eq!((tag.name(), tag.attr("b").as_deref()), ("r", Some("2")));
         assert!(root_of(&Sniff::new("r", b"{\"a\": 1}")).is_none());
         assert!(root_of(&Sniff::new("r", b"<r a='1")).is_none());

@@ -70,7 +70,7 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     if let Some(root) = xml::root_of(sniff) {
         return root.name() == ROOT;
     }
-    let outline = json::outline(sniff.bytes());
+    let outline = sniff.json();
     // GitLab's DAST reports carry ZAP's beside their own.
     if ["scan", "vulnerabilities"]
         .into_iter()
