@@ -87,7 +87,7 @@ fn detect(sniff: &Sniff<'_>) -> bool {
     if let Some(root) = xml::root_of(sniff) {
         return root.name() == nessus::ROOT;
     }
-    csv::header_of(sniff).is_some_and(|header| table::is_header(header))
+    csv::header_of(sniff).is_some_and(table::is_header)
 }
 
 fn read(report: Report<'_>, sink: &mut dyn Sink) -> Result<(), Refusal> {
