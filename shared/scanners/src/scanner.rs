@@ -2,6 +2,7 @@ use std::fmt;
 
 use tatami_domain::{Dedupe, ReportFinding, ReportTest};
 
+use crate::kit::text;
 use crate::scanners::sarif;
 use crate::{Refusal, Report, Sink, Sniff, Stop, Warning, registry};
 
@@ -42,7 +43,11 @@ impl Scanner {
                 .hint("unpack it, and send the report that is in it"));
         }
         let head = report.head();
-        let mut counted = Counted { sink, said: 0 };
+        let mut counted = Counted {
+            sink,
+            scan_type: self.scan_type,
+            said: 0,
+        };
         let sniff = head.sniff();
         let folder = registry::folder_of(self);
         let is_log = self.writes_sarif(&sniff) || folder.iter().any(|own| own.writes_sarif(&sniff));
@@ -89,15 +94,20 @@ impl Scanner {
     }
 }
 
-/// Notices whether a scanner says anything at all.
+/// Notices whether a scanner says anything at all, and that no finding is without a name.
 struct Counted<'s> {
     sink: &'s mut dyn Sink,
+    scan_type: &'static str,
     said: u64,
 }
 
 impl Sink for Counted<'_> {
-    fn finding(&mut self, finding: ReportFinding) -> Result<(), Stop> {
+    fn finding(&mut self, mut finding: ReportFinding) -> Result<(), Stop> {
         self.said += 1;
+        if finding.title.trim().is_empty() {
+            finding.title = title_of(&finding)
+                .unwrap_or_else(|| format!("Finding of {} without a title", self.scan_type));
+        }
         self.sink.finding(finding)
     }
 
@@ -117,6 +127,15 @@ impl fmt::Debug for Scanner {
             .field("scan_type", &self.scan_type)
             .finish_non_exhaustive()
     }
+}
+
+/// What stands for the title of a finding whose report has none: the rule's id, else how its
+/// description begins.
+fn title_of(finding: &ReportFinding) -> Option<String> {
+    let id = finding.vuln_id_from_tool.as_deref();
+    let mut texts = id.into_iter().chain(finding.description.lines());
+    let text = texts.find(|text| !text.trim().is_empty())?;
+    Some(text::shorten(text, 150))
 }
 
 #[cfg(test)]
@@ -157,6 +176,27 @@ mod tests {
         let told = "no; it looks like a report of ZAP Scan: send it as that";
         assert_eq!(parse(&refuses, zap).0, Err(told.into()));
         assert_eq!(parse(&refuses, "{}").0, Err("no; hm".into()));
+    }
+
+    #[test]
+    fn no_finding_is_without_a_title() {
+        let untitled = blind(|_, sink| {
+            for (id, description) in [(Some("R1"), "x"), (None, "\n one\ntwo"), (None, "")] {
+                sink.finding(ReportFinding {
+                    title: " ".into(),
+                    description: description.into(),
+                    vuln_id_from_tool: id.map(str::to_owned),
+                    ..ReportFinding::default()
+                })?;
+            }
+            Ok(())
+        });
+        let (_, out) = parse(&untitled, "{}");
+        let titles: Vec<_> = out.findings.iter().map(|f| f.title.as_str()).collect();
+        assert_eq!(
+            titles,
+            ["R1", "one", "Finding of Blind Scan without a title"]
+        );
     }
 
     #[test]
