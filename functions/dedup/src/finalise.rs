@@ -37,7 +37,12 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
         close_superseded(store, &import, product, test).await?;
     }
     settle(store, &import, &later, product, test).await?;
-    let actions = store.import_actions(import.id).await?;
+    let mut actions = store.import_actions(import.id).await?;
+    if !actions.gone.is_empty() {
+        let gone = store.findings(actions.gone.iter()).await?;
+        close(store, &import, &import, product, gone).await?;
+        actions = store.import_actions(import.id).await?;
+    }
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))
@@ -45,7 +50,9 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
         .count() as u64;
     import.after = Some(store.test_counts(product, test).await?);
     let now = Timestamp::now();
-    update_test(store, &import, test, now).await?;
+    if import.replay.is_none() {
+        update_test(store, &import, test, now).await?;
+    }
     let body = tatami_queue::write(&SlaMessage::Product { product })?;
     services.sla.send([Outgoing { body, import: None }]).await?;
     let failed = import.state == ImportState::Failed;
@@ -237,8 +244,8 @@ async fn close(
         by_test.entry(finding.test).or_default().push(finding);
     }
     let apply = |finding: &Finding, now: Timestamp| {
-        let still = (finding.flags.active || finding.flags.risk_accepted)
-            && !finding.flags.is_mitigated;
+        let still =
+            (finding.flags.active || finding.flags.risk_accepted) && !finding.flags.is_mitigated;
         if !still {
             return None;
         }

@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tatami_domain::{
-    BlockId, FindingId, Import, ImportActions, ImportId, ImportState, Note, ProductId,
-    TestId,
+    BlockId, FindingId, Import, ImportActions, ImportId, ImportState, Note, ProductId, TestId,
 };
 use tatami_queue::Reported;
 use tatami_runtime::Services;

@@ -84,7 +84,11 @@ impl Known {
         for place in &places {
             self.seen[*place] = true;
         }
-        if !places.is_empty() && places.iter().all(|place| self.is_unchanged(*place, &finding)) {
+        if !places.is_empty()
+            && places
+                .iter()
+                .all(|place| self.is_unchanged(*place, &finding))
+        {
             self.unchanged.extend(places);
             return None;
         }

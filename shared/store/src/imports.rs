@@ -203,8 +203,13 @@ impl Store {
             .db
             .query_after(Table::Jobs, &after.pk, &after.sk)
             .await?;
-        self.imports(items.iter().filter_map(|item| number_of(item, "import")).map(ImportId))
-            .await
+        self.imports(
+            items
+                .iter()
+                .filter_map(|item| number_of(item, "import"))
+                .map(ImportId),
+        )
+        .await
     }
 
     /// Those of the imports that exist, by their places.
