@@ -122,6 +122,13 @@ enum Step {
     Index(usize),
 }
 
+/// What came of taking a value at once, where it didn't fit or isn't there whole.
+struct Tried {
+    /// How much of the report was looked at.
+    seen: usize,
+    error: Option<serde_json::Error>,
+}
+
 /// A value that is not of the wanted type.
 struct Misfit {
     /// Where in `buf` it begins.
@@ -269,7 +276,12 @@ impl<'r> Json<'r> {
         &mut self,
         sink: &mut dyn Sink,
     ) -> Result<Option<T>, Refusal> {
-        match self.take()? {
+        self.kind()?;
+        let tried = match self.take_at_once() {
+            Ok(value) => return Ok(Some(value)),
+            Err(tried) => tried,
+        };
+        match self.take_whole(tried)? {
             Ok(value) => Ok(Some(value)),
             Err(misfit) => {
                 sink.warning(self.warning_of(|| {
@@ -283,7 +295,12 @@ impl<'r> Json<'r> {
 
     /// Takes the next value as a `T`. One that doesn't fit refuses the report.
     pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        self.take()?.map_err(|misfit| {
+        self.kind()?;
+        let tried = match self.take_at_once() {
+            Ok(value) => return Ok(value),
+            Err(tried) => tried,
+        };
+        self.take_whole(tried)?.map_err(|misfit| {
             let (line, column) = self.place_of(&misfit);
             let (path, message) = (self.path(), misfit.message());
             let message = if misfit.is_broken() {
@@ -467,36 +484,36 @@ impl<'r> Json<'r> {
     }
 
     /// Takes the next value in one pass, which is how nearly all of them are read: one that lies whole
-    /// in `buf` and fits. Else it is left where it is; the error, if any, is that of its type, unless it
-    /// goes on behind `buf`.
-    fn take_at_once<T: DeserializeOwned>(&mut self) -> Result<T, Option<serde_json::Error>> {
+    /// in `buf` and fits. Else it is left where it is.
+    fn take_at_once<T: DeserializeOwned>(&mut self) -> Result<T, Tried> {
         let text = &self.buf[self.pos..];
-        if text.len() > SHORT {
-            return Err(None);
+        let seen = text.len();
+        if seen > SHORT {
+            return Err(Tried { seen, error: None });
         }
         let mut values = serde_json::Deserializer::from_slice(text).into_iter();
-        let value = match values.next() {
-            Some(Ok(value)) => value,
-            Some(Err(error)) => return Err(Some(error).filter(serde_json::Error::is_data)),
-            None => return Err(None),
-        };
+        let value = values.next();
         let len = values.byte_offset();
-        // A number at the end of `buf` may go on behind it.
-        if len == text.len() {
-            return Err(None);
+        match value {
+            // A number at the end of `buf` may go on behind it.
+            Some(Ok(value)) if len < seen => {
+                self.pos += len;
+                self.passed += 1;
+                Ok(value)
+            }
+            value => {
+                let error = value.and_then(Result::err);
+                Err(Tried { seen, error })
+            }
         }
-        self.pos += len;
-        self.passed += 1;
-        Ok(value)
     }
 
-    fn take<T: DeserializeOwned>(&mut self) -> Result<Result<T, Misfit>, Refusal> {
-        self.kind()?;
-        let seen = self.buf.len() - self.pos;
-        let error = match self.take_at_once() {
-            Ok(value) => return Ok(Ok(value)),
-            Err(error) => error,
-        };
+    /// Takes the next value after [`Json::take_at_once`] couldn't.
+    #[cold]
+    fn take_whole<T: DeserializeOwned>(
+        &mut self,
+        tried: Tried,
+    ) -> Result<Result<T, Misfit>, Refusal> {
         let (len, parts) = self.measure()?;
         let start = self.pos;
         self.pos += len;
@@ -505,9 +522,10 @@ impl<'r> Json<'r> {
             return Ok(Err(Misfit { start, error: None }));
         }
         let text = &self.buf[start..self.pos];
-        let taken = match error.filter(|_| len < seen) {
-            Some(error) => Err(error),
-            None => serde_json::from_slice(text),
+        let taken = match tried.error {
+            // It was there whole, so it would be the same again.
+            Some(error) if error.is_data() && len < tried.seen => Err(error),
+            _ => serde_json::from_slice(text),
         };
         let taken = match taken {
             Err(error) if is_half_a_character(&error) => {
