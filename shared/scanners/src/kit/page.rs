@@ -450,6 +450,10 @@ mod tests {
         assert_eq!(tag.attr("id").as_deref(), Some("1"));
         assert_eq!(page.text_of("div").unwrap(), "one two three");
         assert_eq!(page.next().unwrap(), Some(Event::Text("four".into())));
+        let mut page = Page::open(Report::from_bytes("r.html", html)).unwrap();
+        page.next().unwrap();
+        page.pass_over("div").unwrap();
+        assert_eq!(page.next().unwrap(), Some(Event::Text("four".into())));
     }
 
     #[test]
