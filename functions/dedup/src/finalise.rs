@@ -189,7 +189,6 @@ async fn close_some(
         }
         let commit = Commit {
             product,
-            test,
             changes,
             claims: Vec::new(),
             notes,

@@ -290,7 +290,6 @@ fn unique() -> String {
 fn commit(finding: &Finding, change: Change) -> Commit {
     Commit {
         product: finding.product,
-        test: finding.test,
         changes: vec![change],
         claims: Vec::new(),
         notes: Vec::new(),
