@@ -7,4 +7,6 @@ mod keys;
 pub use decide::{
     Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state,
 };
-pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};
+pub use keys::{
+    Hashes, Keys, combine, endpoint_places, hashed_values, hashes, keys, share_a_place,
+};
