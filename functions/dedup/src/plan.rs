@@ -62,7 +62,7 @@ impl Plan {
         let ids: HashSet<FindingId> = (taken.changes.iter())
             .filter_map(|change| match change {
                 Change::Update { new, .. } => Some(new.id),
-                Change::Create(_) | Change::Delete(_) => None,
+                Change::Create(_) | Change::Delete { .. } => None,
             })
             .collect();
         let notes = std::mem::take(&mut self.notes);
@@ -369,7 +369,7 @@ mod tests {
         (plan.changes.iter())
             .filter_map(|change| match change {
                 Change::Create(new) => Some((new.id.0, new.duplicate_finding.map(|id| id.0))),
-                Change::Update { .. } | Change::Delete(_) => None,
+                Change::Update { .. } | Change::Delete { .. } => None,
             })
             .collect()
     }

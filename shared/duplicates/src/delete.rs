@@ -1,9 +1,12 @@
 //! Deleting a finding; its earliest duplicate takes its place.
 
-use tatami_domain::FindingId;
+use tatami_domain::{FindingId, NoteId};
 use tatami_store::{Change, Committed};
 
 use crate::{Duplicates, Held, Result, TRIES, contention, fitting, pause};
+
+/// So many notes fit into the transaction that deletes their finding.
+const NOTES: usize = 80;
 
 impl Duplicates<'_> {
     /// Deletes a finding with its notes. Where it has duplicates, the earliest of them becomes the
@@ -12,14 +15,7 @@ impl Duplicates<'_> {
         let mut attempt = 0;
         while attempt < TRIES {
             pause(attempt).await;
-            let old = match self.store.finding(finding).await {
-                Err(error) if error.is_not_found() => {
-                    // left over from a deletion that was cut off
-                    self.store.remove_notes(finding).await?;
-                    return Err(error.into());
-                }
-                other => other?,
-            };
+            let old = self.store.finding(finding).await?;
             // Both are read before the view: whoever makes something a duplicate of this finding from
             // now on writes one of its claims or the finding itself.
             let held = Held::read(self.store, [&old]).await?;
@@ -27,11 +23,13 @@ impl Duplicates<'_> {
             let heir = clusters.pointing_at(finding).map(|f| f.id).min();
             let committed = match (heir, old.duplicate_finding) {
                 (None, _) => {
-                    let gone = [Change::Delete(Box::new(old.clone()))];
-                    let commit = fitting(old.product, &held, &gone, &[], Vec::new());
+                    let gone = Change::Delete {
+                        old: Box::new(old.clone()),
+                        notes: self.notes_to_go(finding).await?,
+                    };
+                    let commit = fitting(old.product, &held, &[gone], &[], Vec::new());
                     let committed = self.store.commit(&commit).await?;
                     if committed == Committed::Yes {
-                        self.store.remove_notes(finding).await?;
                         tracing::info!(%finding, product = %old.product, by = ?self.by, "deleted");
                         return Ok(());
                     }
@@ -54,5 +52,16 @@ impl Duplicates<'_> {
             }
         }
         Err(contention(finding))
+    }
+
+    /// The notes that go with a finding in one transaction; the first ones of more go ahead.
+    async fn notes_to_go(&self, finding: FindingId) -> Result<Vec<NoteId>> {
+        let notes = self.store.notes(finding).await?;
+        let mut ids: Vec<NoteId> = notes.iter().map(|note| note.id).collect();
+        let last = ids.split_off(ids.len().saturating_sub(NOTES));
+        for id in ids {
+            self.store.remove_note(finding, id).await?;
+        }
+        Ok(last)
     }
 }

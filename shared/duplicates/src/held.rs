@@ -79,7 +79,8 @@ impl Held {
         touched
             .filter_map(|(scope, key)| {
                 let mut claim = self.claims.get(&(scope, key.to_owned()))?.clone();
-                settle(&mut claim, &moving);
+                let within = |finding: &Finding| self.scope(finding.id) == Some(scope);
+                settle(&mut claim, &moving, within);
                 Some(claim)
             })
             .collect()
@@ -96,9 +97,12 @@ pub fn moves(old: &Finding, new: &Finding) -> bool {
 /// What changes make of one claim.
 ///
 /// Its members are marked as they will be. As long as no member is an original, those stand in whose
-/// duplicates the members are, so that what comes with this key finds them.
-fn settle(claim: &mut Claim, changes: &[&Change]) {
-    let has = |side: Option<&Finding>| side.is_some_and(|f| f.keys.contains(&claim.key));
+/// duplicates the members are, so that what comes with this key finds them. `within`: is a finding
+/// compared in the claim's scope?
+fn settle(claim: &mut Claim, changes: &[&Change], within: impl Fn(&Finding) -> bool) {
+    let has = |side: Option<&Finding>| {
+        side.is_some_and(|finding| finding.keys.contains(&claim.key) && within(finding))
+    };
     let own: Vec<_> = (changes.iter())
         .map(|change| change.sides())
         .filter(|(old, new)| has(*old) || has(*new))
@@ -282,10 +286,11 @@ mod tests {
         let mut held = held(&[&a, &o]);
         let of_o = as_duplicate(&a, o.id, None, NOW);
         after(&mut held, &[update(&a, &of_o)], "a");
-        assert_eq!(
-            after(&mut held, &[Change::Delete(Box::new(of_o))], "a"),
-            [0u64; 0]
-        );
+        let gone = Change::Delete {
+            old: Box::new(of_o),
+            notes: Vec::new(),
+        };
+        assert_eq!(after(&mut held, &[gone], "a"), [0u64; 0]);
     }
 
     #[test]

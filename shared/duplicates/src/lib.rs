@@ -183,7 +183,8 @@ impl<'a> Duplicates<'a> {
     }
 }
 
-/// A commit of changes that go together and of as many of the others as fit.
+/// A commit of changes that go together and of as many of the others as fit. What is among the first
+/// already has changed since the others were looked up; then the commit will not succeed anyway.
 fn fitting(
     product: ProductId,
     held: &Held,
@@ -199,6 +200,14 @@ fn fitting(
         marker: None,
         unique: format!("D{}", uuid::Uuid::new_v4().simple()),
     };
+    let id = |change: &Change| match change.sides() {
+        (Some(finding), _) | (None, Some(finding)) => Some(finding.id),
+        (None, None) => None,
+    };
+    let others: Vec<Change> = (others.iter())
+        .filter(|other| together.iter().all(|change| id(change) != id(other)))
+        .cloned()
+        .collect();
     let mut n = others.len().min(CHUNK);
     loop {
         commit.changes = [together, &others[..n]].concat();
@@ -242,8 +251,9 @@ fn same_product(a: &Finding, b: &Finding) -> Result<()> {
     }
 }
 
+/// Within one engagement any two may be duplicates, however it was set when they came.
 fn same_scope(held: &Held, a: &Finding, b: &Finding) -> Result<()> {
-    if held.scope(a.id) == held.scope(b.id) {
+    if a.engagement == b.engagement || held.scope(a.id) == held.scope(b.id) {
         Ok(())
     } else {
         Err(DuplicateError::OtherScope(a.id, b.id))

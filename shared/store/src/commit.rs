@@ -5,7 +5,7 @@ use aws_sdk_dynamodb::types::TransactWriteItem;
 use tatami_domain::{Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId};
 
 use crate::counts::Delta;
-use crate::db::{ABSENT, Item, Table, Transacted, document, number};
+use crate::db::{ABSENT, Item, PRESENT, Table, Transacted, document, number};
 use crate::{Claim, Result, Store, StoreError, keys};
 
 /// What becomes of a finding.
@@ -20,8 +20,13 @@ pub enum Change {
         /// As it shall be.
         new: Box<Finding>,
     },
-    /// It was so, and goes; only if nobody changed it meanwhile.
-    Delete(Box<Finding>),
+    /// It was so, and goes with these notes; only if nobody changed it meanwhile.
+    Delete {
+        /// As it was read.
+        old: Box<Finding>,
+        /// Its notes.
+        notes: Vec<NoteId>,
+    },
 }
 
 impl Change {
@@ -39,7 +44,7 @@ impl Change {
         match self {
             Self::Create(new) => (None, Some(new)),
             Self::Update { old, new } => (Some(old), Some(new)),
-            Self::Delete(old) => (Some(old), None),
+            Self::Delete { old, .. } => (Some(old), None),
         }
     }
 }
@@ -99,7 +104,12 @@ impl Commit {
 
     /// How many items the transaction has.
     pub fn items(&self) -> usize {
-        self.changes.len() + self.claims.len() + self.notes.len() + 2
+        let gone = self.changes.iter().map(|change| match change {
+            Change::Delete { notes, .. } => notes.len(),
+            Change::Create(_) | Change::Update { .. } => 0,
+        });
+        let notes = self.notes.len() + gone.sum::<usize>();
+        self.changes.len() + self.claims.len() + notes + 2
     }
 }
 
@@ -109,6 +119,12 @@ impl Store {
         let mut items = Vec::with_capacity(commit.items());
         for change in &commit.changes {
             items.push(self.change_in(change)?);
+            if let Change::Delete { old, notes } = change {
+                for note in notes {
+                    let key = keys::note(old.id, *note);
+                    items.push(self.db.delete_in(Table::Findings, &key, PRESENT, vec![])?);
+                }
+            }
         }
         for claim in &commit.claims {
             items.push(self.put_version(claim.item()?, claim.version)?);
@@ -149,7 +165,7 @@ impl Store {
         let (new, expected) = match change {
             Change::Create(new) => (new, 0),
             Change::Update { old, new } => (new, old.version),
-            Change::Delete(old) => {
+            Change::Delete { old, .. } => {
                 let unchanged = vec![(":v", number(old.version))];
                 let key = keys::finding(old.id);
                 return self

@@ -291,7 +291,10 @@ mod tests {
                 old: finding(2, 7),
                 new: closed,
             },
-            Change::Delete(finding(5000, 9)),
+            Change::Delete {
+                old: finding(5000, 9),
+                notes: Vec::new(),
+            },
         ];
         let delta = Delta::of(&changes).unwrap();
         let total = |test: u64| {

@@ -142,20 +142,6 @@ impl Store {
             .await
     }
 
-    /// Takes all notes off a finding that was deleted.
-    pub async fn remove_notes(&self, finding: FindingId) -> Result<()> {
-        for item in self
-            .db
-            .query(Table::Findings, &keys::notes(finding), None)
-            .await?
-        {
-            let id = text_of(&item, "sk").and_then(|sk| sk.parse().ok());
-            let id = NoteId(id.ok_or_else(|| corrupt(&item, "its sort key is no id"))?);
-            self.remove_note(finding, id).await?;
-        }
-        Ok(())
-    }
-
     /// Keeps a product's SLA summary, whatever its shape; see the sla function.
     pub async fn put_sla_summary<T: Serialize>(
         &self,

@@ -278,7 +278,8 @@ pub async fn change(
             Held::default()
         };
         let mut changes = Vec::new();
-        if new.flags.duplicate && !old.flags.duplicate {
+        let joins = new.flags.duplicate && !old.flags.duplicate;
+        if joins {
             let original = duplicates.original_by_keys(&held, &old).await?;
             let original = original.ok_or_else(no_original)?;
             new.duplicate_finding = Some(original.id);
@@ -294,7 +295,7 @@ pub async fn change(
             commit.notes = signed(store, by, [(id, entry)], now).await?;
         }
         if store.commit(&commit).await? == Committed::Yes {
-            if let Some(original) = new.duplicate_finding {
+            if let Some(original) = new.duplicate_finding.filter(|_| joins) {
                 duplicates.flatten(original).await?;
             }
             new.version += 1;
