@@ -20,17 +20,16 @@ async fn findings(app: &TestApp, test: u64, n: usize) -> Vec<u64> {
 
 /// Another test; in the same engagement where that is given, else in a new one.
 async fn another_test(app: &TestApp, product: u64, engagement: Option<u64>, alone: bool) -> u64 {
-    let engagement = match engagement {
-        Some(id) => id,
-        None => {
-            let body = json!({
-                "name": "Other", "product": product, "target_start": "2026-01-01",
-                "target_end": "2026-12-31", "deduplication_on_engagement": alone,
-            });
-            let (status, made) = app.post("engagements/", body).await;
-            assert_eq!(status, 201, "{made}");
-            made["id"].as_u64().unwrap()
-        }
+    let engagement = if let Some(id) = engagement {
+        id
+    } else {
+        let body = json!({
+            "name": "Other", "product": product, "target_start": "2026-01-01",
+            "target_end": "2026-12-31", "deduplication_on_engagement": alone,
+        });
+        let (status, made) = app.post("engagements/", body).await;
+        assert_eq!(status, 201, "{made}");
+        made["id"].as_u64().unwrap()
     };
     let test = json!({
         "engagement": engagement, "test_type": 1, "title": "t2", "environment": 1,

@@ -136,11 +136,12 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
     // nothing is written before everything is known to be in order
     let mut simple = BTreeMap::new();
     for finding in &findings {
-        if !simple.contains_key(&finding.product) {
-            let accepts = simple_acceptance(&api, finding, &bulk.flags).await?;
-            simple.insert(finding.product, accepts);
-        }
-        bulk.apply(finding, simple[&finding.product], Timestamp::now())?;
+        let accepts = match simple.get(&finding.product) {
+            Some(known) => *known,
+            None => simple_acceptance(&api, finding, &bulk.flags).await?,
+        };
+        simple.insert(finding.product, accepts);
+        bulk.apply(finding, accepts, Timestamp::now())?;
     }
     let (mut done, mut unchanged) = (Vec::new(), Vec::new());
     for (product, ids) in by_product {
