@@ -10,5 +10,6 @@
 mod bad_input;
 mod budgets;
 mod delivery;
+mod duplicates;
 mod imports;
 mod moves;
