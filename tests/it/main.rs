@@ -10,4 +10,5 @@
 mod bad_input;
 mod budgets;
 mod delivery;
+mod groups;
 mod imports;

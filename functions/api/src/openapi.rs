@@ -84,6 +84,11 @@ impl Operation {
         Self::new(Method::PATCH, path, summary)
     }
 
+    /// DELETE.
+    pub fn delete(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::DELETE, path, summary)
+    }
+
     /// Parameters in the query string.
     pub fn query(mut self, query: impl IntoIterator<Item = Field>) -> Self {
         self.query.extend(query);

@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EngagementId, Finding, Flags, IdSet, ImportId, ProductId, ProductTypeId, Severity, TestId,
-    TestTypeId, UserId,
+    EngagementId, Finding, Flags, GroupBy, IdSet, ImportId, ProductId, ProductTypeId, Severity,
+    TestId, TestTypeId, UserId,
 };
 
 /// How many warnings an import keeps; the number of all of them is kept too.
@@ -84,6 +84,11 @@ pub struct ImportOptions {
     pub close_old_findings_product_scope: bool,
     pub do_not_reactivate: bool,
     pub deduplication_on_engagement: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<GroupBy>,
+    /// Is one finding enough for a group? Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_finding_groups_for_all_findings: Option<bool>,
 }
 
 impl ImportOptions {
@@ -93,6 +98,11 @@ impl ImportOptions {
             ImportKind::Import => false,
             ImportKind::Reimport => true,
         })
+    }
+
+    /// Is one finding enough for a group?
+    pub fn groups_single_findings(&self) -> bool {
+        self.create_finding_groups_for_all_findings.unwrap_or(true)
     }
 }
 

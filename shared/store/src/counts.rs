@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tatami_domain::{BlockId, Finding, ProductId, SeverityCounts, TestId};
 
 use crate::db::{
-    ABSENT, Item, Table, Transacted, document, number, number_of, read_document, text_of,
+    ABSENT, Item, PRESENT, Table, Transacted, document, number, number_of, read_document, text_of,
 };
 use crate::keys::CountItem;
 use crate::{Result, Store, StoreError, keys};
@@ -188,7 +188,7 @@ impl Store {
             }
             *by_test.entry(delta.test).or_default() += delta.counts;
             let key = keys::count_delta(product, &id);
-            items.push(self.db.delete_in(Table::Findings, &key)?);
+            items.push(self.db.delete_in(Table::Findings, &key, PRESENT, vec![])?);
         }
         let tests = by_test
             .keys()

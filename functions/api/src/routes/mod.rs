@@ -3,6 +3,7 @@
 mod catalog;
 mod common;
 mod engagements;
+mod finding_groups;
 mod findings;
 mod imports;
 mod product_types;
@@ -31,5 +32,6 @@ pub fn all() -> Routes {
     uploads::add(&mut routes);
     imports::add(&mut routes);
     findings::add(&mut routes);
+    finding_groups::add(&mut routes);
     routes
 }

@@ -130,6 +130,8 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
         "close_old_findings": options.closes_old(),
         "close_old_findings_product_scope": options.close_old_findings_product_scope,
         "deduplication_on_engagement": options.deduplication_on_engagement,
+        "group_by": options.group_by,
+        "create_finding_groups_for_all_findings": options.groups_single_findings(),
         "deduplication_complete": true,
         "push_to_jira": false,
         "pro": [],

@@ -9,6 +9,7 @@
 mod app;
 mod auth;
 mod catalog;
+mod finding_groups;
 mod findings;
 mod imports;
 mod schema;

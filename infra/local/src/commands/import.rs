@@ -9,7 +9,7 @@ use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
-use tatami_domain::{Severity, parse_bool, parse_date};
+use tatami_domain::{GroupBy, Severity, parse_bool, parse_date};
 
 use super::findings::severity;
 use crate::client::{Answer, Client, Report, ServerArgs};
@@ -91,6 +91,10 @@ pub struct ImportArgs {
     /// Close findings that the report no longer has [default: true with --reimport]
     #[arg(long, value_name = "BOOL", value_parser = boolean)]
     close_old_findings: Option<bool>,
+    /// Put new findings into groups by this: component_name, component_name+component_version,
+    /// file_path, finding_title, vuln_id_from_tool
+    #[arg(long, value_name = "FIELD", value_parser = group_by)]
+    group_by: Option<String>,
     /// Leave closed what was closed, though the report has it again
     #[arg(long)]
     do_not_reactivate: bool,
@@ -483,6 +487,7 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
             "close_old_findings",
             args.close_old_findings.map(|b| b.to_string()),
         ),
+        ("group_by", args.group_by.clone()),
         ("do_not_reactivate", yes(args.do_not_reactivate)),
     ];
     fields
@@ -493,6 +498,14 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
 
 fn boolean(text: &str) -> Result<bool, String> {
     parse_bool(text).ok_or_else(|| format!("\"{text}\" is not a boolean: use true or false"))
+}
+
+fn group_by(text: &str) -> Result<String, String> {
+    let names = GroupBy::NAMES;
+    if names.contains(&text) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("use one of {}", names.join(", ")))
 }
 
 fn day(text: &str) -> Result<String, String> {
