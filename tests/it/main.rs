@@ -11,4 +11,5 @@ mod bad_input;
 mod budgets;
 mod delivery;
 mod groups;
+mod history;
 mod imports;

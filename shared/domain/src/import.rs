@@ -230,6 +230,9 @@ pub struct Import {
     pub scan_date: Date,
     /// Version of Tatami whose parser read it.
     pub parser_version: String,
+    /// Version of the tool, where the report says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_version: Option<String>,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
     pub below_minimum: u64,

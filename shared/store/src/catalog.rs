@@ -156,7 +156,7 @@ impl Store {
         Ok(last + 1 - n)
     }
 
-    async fn last_id(&self, kind: &str) -> Result<u64> {
+    pub(crate) async fn last_id(&self, kind: &str) -> Result<u64> {
         let item = self.db.get(Table::Catalog, &keys::counter(kind)).await?;
         Ok(item.and_then(|i| number_of(&i, "n")).unwrap_or(0))
     }

@@ -103,14 +103,14 @@ impl Store {
                 moves.extend(wanted.new.into_iter().map(|f| (f, Some(*group))));
             }
             let wanted = moves.len() as u64;
-            let moved = self.move_findings(test.product, test.id, moves).await?;
-            done.findings += moved;
+            let written = self.move_findings(test.product, test.id, moves).await?;
+            done.findings += written;
             let touches: Vec<_> = found.iter().map(|(id, _)| self.touch_group(*id)).collect();
             let there: Vec<bool> = futures::stream::iter(touches)
                 .buffer_unordered(PARALLEL)
                 .try_collect()
                 .await?;
-            if moved < wanted {
+            if written < wanted {
                 // somebody put them elsewhere meanwhile
                 self.remove_empty(test.id, &found).await?;
             }
@@ -236,14 +236,14 @@ impl Store {
     ) -> Result<u64> {
         moves.retain(|(finding, to)| finding.group != *to);
         moves.sort_by_key(|(finding, _)| finding.id);
-        let mut moved = 0;
+        let mut written = 0;
         for some in moves.chunks(MOVE) {
             let some = some
                 .iter()
                 .map(|(finding, to)| (Finding::clone(finding), *to));
-            moved += self.move_some(product, test, some.collect()).await?;
+            written += self.move_some(product, test, some.collect()).await?;
         }
-        Ok(moved)
+        Ok(written)
     }
 
     async fn move_some(

@@ -45,7 +45,7 @@ fn state_name(state: ImportState) -> AttributeValue {
     text(state.name())
 }
 
-fn read_import(item: &Item) -> Result<Import> {
+pub(crate) fn read_import(item: &Item) -> Result<Import> {
     let mut import: Import = read_document(item)?;
     let id = text_of(item, "pk").and_then(|pk| pk.rsplit('#').next()?.parse().ok());
     import.id = ImportId(id.ok_or_else(|| corrupt(item, "its partition key is no import"))?);
@@ -135,7 +135,10 @@ impl Store {
             ],
         };
         match self.db.update_state(Table::Jobs, &key, update).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.note_done(import).await?;
+                Ok(true)
+            }
             Err(error) if error.is_condition() => Ok(false),
             Err(error) => Err(error),
         }
@@ -144,6 +147,9 @@ impl Store {
     /// Lets a failed import go on, when its message is delivered again after a fix.
     pub async fn revive_import(&self, import: &Import) -> Result<()> {
         let key = keys::import(import.id);
+        if import.state != ImportState::Done {
+            self.forget_done(import.id).await?;
+        }
         let update = Update {
             expression: "SET d = :d, #s = :s",
             condition: Some("attribute_exists(pk)"),
@@ -153,7 +159,7 @@ impl Store {
             ],
         };
         self.db.update_state(Table::Jobs, &key, update).await?;
-        Ok(())
+        self.note_done(import).await
     }
 
     /// Notes that an import went into a test, for the test's history.

@@ -10,6 +10,7 @@ mod product_types;
 mod products;
 mod scans;
 mod system;
+mod test_imports;
 mod tests;
 mod token;
 mod uploads;
@@ -31,6 +32,7 @@ pub fn all() -> Routes {
     scans::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);
+    test_imports::add(&mut routes);
     findings::add(&mut routes);
     finding_groups::add(&mut routes);
     routes

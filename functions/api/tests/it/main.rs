@@ -11,5 +11,6 @@ mod auth;
 mod catalog;
 mod finding_groups;
 mod findings;
+mod history;
 mod imports;
 mod schema;

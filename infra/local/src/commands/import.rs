@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
 use tatami_domain::{GroupBy, Severity, parse_bool, parse_date};
@@ -91,9 +92,8 @@ pub struct ImportArgs {
     /// Close findings that the report no longer has [default: true with --reimport]
     #[arg(long, value_name = "BOOL", value_parser = boolean)]
     close_old_findings: Option<bool>,
-    /// Put new findings into groups by this: component_name, component_name+component_version,
-    /// file_path, finding_title, vuln_id_from_tool
-    #[arg(long, value_name = "FIELD", value_parser = group_by)]
+    /// Put new findings into groups by what they have in common
+    #[arg(long, value_name = "FIELD", value_parser = PossibleValuesParser::new(GroupBy::NAMES))]
     group_by: Option<String>,
     /// Leave closed what was closed, though the report has it again
     #[arg(long)]
@@ -498,14 +498,6 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
 
 fn boolean(text: &str) -> Result<bool, String> {
     parse_bool(text).ok_or_else(|| format!("\"{text}\" is not a boolean: use true or false"))
-}
-
-fn group_by(text: &str) -> Result<String, String> {
-    let names = GroupBy::NAMES;
-    if names.contains(&text) {
-        return Ok(text.to_owned());
-    }
-    Err(format!("use one of {}", names.join(", ")))
 }
 
 fn day(text: &str) -> Result<String, String> {
