@@ -11,5 +11,7 @@ mod bad_input;
 mod budgets;
 mod delivery;
 mod duplicates;
+mod groups;
+mod history;
 mod imports;
 mod moves;
