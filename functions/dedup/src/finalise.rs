@@ -33,6 +33,8 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     if import.options.closes_old() {
         match import.options.kind {
             ImportKind::Reimport => close_unseen(store, &import, product, test).await?,
+            // what is added to a test that is there supersedes nothing
+            ImportKind::Import if import.options.test.is_some() => {}
             ImportKind::Import => close_superseded(store, &import, product, test).await?,
         }
     }

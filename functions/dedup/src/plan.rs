@@ -240,7 +240,9 @@ impl World {
         match decide_reimport(Existing::from(old), state, import.options.do_not_reactivate) {
             Outcome::Untouched => {
                 plan.actions.untouched.insert(id);
-                fill_in(&mut new, reported);
+                if old.flags.active {
+                    fill_in(&mut new, reported);
+                }
             }
             Outcome::StaysClosed => {
                 plan.actions.untouched.insert(id);

@@ -428,7 +428,7 @@ async fn send(
         let unique = finding.unique_id_from_tool.as_deref();
         finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
     }
-    let parts = parts::cut(findings);
+    let parts = parts::cut(findings, services.settings.cut);
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
     // A few at a time, so that the messages are never all in memory beside the findings.
     let mut numbered = (0u32..).zip(parts);

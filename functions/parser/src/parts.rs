@@ -4,17 +4,12 @@
 
 use serde::Serialize as _;
 use tatami_domain::Finding;
+use tatami_runtime::Cut;
 
 use crate::read::Findings;
 
-/// A chunk's findings and their keys take at most this many items of a transaction; the count delta
-/// and the marker take the rest.
-const CHUNK_ITEMS: usize = 96;
-/// A part is closed when it reaches this size as JSON.
-const PART_BYTES: usize = 200 * 1024;
-
 /// Cuts findings (sorted here) into parts of chunks.
-pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
+pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
     findings.sort_by(|a, b| a.keys.cmp(&b.keys));
     let mut parts = Vec::new();
     let mut part = Vec::new();
@@ -23,7 +18,7 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
     let mut chunk_items = 0;
     for finding in findings {
         let mut items = items_after(chunk.last().map(AsRef::as_ref), &finding);
-        if chunk_items + items > CHUNK_ITEMS {
+        if chunk_items + items > most.chunk_items {
             // Keys stay together: the run of this key moves on to the next chunk, unless it fills
             // one alone.
             let start = chunk
@@ -40,7 +35,7 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
                 .map(|(last, next)| items_after(last, next))
                 .sum();
             items = items_after(chunk.last().map(AsRef::as_ref), &finding);
-            if part_bytes > PART_BYTES {
+            if part_bytes > most.part_bytes {
                 parts.push(std::mem::take(&mut part));
                 part_bytes = 0;
             }
@@ -87,6 +82,10 @@ fn json_bytes(finding: &Finding) -> usize {
 mod tests {
     use super::*;
 
+    fn cut(findings: Findings) -> Vec<Vec<Findings>> {
+        super::cut(findings, Cut::default())
+    }
+
     fn findings(keys: impl IntoIterator<Item = String>) -> Findings {
         (keys.into_iter())
             .map(|key| {
@@ -107,7 +106,7 @@ mod tests {
             keys.sort();
             keys.dedup();
             assert!(
-                chunk.len() + keys.len() <= CHUNK_ITEMS,
+                chunk.len() + keys.len() <= Cut::default().chunk_items,
                 "{} + {}",
                 chunk.len(),
                 keys.len()

@@ -56,7 +56,10 @@ pub fn reported_state(reported: Flags, options: &ImportOptions) -> ReportedState
 impl From<&Finding> for Existing {
     fn from(finding: &Finding) -> Self {
         let f = finding.flags;
-        if f.false_p || f.out_of_scope || f.risk_accepted {
+        if f.duplicate {
+            // its original speaks for it: opened again it would be active, which no duplicate is
+            Self::Other
+        } else if f.false_p || f.out_of_scope || f.risk_accepted {
             Self::Decided
         } else if f.is_mitigated {
             Self::Mitigated
@@ -125,6 +128,22 @@ mod tests {
         );
         assert_eq!(decide(Existing::Decided, open), Outcome::Untouched);
         assert_eq!(decide(Existing::Other, open), Outcome::Untouched);
+    }
+
+    #[test]
+    fn a_duplicate_is_not_opened_again() {
+        let flags = Flags {
+            active: false,
+            duplicate: true,
+            is_mitigated: true,
+            ..Flags::OPEN
+        };
+        let duplicate = Finding {
+            flags,
+            ..Finding::default()
+        };
+        let decided = decide_reimport(Existing::from(&duplicate), closed(|_| ()), false);
+        assert_eq!(decided, Outcome::Untouched);
     }
 
     #[test]

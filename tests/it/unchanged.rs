@@ -1,0 +1,46 @@
+//! The same file twice changes nothing.
+
+use tatami_domain::Finding;
+use tatami_tests::{Lab, Row, generic_report};
+
+async fn stored(lab: &Lab, product: &str) -> (Vec<Finding>, Vec<Row>) {
+    let id = lab.product(product).await.unwrap().id;
+    let mut findings = Vec::new();
+    for test in lab.tests(id).await.into_values() {
+        findings.extend(lab.findings(test.id).await);
+    }
+    (findings, lab.holdings(product).await.rows)
+}
+
+/// Whatever the order of its findings is: scanners that run in parallel write them as they come.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_same_file_twice_writes_its_own_records_and_nothing_else() {
+    let lab = Lab::patient().await;
+    let options = [("mode", "reimport".to_owned())];
+    let report = generic_report(0, 300);
+    lab.upload("P", "E", &options, report.clone()).await;
+    lab.settle().await;
+    let before = stored(&lab, "P").await;
+    let used = lab.services.store.usage();
+    lab.wire.take_calls();
+    lab.upload("P", "E", &options, report.clone()).await;
+    lab.settle().await;
+    let now = lab.services.store.usage();
+    let calls = lab.wire.take_calls();
+    // Findings are compared whole: their texts, their version, their last_status_update.
+    assert_eq!(stored(&lab, "P").await, before);
+    let writes = now.write_units - used.write_units;
+    assert!(writes <= 20.0, "{writes} write units, {calls:?}");
+    assert!(now.requests - used.requests <= 60, "{calls:?}");
+    let transactions = calls.get("TransactWriteItems").copied().unwrap_or(0);
+    assert!(transactions <= 2, "{calls:?}");
+    let product = lab.product("P").await.unwrap().id;
+    let imports = lab.imports(product).await;
+    assert_eq!(imports[1].counts.untouched, 300);
+
+    let mut backwards: serde_json::Value = serde_json::from_str(&report).unwrap();
+    backwards["findings"].as_array_mut().unwrap().reverse();
+    lab.upload("P", "E", &options, backwards.to_string()).await;
+    lab.settle().await;
+    assert_eq!(stored(&lab, "P").await, before);
+}
