@@ -34,7 +34,11 @@ async fn check(lab: &Lab, product: &str, n: usize, tests: usize, findings: usize
     titles.sort_unstable();
     let all = titles.len();
     titles.dedup();
-    assert_eq!((all, titles.len()), (findings, findings), "one original a key");
+    assert_eq!(
+        (all, titles.len()),
+        (findings, findings),
+        "one original a key"
+    );
     let product = lab.product(name).await.unwrap().id;
     let imports = lab.imports(product).await;
     assert_eq!(imports.len(), n);
@@ -42,7 +46,12 @@ async fn check(lab: &Lab, product: &str, n: usize, tests: usize, findings: usize
     let created: u64 = imports.iter().map(|i| i.counts.created).sum();
     assert_eq!(created, (tests * findings) as u64);
     // the engagement's tests would not tell of a second product of the same name
-    let products = lab.services.store.list::<tatami_domain::Product>().await.unwrap();
+    let products = lab
+        .services
+        .store
+        .list::<tatami_domain::Product>()
+        .await
+        .unwrap();
     assert_eq!(products.iter().filter(|p| p.name == name).count(), 1);
 }
 

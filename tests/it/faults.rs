@@ -38,7 +38,14 @@ fn report(rng: &mut StdRng, most: u8, again: bool, closes: bool) -> Report {
     let mut weaknesses: Vec<u8> = (0..most + most / 4).collect();
     weaknesses.shuffle(rng);
     weaknesses.truncate(count.into());
-    let words = [Word::Open, Word::Open, Word::Open, Word::Open, Word::Mitigated, Word::Accepted];
+    let words = [
+        Word::Open,
+        Word::Open,
+        Word::Open,
+        Word::Open,
+        Word::Mitigated,
+        Word::Accepted,
+    ];
     let findings = weaknesses.into_iter().map(|weakness| Reported {
         word: words[rng.random_range(0..words.len())],
         ..Reported::open(weakness)
@@ -75,12 +82,21 @@ async fn end(lab: &Lab, name: &str) -> End {
                 notes += lab.services.store.notes(finding.id).await.unwrap().len();
             }
             let at = finding.texts.expect("a place for its texts");
-            texts += lab.services.blobs.texts(&at).await.unwrap().description.len();
+            texts += lab
+                .services
+                .blobs
+                .texts(&at)
+                .await
+                .unwrap()
+                .description
+                .len();
         }
     }
     End {
         holdings: lab.holdings(name).await,
-        imports: imports.map(|i| (i.state, i.counts, i.findings, i.after)).collect(),
+        imports: imports
+            .map(|i| (i.state, i.counts, i.findings, i.after))
+            .collect(),
         notes,
         texts,
     }
@@ -185,8 +201,19 @@ fn run(test: &'static str, seeds: Range<u64>) {
     if seeds.end - seeds.start >= 500 {
         for death in [Death::Before, Death::After] {
             for (queue, calls) in [
-                (Queue::Uploads, ["PutItem", "UpdateItem", "SendMessageBatch", "s3 PUT"].as_slice()),
-                (Queue::Findings, &["TransactWriteItems", "PutItem", "UpdateItem", "SendMessageBatch"]),
+                (
+                    Queue::Uploads,
+                    ["PutItem", "UpdateItem", "SendMessageBatch", "s3 PUT"].as_slice(),
+                ),
+                (
+                    Queue::Findings,
+                    &[
+                        "TransactWriteItems",
+                        "PutItem",
+                        "UpdateItem",
+                        "SendMessageBatch",
+                    ],
+                ),
                 (Queue::Sla, &["PutItem"]),
             ] {
                 for call in calls {
@@ -226,5 +253,8 @@ fn the_end_is_that_of_a_clean_run() {
 #[test]
 #[ignore = "takes long: see docs/testing.md"]
 fn the_end_is_that_of_a_clean_run_ten_thousand_times() {
-    run("the_end_is_that_of_a_clean_run_ten_thousand_times", seed::seeds(LONG));
+    run(
+        "the_end_is_that_of_a_clean_run_ten_thousand_times",
+        seed::seeds(LONG),
+    );
 }

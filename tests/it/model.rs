@@ -30,17 +30,26 @@ fn some_of(n: u8) -> impl Strategy<Value = Option<u8>> {
 
 fn reported() -> impl Strategy<Value = Reported> {
     let service = prop_oneof![5 => Just(None), 1 => Just(Some(0))];
-    (0u8..6, 0u8..5, word(), any::<bool>(), service, some_of(2), some_of(3)).prop_map(
-        |(weakness, severity, word, verified, service, endpoint, component)| Reported {
-            weakness,
-            severity,
-            word,
-            verified,
-            service,
-            endpoint,
-            component,
-        },
+    (
+        0u8..6,
+        0u8..5,
+        word(),
+        any::<bool>(),
+        service,
+        some_of(2),
+        some_of(3),
     )
+        .prop_map(
+            |(weakness, severity, word, verified, service, endpoint, component)| Reported {
+                weakness,
+                severity,
+                word,
+                verified,
+                service,
+                endpoint,
+                component,
+            },
+        )
 }
 
 /// A report that names a weakness several times says the same of it each time: which of two
@@ -67,17 +76,26 @@ fn asked(again: bool) -> impl Strategy<Value = Asked> {
     let rarely = || prop::bool::weighted(0.25);
     let service = prop_oneof![4 => Just(None), 1 => Just(Some(0))];
     let minimum = prop_oneof![3 => Just(None), 1 => (0u8..5).prop_map(Some)];
-    (active, maybe(), rarely(), maybe(), rarely(), service, minimum).prop_map(
-        |(active, verified, keep, close, wide, service, minimum)| Asked {
-            active,
-            verified,
-            do_not_reactivate: keep,
-            close_old_findings: close,
-            close_old_findings_product_scope: wide,
-            service,
-            minimum_severity: minimum,
-        },
+    (
+        active,
+        maybe(),
+        rarely(),
+        maybe(),
+        rarely(),
+        service,
+        minimum,
     )
+        .prop_map(
+            |(active, verified, keep, close, wide, service, minimum)| Asked {
+                active,
+                verified,
+                do_not_reactivate: keep,
+                close_old_findings: close,
+                close_old_findings_product_scope: wide,
+                service,
+                minimum_severity: minimum,
+            },
+        )
 }
 
 fn a_report() -> impl Strategy<Value = Report> {
@@ -127,12 +145,23 @@ async fn agrees(lab: &Lab, product: &str, steps: &[Step]) -> Result<(), TestCase
         step.take(lab, product, &mut model).await;
         let (stored, told) = (lab.holdings(product).await, model.holdings());
         if stored != told {
-            let extra: Vec<_> = stored.rows.iter().filter(|r| !told.rows.contains(r)).collect();
-            let missing: Vec<_> = told.rows.iter().filter(|r| !stored.rows.contains(r)).collect();
+            let extra: Vec<_> = stored
+                .rows
+                .iter()
+                .filter(|r| !told.rows.contains(r))
+                .collect();
+            let missing: Vec<_> = told
+                .rows
+                .iter()
+                .filter(|r| !stored.rows.contains(r))
+                .collect();
             return Err(TestCaseError::fail(format!(
                 "after step {n} the store has {extra:#?} where the rules say {missing:#?}; \
                  {} and {} rows, tests {:?} and {:?}",
-                stored.rows.len(), told.rows.len(), stored.tests, told.tests
+                stored.rows.len(),
+                told.rows.len(),
+                stored.tests,
+                told.tests
             )));
         }
     }

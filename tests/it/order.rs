@@ -1,17 +1,23 @@
 //! Re-imports of one test, side by side and finished in any order: the latest report's word counts.
 
-use tatami_tests::model::{Model, Reported, Word};
+use rand::rngs::StdRng;
+use rand::{RngExt as _, SeedableRng as _};
+use tatami_tests::model::{Asked, Model, Reported, Word};
 use tatami_tests::play::Report;
-use tatami_tests::{Lab, Message, Queue};
+use tatami_tests::{Holdings, Lab, Message, Queue, seed};
 
 /// How many reports there are.
 const REPORTS: usize = 4;
 
-/// What report `n` says of each weakness: over all weaknesses, every way in which four reports can
-/// have it open, closed, or not at all.
+/// So many ways there are in which four reports can have a weakness open, closed, or not at all.
+const WAYS: u8 = 81;
+/// How many random orders of single messages are tried.
+const RUNS: u64 = 25;
+
+/// What report `n` says of each weakness: over all weaknesses, every way.
 fn report(n: usize) -> Report {
     let words = [Some(Word::Open), Some(Word::Mitigated), None];
-    let findings = (0..81u8).filter_map(|weakness| {
+    let findings = (0..WAYS).filter_map(|weakness| {
         let word = words[usize::from(weakness) / 3usize.pow(n.try_into().unwrap()) % 3]?;
         Some(Reported {
             word,
@@ -24,7 +30,7 @@ fn report(n: usize) -> Report {
         engagement: 0,
         into: None,
         findings: findings.collect(),
-        asked: tatami_tests::model::Asked::default(),
+        asked: Asked::default(),
     }
 }
 
@@ -83,31 +89,75 @@ async fn happen(lab: &Lab, product: &str, schedule: &[Event]) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_latest_report_counts_in_whatever_order_they_are_finished() {
-    let lab = Lab::start().await;
+/// What comes of the reports one after the other.
+fn in_turn() -> Holdings {
     let mut model = Model::default();
     for n in 0..REPORTS {
         report(n).tell(&mut model);
     }
-    let wanted = model.holdings();
+    model.holdings()
+}
+
+fn difference(is: &Holdings, wanted: &Holdings) -> Option<String> {
+    let other: Vec<String> = (is.rows.iter())
+        .filter(|row| !wanted.rows.contains(row))
+        .map(|row| format!("{} is {}", row.title, row.flags))
+        .collect();
+    let (n, rows) = (other.len(), is.rows.len());
+    (is != wanted).then(|| format!("{n} of {rows} findings differ, such as {:?}", other.first()))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_latest_report_counts_in_whatever_order_they_are_finished() {
+    let lab = Lab::patient().await;
+    let wanted = in_turn();
     let all = schedules();
     assert_eq!(all.len(), 105);
     let mut wrong = Vec::new();
     for (n, schedule) in all.iter().enumerate() {
         let product = format!("Product {n}");
         happen(&lab, &product, schedule).await;
-        let holdings = lab.holdings(&product).await;
-        if holdings != wanted {
-            let other = holdings.rows.iter().filter(|row| !wanted.rows.contains(row));
-            wrong.push((schedule, holdings.rows.len(), other.count()));
+        if let Some(text) = difference(&lab.holdings(&product).await, &wanted) {
+            wrong.push(format!("{schedule:?}: {text}"));
         }
     }
     assert!(
         wrong.is_empty(),
-        "{} of {} orders end otherwise than one after the other ({} rows): {wrong:#?}",
+        "{} of {} orders end otherwise than one after the other: {wrong:#?}",
         wrong.len(),
         all.len(),
-        wanted.rows.len()
     );
+}
+
+/// All messages of all four on their way at once, taken in any order: the parts of several imports
+/// lie between each other, and reports are read while others are being stored.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_latest_report_counts_in_whatever_order_messages_come() {
+    let lab = Lab::start().await;
+    let wanted = in_turn();
+    for seed in seed::seeds(RUNS) {
+        let _witness = seed::Witness::new("in_whatever_order_messages_come", seed);
+        let mut rng = StdRng::seed_from_u64(seed);
+        let product = format!("Product {seed}");
+        let model = Model::default();
+        let mut read = 0;
+        let mut pool: Vec<Message> = Vec::new();
+        loop {
+            if read < REPORTS && (pool.is_empty() || rng.random_bool(0.1)) {
+                report(read).upload(&lab, &product, &model).await;
+                read += 1;
+                for message in lab.take(Queue::Uploads).await {
+                    assert!(lab.deliver(&message, 1).await);
+                }
+            }
+            pool.extend(lab.take_all().await);
+            if pool.is_empty() {
+                break;
+            }
+            let message = pool.swap_remove(rng.random_range(0..pool.len()));
+            assert!(lab.deliver(&message, 1).await, "{}", message.body);
+        }
+        let text = difference(&lab.holdings(&product).await, &wanted);
+        assert_eq!(text, None, "seed {seed}");
+    }
 }

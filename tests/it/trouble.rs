@@ -38,7 +38,11 @@ async fn imports_complete_although_every_fifth_call_fails() {
         let _witness = seed::Witness::new("every_fifth_call_fails", seed);
         let product = format!("Product {seed}");
         let mut model = Model::default();
-        for step in [report(false, 0..60), report(true, 0..60), report(true, 20..80)] {
+        for step in [
+            report(false, 0..60),
+            report(true, 0..60),
+            report(true, 20..80),
+        ] {
             step.upload(&lab, &product, &model).await;
             step.tell(&mut model);
             let before = done(&lab).await;
@@ -60,7 +64,11 @@ async fn imports_complete_although_every_fifth_call_fails() {
                     pool.push((message, receives + 1));
                 }
                 if done(&lab).await != before {
-                    assert_eq!(lab.holdings(&product).await, model.holdings(), "done too early");
+                    assert_eq!(
+                        lab.holdings(&product).await,
+                        model.holdings(),
+                        "done too early"
+                    );
                 }
             }
             assert_eq!(lab.holdings(&product).await, model.holdings());

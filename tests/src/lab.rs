@@ -275,7 +275,12 @@ impl Lab {
     pub async fn work_off(&self, at_once: usize) {
         let mut waiting: Vec<(Message, u32)> = Vec::new();
         loop {
-            waiting.extend(self.take_all().await.into_iter().map(|message| (message, 1)));
+            waiting.extend(
+                self.take_all()
+                    .await
+                    .into_iter()
+                    .map(|message| (message, 1)),
+            );
             if waiting.is_empty() {
                 return;
             }
@@ -288,7 +293,12 @@ impl Lab {
             let answers = futures::stream::iter(deliveries).buffer_unordered(at_once);
             waiting = answers.filter_map(std::future::ready).collect().await;
             for (message, receives) in &waiting {
-                assert!(*receives <= 5, "a dead letter: {:?} {}", message.queue, message.body);
+                assert!(
+                    *receives <= 5,
+                    "a dead letter: {:?} {}",
+                    message.queue,
+                    message.body
+                );
             }
         }
     }

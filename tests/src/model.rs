@@ -133,9 +133,7 @@ impl Asked {
         }
         fields.extend(self.service.map(|n| ("service", service(n))));
         let minimum = self.minimum_severity;
-        fields.extend(
-            minimum.map(|n| ("minimum_severity", SEVERITIES[usize::from(n)].to_owned())),
-        );
+        fields.extend(minimum.map(|n| ("minimum_severity", SEVERITIES[usize::from(n)].to_owned())));
         fields
     }
 }
@@ -230,7 +228,13 @@ impl Model {
     }
 
     /// An import: into a test of its own, or added to a given one.
-    pub fn import(&mut self, engagement: &str, into: Option<Place>, all: &[Reported], asked: &Asked) {
+    pub fn import(
+        &mut self,
+        engagement: &str,
+        into: Option<Place>,
+        all: &[Reported],
+        asked: &Asked,
+    ) {
         let added = into.is_some();
         let test = into.unwrap_or_else(|| self.new_test(engagement));
         for reported in counted(all, asked) {
@@ -394,7 +398,11 @@ impl Model {
 
 /// The findings that count, with the service that the sender gives all of them.
 fn counted(all: &[Reported], asked: &Asked) -> Vec<Reported> {
-    let severe = |r: &&Reported| asked.minimum_severity.is_none_or(|least| r.severity <= least);
+    let severe = |r: &&Reported| {
+        asked
+            .minimum_severity
+            .is_none_or(|least| r.severity <= least)
+    };
     (all.iter().filter(severe))
         .map(|r| Reported {
             service: asked.service.or(r.service),

@@ -6,7 +6,10 @@ use std::ops::Range;
 #[allow(clippy::disallowed_methods, reason = "it tells tests, not functions")]
 fn variable(name: &str) -> Option<u64> {
     let text = std::env::var(name).ok()?;
-    Some(text.parse().unwrap_or_else(|_| panic!("{name}={text} is no number")))
+    Some(
+        text.parse()
+            .unwrap_or_else(|_| panic!("{name}={text} is no number")),
+    )
 }
 
 /// The seeds to run: `usual` many, from 0, unless the environment says otherwise.

@@ -186,8 +186,7 @@ impl Trouble {
                     "TransactionConflict",
                 ];
                 let mut reasons = vec![json!({"Code": "None"}); items];
-                reasons[self.rng.random_range(0..items)] =
-                    json!({"Code": codes[self.rng.random_range(0..codes.len())], "Message": "busy"});
+                reasons[self.rng.random_range(0..items)] = json!({"Code": codes[self.rng.random_range(0..codes.len())], "Message": "busy"});
                 Verdict::Answer(refusal(
                     "TransactionCanceledException",
                     "Transaction cancelled, please refer to the cancellation reasons",
@@ -247,23 +246,38 @@ impl HttpConnector for Wire {
 
 /// Hands a request over and brings the answer back.
 async fn send(aws: &LocalAws, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
-    let broken = |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::other(error, None);
+    let broken =
+        |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::other(error, None);
     let request = request.try_into_http1x().map_err(|e| broken(e.into()))?;
     let (mut parts, body) = request.into_parts();
-    let host = parts.uri.authority().map(|host| HeaderValue::from_str(host.as_str()));
+    let host = parts
+        .uri
+        .authority()
+        .map(|host| HeaderValue::from_str(host.as_str()));
     if let Some(Ok(host)) = host {
         parts.headers.insert(HOST, host);
     }
-    let body = ByteStream::new(body).collect().await.map_err(|e| broken(e.into()))?;
+    let body = ByteStream::new(body)
+        .collect()
+        .await
+        .map_err(|e| broken(e.into()))?;
     let request = axum::http::Request::from_parts(parts, body.into_bytes());
     let answer = aws.answer(request).await;
     let (parts, body) = answer.into_parts();
-    let body = axum::body::to_bytes(body, usize::MAX).await.map_err(|e| broken(e.into()))?;
-    let status = parts.status.as_u16().try_into().map_err(|e| broken(Box::new(e)))?;
+    let body = axum::body::to_bytes(body, usize::MAX)
+        .await
+        .map_err(|e| broken(e.into()))?;
+    let status = parts
+        .status
+        .as_u16()
+        .try_into()
+        .map_err(|e| broken(Box::new(e)))?;
     let mut response = HttpResponse::new(status, SdkBody::from(body));
     for (name, value) in &parts.headers {
         if let Ok(value) = value.to_str() {
-            response.headers_mut().insert(name.as_str().to_owned(), value.to_owned());
+            response
+                .headers_mut()
+                .insert(name.as_str().to_owned(), value.to_owned());
         }
     }
     Ok(response)
