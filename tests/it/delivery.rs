@@ -3,8 +3,8 @@
 use std::collections::HashMap;
 
 use serde_json::json;
-use tatami_domain::ImportId;
-use tatami_queue::Outgoing;
+use tatami_domain::{Finding, ImportId};
+use tatami_queue::{Outgoing, Reported};
 use tatami_tests::{Local, generic_report};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -96,10 +96,11 @@ async fn parts_that_come_again_change_nothing() {
         findings.push(finding);
     }
     findings.sort_by(|a, b| a.keys.cmp(&b.keys));
-    let parts: Vec<String> = (0u32..)
+    let parts: Vec<String> = (0u64..)
         .zip(findings.chunks(40))
         .map(|(part, some)| {
-            let chunks = some.chunks(20).map(<[_]>::to_vec).collect();
+            let reported = |chunk: &[Finding]| chunk.iter().cloned().map(Reported::from).collect();
+            let chunks = some.chunks(20).map(reported).collect();
             let message = tatami_queue::FindingsMessage::Part {
                 import: import.id,
                 part,
@@ -110,7 +111,7 @@ async fn parts_that_come_again_change_nothing() {
         .collect();
     services
         .store
-        .set_parts(import.id, u32::try_from(parts.len()).unwrap())
+        .set_parts(import.id, 0..parts.len() as u64, parts.len() as u64)
         .await
         .unwrap();
     for body in parts.iter().rev().flat_map(|body| [body, body, body]) {

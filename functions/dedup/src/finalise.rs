@@ -14,6 +14,7 @@ use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Store, StoreError};
 
 use crate::DedupError;
+use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -30,17 +31,18 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     let missing = |what| DedupError::Incomplete(import.id, what);
     let product = import.product.ok_or_else(|| missing("product"))?;
     let test = import.test.ok_or_else(|| missing("test"))?;
-    if import.options.closes_old() {
-        match import.options.kind {
-            ImportKind::Reimport => close_unseen(store, &import, product, test).await?,
-            // what is added to a test that is there supersedes nothing
-            ImportKind::Import if import.options.test.is_some() => {}
-            ImportKind::Import => close_superseded(store, &import, product, test).await?,
-        }
+    let later = Later::read(store, &import, test).await?;
+    close_unseen(store, &import, &later, product, test).await?;
+    // what is added to a test that is there supersedes nothing
+    let supersedes = import.options.kind == ImportKind::Import && import.options.test.is_none();
+    if supersedes && import.options.closes_old() {
+        close_superseded(store, &import, product, test).await?;
     }
+    settle(store, &import, &later, product, test).await?;
     let actions = store.import_actions(import.id).await?;
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
+        .filter(|id| !actions.created.contains(*id))
         .filter(|id| !actions.reactivated.contains(*id) && !actions.closed.contains(*id))
         .count() as u64;
     import.after = Some(store.test_counts(product, test).await?);
@@ -57,47 +59,138 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     } else {
         store.save_import(&import).await?;
     }
+    store.end_import(test, import.id).await?;
     tracing::info!(import = %import.id, counts = ?import.counts, "import done");
     store.fold_counts(product).await?;
     Ok(())
 }
 
-/// Closes the open findings of the test that the report, and every later one that is on its way, no
-/// longer has. The latest report that is in decides, whichever is finished last.
+/// The imports of the test that took their places after one. Reports are read side by side and their
+/// parts come in any order; what counts in the end is the word of the latest.
+struct Later {
+    imports: Vec<(Import, ImportActions)>,
+    /// Place of the latest one of them that is in whole and closes what it doesn't have.
+    closer: Option<usize>,
+}
+
+impl Later {
+    async fn read(store: &Store, import: &Import, test: TestId) -> Result<Self, StoreError> {
+        let mut imports = Vec::new();
+        let mut closer = None;
+        for other in store.imports_after(test, import.sequence).await? {
+            let reads = other.options.kind == ImportKind::Reimport;
+            if other.id == import.id || !reads || other.state == ImportState::Failed {
+                continue;
+            }
+            // An import that is in whole looks for what is gone only afterwards: it either finds what
+            // this one has written, or is found here.
+            let same_service = other.options.service == import.options.service;
+            let whole = store.progress(other.id).await?.is_complete();
+            if whole && same_service && other.options.closes_old() {
+                closer = Some(imports.len());
+            }
+            let actions = store.import_actions(other.id).await?;
+            imports.push((other, actions));
+        }
+        Ok(Self { imports, closer })
+    }
+
+    /// The latest of them that has the finding, and in what state.
+    fn word(&self, id: FindingId) -> Option<(&Import, Flags)> {
+        let newest = self.imports.iter().rev();
+        newest
+            .filter_map(|(import, actions)| Some((import, actions.word(id)?)))
+            .next()
+    }
+}
+
+/// Closes the open findings of the test that the report, and every later one, no longer has. Where a
+/// later one is in already, it is the one that closes.
 async fn close_unseen(
     store: &Store,
     import: &Import,
+    later: &Later,
     product: ProductId,
     test: TestId,
 ) -> Result<(), DedupError> {
-    let mut imports = store.imports_of(test).await?;
-    imports.retain(|other| {
-        let reads = other.options.kind == ImportKind::Reimport && other.sequence > 0;
-        reads
-            && other.state != ImportState::Failed
-            && other.options.service == import.options.service
-    });
-    let finished = |other: &&Import| other.state == ImportState::Done || other.id == import.id;
-    let latest = imports
-        .iter()
-        .filter(finished)
-        .map(|other| other.sequence)
-        .max();
-    let latest = latest.unwrap_or(import.sequence).max(import.sequence);
+    let own = import.options.kind == ImportKind::Reimport && import.options.closes_old();
+    let (by, still) = match later.closer {
+        Some(place) => (&later.imports[place].0, &later.imports[place..]),
+        None if own => (import, later.imports.as_slice()),
+        None => return Ok(()),
+    };
     let mut keep = IdSet::default();
-    for other in imports.iter().filter(|other| other.sequence >= latest) {
-        keep.extend(&store.import_actions(other.id).await?.seen);
+    for (_, actions) in still {
+        keep.extend(&actions.seen);
     }
-    if latest == import.sequence {
+    if later.closer.is_none() {
         keep.extend(&store.import_actions(import.id).await?.seen);
     }
-    let blocks = store.test_blocks(test).await?;
-    let findings = store.findings_in(&blocks).await?;
-    let gone = (findings.into_iter())
-        .filter(|f| f.test == test && f.flags.active && !keep.contains(f.id))
-        .filter(|f| same_service(f.service.as_deref(), import.options.service.as_deref()))
-        .collect();
-    close(store, import, product, gone).await
+    let mut gone = Vec::new();
+    for block in store.view_of_test(product, test).await? {
+        let open = block.iter().filter(|f| f.flags.active);
+        gone.extend(
+            open.filter(|f| !keep.contains(f.id))
+                .filter(|f| same_service(f.service.as_deref(), by.options.service.as_deref()))
+                .map(|f| Finding::clone(f)),
+        );
+    }
+    close(store, import, by, product, gone).await
+}
+
+/// Gives the findings that imports side by side have changed the state that the latest of them says.
+/// Whichever of two is finished last sees all of the other: either this one is the later, and looks
+/// at what those beside it did, or it looks at what the later ones say of what it did itself.
+async fn settle(
+    store: &Store,
+    import: &Import,
+    later: &Later,
+    product: ProductId,
+    test: TestId,
+) -> Result<(), DedupError> {
+    let reads = |other: &Import| other.options.kind == ImportKind::Reimport;
+    if later.imports.is_empty() && (import.beside.is_empty() || !reads(import)) {
+        return Ok(());
+    }
+    let own = store.import_actions(import.id).await?;
+    let changed = |actions: &ImportActions| {
+        let mut all = actions.closed.clone();
+        all.extend(&actions.reactivated);
+        all.extend(&actions.created);
+        all
+    };
+    let mut words: BTreeMap<FindingId, (Flags, bool)> = BTreeMap::new();
+    for id in changed(&own).iter() {
+        if let Some((other, flags)) = later.word(id) {
+            words.insert(id, (flags, other.options.do_not_reactivate));
+        }
+    }
+    if reads(import) {
+        for beside in store.imports(import.beside.iter().copied()).await? {
+            if beside.test != Some(test) || beside.sequence > import.sequence {
+                continue;
+            }
+            for id in changed(&store.import_actions(beside.id).await?).iter() {
+                if let (None, Some(flags)) = (later.word(id), own.word(id)) {
+                    words.insert(id, (flags, import.options.do_not_reactivate));
+                }
+            }
+        }
+    }
+    let ids: Vec<FindingId> = words.keys().copied().collect();
+    for some in ids.chunks(CLOSE) {
+        let findings = store.findings(some.iter().copied()).await?;
+        let apply = |finding: &Finding, now: Timestamp| {
+            let (flags, do_not_reactivate) = words.get(&finding.id)?;
+            match says(finding, *flags, *do_not_reactivate, now) {
+                Said::Nothing | Said::StaysClosed => None,
+                Said::Reopened(new) => Some((*new, REACTIVATED.to_owned())),
+                Said::Closed(new) => Some((*new, CLOSED_BY_REPORT.to_owned())),
+            }
+        };
+        change_some(store, import, product, test, findings, apply).await?;
+    }
+    Ok(())
 }
 
 /// Closes the findings of other tests of the same type, in the engagement or the product, that the
@@ -126,16 +219,18 @@ async fn close_superseded(
         .filter(|f| !f.keys.iter().any(|key| here.contains(key.as_str())))
         .map(|f| Finding::clone(f))
         .collect();
-    close(store, import, product, gone).await
+    close(store, import, import, product, gone).await
 }
 
 fn same_service(a: Option<&str>, b: Option<&str>) -> bool {
     a.unwrap_or_default() == b.unwrap_or_default()
 }
 
+/// Closes findings in the name of the import `by`, and notes it on `import`, which is being finished.
 async fn close(
     store: &Store,
     import: &Import,
+    by: &Import,
     product: ProductId,
     gone: Vec<Finding>,
 ) -> Result<(), DedupError> {
@@ -143,47 +238,73 @@ async fn close(
     for finding in gone {
         by_test.entry(finding.test).or_default().push(finding);
     }
+    let apply = |finding: &Finding, now: Timestamp| {
+        let still =
+            (finding.flags.active || finding.flags.risk_accepted) && !finding.flags.is_mitigated;
+        if !still {
+            return None;
+        }
+        let mut new = finding.clone();
+        let flags = Flags {
+            active: false,
+            is_mitigated: true,
+            ..finding.flags
+        };
+        new.set_flags(flags, by.by, now);
+        new.mitigated = Some(mitigated_at(by.scan_date, now));
+        Some((new, format!("Closed: import {} no longer has it.", by.id)))
+    };
     for (test, findings) in by_test {
         for some in findings.chunks(CLOSE) {
-            close_some(store, import, product, test, some.to_vec()).await?;
+            change_some(store, import, product, test, some.to_vec(), apply).await?;
         }
     }
     Ok(())
 }
 
-async fn close_some(
+/// Changes findings of a test, each with a note, in one transaction; decided again where somebody else
+/// changed one of them.
+async fn change_some(
     store: &Store,
     import: &Import,
     product: ProductId,
     test: TestId,
     mut findings: Vec<Finding>,
+    apply: impl Fn(&Finding, Timestamp) -> Option<(Finding, String)>,
 ) -> Result<(), DedupError> {
     for attempt in 0..TRIES {
         if attempt > 0 {
             let ids: Vec<FindingId> = findings.iter().map(|f| f.id).collect();
             findings = store.findings(ids).await?;
-            findings.retain(|f| (f.flags.active || f.flags.risk_accepted) && !f.flags.is_mitigated);
         }
-        let Some(first) = findings.first() else {
+        let now = Timestamp::now();
+        let changed: Vec<_> = (findings.iter())
+            .filter_map(|old| Some((old, apply(old, now)?)))
+            .collect();
+        let Some((first, _)) = changed.first() else {
             return Ok(());
         };
-        let now = Timestamp::now();
-        let unique = format!("{}.{}.{}", first.id, first.version, findings.len());
+        let unique = format!("{}.{}.{}", first.id, first.version, changed.len());
+        let ids = store.note_ids(changed.len() as u64).await?;
         let mut actions = ImportActions::default();
         let mut changes = Vec::new();
         let mut notes = Vec::new();
-        let ids = store.note_ids(findings.len() as u64).await?;
-        for (old, note) in findings.iter().zip(ids) {
-            let mut new = old.clone();
-            let flags = Flags {
-                active: false,
-                is_mitigated: true,
-                ..old.flags
+        for ((old, (new, entry)), id) in changed.into_iter().zip(ids) {
+            let actions = if new.flags.active {
+                &mut actions.reactivated
+            } else {
+                &mut actions.closed
             };
-            new.set_flags(flags, import.by, now);
-            new.mitigated = Some(mitigated_at(import.scan_date, now));
-            actions.closed.insert(old.id);
-            notes.push((old.id, note_of_closing(import, note, now)));
+            actions.insert(old.id);
+            let note = Note {
+                id,
+                entry,
+                author: import.by,
+                date: now,
+                private: false,
+                edited: false,
+            };
+            notes.push((old.id, note));
             changes.push(Change::Update {
                 old: Box::new(old.clone()),
                 new: Box::new(new),
@@ -209,17 +330,6 @@ async fn close_some(
         }
     }
     Err(StoreError::Contention(format!("findings of test {test}")).into())
-}
-
-fn note_of_closing(import: &Import, id: tatami_domain::NoteId, now: Timestamp) -> Note {
-    Note {
-        id,
-        entry: format!("Closed: import {} no longer has it.", import.id),
-        author: import.by,
-        date: now,
-        private: false,
-        edited: false,
-    }
 }
 
 /// The scan's day; for a scan of today, now.

@@ -90,5 +90,8 @@ async fn give_up(
         ..ImportError::default()
     });
     services.store.save_import(&import).await?;
+    if let Some(test) = import.test {
+        services.store.end_import(test, import.id).await?;
+    }
     Ok(())
 }

@@ -1,13 +1,14 @@
 //! One part of an import.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tatami_domain::{
-    BlockId, Finding, FindingId, Import, ImportActions, ImportId, ImportState, Note, ProductId,
-    TestId,
+    BlockId, FindingId, Import, ImportActions, ImportId, ImportState, Note, ProductId, TestId,
 };
+use tatami_queue::Reported;
 use tatami_runtime::Services;
 use tatami_store::{Commit, Committed, Marker, Scope, Store, StoreError};
 
@@ -21,8 +22,8 @@ const TRIES: u32 = 25;
 pub async fn run(
     services: &Services,
     import: ImportId,
-    part: u32,
-    chunks: Vec<Vec<Finding>>,
+    part: u64,
+    chunks: Vec<Vec<Reported>>,
 ) -> Result<(), DedupError> {
     let store = &services.store;
     let (import, progress) = tokio::try_join!(store.import(import), store.progress(import))?;
@@ -76,8 +77,8 @@ impl<'a> Worker<'a> {
 
     async fn part(
         mut self,
-        part: u32,
-        chunks: Vec<Vec<Finding>>,
+        part: u64,
+        chunks: Vec<Vec<Reported>>,
     ) -> Result<ImportActions, DedupError> {
         let done = self
             .store
@@ -108,13 +109,24 @@ impl<'a> Worker<'a> {
     /// Reads what decisions about these findings need.
     async fn look<'f>(
         &self,
-        findings: impl Iterator<Item = &'f Finding>,
+        reported: impl Iterator<Item = &'f Reported> + Clone,
     ) -> Result<World, DedupError> {
-        let keys: HashSet<&str> = findings.flat_map(|f| &f.keys).map(String::as_str).collect();
+        let matched = reported.clone().flat_map(|r| r.matched.iter().copied());
+        let matched = self.store.findings(matched).await?;
+        // The claims of a finding that moves are changed too.
+        let moving: HashSet<FindingId> = (reported.clone())
+            .filter(|r| r.replaces)
+            .flat_map(|r| r.matched.iter().copied())
+            .collect();
+        let left = matched.iter().filter(|f| moving.contains(&f.id));
+        let keys: HashSet<&str> = (reported.map(|r| &r.finding).chain(left))
+            .flat_map(|f| &f.keys)
+            .map(String::as_str)
+            .collect();
         let claims = self.store.claims(self.scope, keys).await?;
         let mut world = World {
             of_test: HashMap::new(),
-            findings: HashMap::new(),
+            findings: matched.into_iter().map(|f| (f.id, f)).collect(),
             claims,
         };
         let cut = |c: &tatami_store::Claim| c.overflow && c.of_test(self.test).next().is_none();
@@ -158,9 +170,9 @@ impl<'a> Worker<'a> {
 
     async fn chunk(
         &mut self,
-        part: u32,
+        part: u64,
         chunk: u32,
-        findings: &[Finding],
+        findings: &[Reported],
         world: &mut World,
     ) -> Result<ImportActions, DedupError> {
         for attempt in 0..TRIES {
@@ -204,7 +216,7 @@ impl<'a> Worker<'a> {
 
     async fn commit(
         &self,
-        part: u32,
+        part: u64,
         chunk: u32,
         attempt: u32,
         mut plan: Plan,
@@ -260,7 +272,7 @@ impl<'a> Worker<'a> {
 
     async fn notes(
         &self,
-        notes: &[(FindingId, &'static str)],
+        notes: &[(FindingId, Cow<'static, str>)],
     ) -> Result<Vec<(FindingId, Note)>, DedupError> {
         if notes.is_empty() {
             return Ok(Vec::new());
@@ -270,7 +282,7 @@ impl<'a> Worker<'a> {
             .map(|((finding, entry), id)| {
                 let note = Note {
                     id,
-                    entry: (*entry).to_owned(),
+                    entry: entry.clone().into_owned(),
                     author: self.import.by,
                     date: self.now,
                     private: false,
@@ -285,7 +297,7 @@ impl<'a> Worker<'a> {
         for finding in &plan.stay_closed {
             let known = self.store.notes(*finding).await?;
             if !known.iter().any(|note| note.entry == STAYS_CLOSED) {
-                for (finding, note) in self.notes(&[(*finding, STAYS_CLOSED)]).await? {
+                for (finding, note) in self.notes(&[(*finding, STAYS_CLOSED.into())]).await? {
                     self.store.add_note(finding, note).await?;
                 }
             }

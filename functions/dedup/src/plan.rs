@@ -1,13 +1,16 @@
 //! What a chunk of findings does to what is there: pure, so that it can be thought through again when
 //! somebody else was quicker.
 
+use std::borrow::Cow;
 use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use tatami_dedup_rules::{
-    Existing, Outcome, ReportedState, decide_reimport, may_be_original, share_a_place,
+    Existing, Outcome, ReportedState, decide_reimport, filled_in, may_be_original, replaced,
+    share_a_place,
 };
 use tatami_domain::{Finding, FindingId, Flags, Import, ImportActions, ImportKind, TestId};
+use tatami_queue::Reported;
 use tatami_store::{Change, Claim, Member};
 
 /// What is known of the world: claims by key, and the findings that they name.
@@ -25,7 +28,7 @@ pub struct Plan {
     pub changes: Vec<Change>,
     /// Keys of the claims that changed.
     pub claims: HashSet<String>,
-    pub notes: Vec<(FindingId, &'static str)>,
+    pub notes: Vec<(FindingId, Cow<'static, str>)>,
     /// Findings that stay closed because the sender asked so; they get one note in their life.
     pub stay_closed: Vec<FindingId>,
     pub actions: ImportActions,
@@ -45,12 +48,13 @@ impl Plan {
         self.changes.is_empty() && self.claims.is_empty() && self.notes.is_empty()
     }
 
-    /// Takes up to `n` changes of findings that exist out of the plan, with their notes, and with
-    /// what they mean for the import; `None` where there are none.
+    /// Takes up to `n` changes of findings that exist and keep their keys out of the plan, with their
+    /// notes, and with what they mean for the import; `None` where there are none.
     pub fn take_updates(&mut self, n: usize) -> Option<Self> {
         let mut taken = Self::default();
         for change in std::mem::take(&mut self.changes) {
-            if taken.changes.len() < n && matches!(change, Change::Update { .. }) {
+            let keeps_keys = matches!(&change, Change::Update { old, new } if old.keys == new.keys);
+            if taken.changes.len() < n && keeps_keys {
                 taken.changes.push(change);
             } else {
                 self.changes.push(change);
@@ -105,40 +109,55 @@ impl World {
             .collect()
     }
 
-    fn matches(&self, finding: &Finding, import: &Import) -> Vec<FindingId> {
+    /// The findings of the import's test that a reported one is: those with a key in common, else the
+    /// one whose code has moved.
+    fn matches(&self, reported: &Reported, import: &Import) -> Vec<FindingId> {
         let Some(test) = import.test else {
             return Vec::new();
         };
+        let keys = &reported.finding.keys;
         let mut found: Vec<FindingId> = Vec::new();
-        for key in &finding.keys {
-            let claimed = self
-                .claims
-                .get(key)
-                .into_iter()
-                .flat_map(|claim| claim.of_test(test));
-            let listed = self.of_test.get(key).into_iter().flatten().copied();
-            for id in claimed.chain(listed) {
-                if !found.contains(&id) {
-                    found.push(id);
-                }
+        let mut consider = |id: FindingId| {
+            let same = |known: &Finding| {
+                known.test == test && known.keys.iter().any(|key| keys.contains(key))
+            };
+            if self.findings.get(&id).is_some_and(same) && !found.contains(&id) {
+                found.push(id);
             }
+        };
+        for key in keys {
+            let claims = self.claims.get(key).into_iter();
+            claims
+                .flat_map(|claim| claim.of_test(test))
+                .for_each(&mut consider);
+            let listed = self.of_test.get(key).into_iter();
+            listed.flatten().copied().for_each(&mut consider);
+        }
+        reported.matched.iter().copied().for_each(&mut consider);
+        if found.is_empty() && reported.replaces {
+            let there = |id: &FindingId| {
+                let known = self.findings.get(id);
+                known.is_some_and(|known| known.test == test)
+            };
+            found.extend(reported.matched.iter().copied().find(there));
         }
         found
     }
 
     /// How many new findings the chunk brings.
-    pub fn count_new(&self, chunk: &[Finding], import: &Import) -> usize {
+    pub fn count_new(&self, chunk: &[Reported], import: &Import) -> usize {
         if import.options.kind == ImportKind::Import {
             return chunk.len();
         }
         let mut count = 0;
         let mut new: HashSet<&str> = HashSet::new();
-        for finding in chunk {
-            let known = finding.keys.iter().any(|key| new.contains(key.as_str()))
-                || !self.matches(finding, import).is_empty();
+        for reported in chunk {
+            let keys = &reported.finding.keys;
+            let known = keys.iter().any(|key| new.contains(key.as_str()))
+                || !self.matches(reported, import).is_empty();
             if !known {
                 count += 1;
-                new.extend(finding.keys.iter().map(String::as_str));
+                new.extend(keys.iter().map(String::as_str));
             }
         }
         count
@@ -148,21 +167,21 @@ impl World {
     /// world at once, so that the next finding of the chunk sees it.
     pub fn plan(
         &mut self,
-        chunk: &[Finding],
+        chunk: &[Reported],
         import: &Import,
         ids: &mut impl Iterator<Item = FindingId>,
         now: Timestamp,
     ) -> Plan {
         let mut plan = Plan::default();
         let mut handled: HashSet<FindingId> = HashSet::new();
-        for finding in chunk {
+        for reported in chunk {
             if import.options.kind == ImportKind::Reimport {
-                let matches = self.matches(finding, import);
+                let matches = self.matches(reported, import);
                 if !matches.is_empty() {
                     for id in matches {
-                        plan.actions.seen.insert(id);
+                        plan.actions.see(id, reported.finding.flags);
                         if handled.insert(id) {
-                            self.hold_against(id, finding, import, now, &mut plan);
+                            self.hold_against(id, reported, import, now, &mut plan);
                         }
                     }
                     continue;
@@ -170,7 +189,7 @@ impl World {
             }
             let Some(id) = ids.next() else { continue };
             handled.insert(id);
-            self.create(id, finding, &mut plan);
+            self.create(id, &reported.finding, &mut plan);
         }
         plan
     }
@@ -200,7 +219,7 @@ impl World {
             }
         }
         plan.actions.created.insert(id);
-        plan.actions.seen.insert(id);
+        plan.actions.see(id, finding.flags);
         let written = Finding {
             version: 1,
             ..new.clone()
@@ -225,83 +244,144 @@ impl World {
     fn hold_against(
         &mut self,
         id: FindingId,
-        reported: &Finding,
+        reported: &Reported,
         import: &Import,
         now: Timestamp,
         plan: &mut Plan,
     ) {
-        let Some(old) = self.findings.get(&id) else {
-            return; // deleted meanwhile
+        let Some(old) = self.findings.get(&id).cloned() else {
+            return;
         };
-        let state = ReportedState {
-            flags: reported.flags,
+        let in_common = |key: &String| reported.finding.keys.contains(key);
+        let mut new = if old.keys.iter().any(in_common) {
+            old.clone()
+        } else {
+            plan.notes.push((id, moved_note(&old, &reported.finding)));
+            replaced(&old, &reported.finding)
         };
-        let mut new = old.clone();
-        match decide_reimport(Existing::from(old), state, import.options.do_not_reactivate) {
-            Outcome::Untouched => {
+        let word = reported.finding.flags;
+        match says(&old, word, import.options.do_not_reactivate, now) {
+            Said::Nothing => {
                 plan.actions.untouched.insert(id);
-                if old.flags.active {
-                    fill_in(&mut new, reported);
+                if let Some(filled) = filled_in(&new, &reported.finding) {
+                    new = filled;
                 }
             }
-            Outcome::StaysClosed => {
+            Said::StaysClosed => {
                 plan.actions.untouched.insert(id);
                 plan.stay_closed.push(id);
             }
-            Outcome::Reactivate => {
+            Said::Reopened(flagged) => {
                 plan.actions.reactivated.insert(id);
-                plan.notes.push((id, REACTIVATED));
-                let flags = Flags {
-                    active: true,
-                    is_mitigated: false,
-                    ..old.flags
-                };
-                new.set_flags(flags, None, now);
+                plan.notes.push((id, REACTIVATED.into()));
+                take_state(&mut new, &flagged);
             }
-            Outcome::TakeStatus(flags) => {
+            Said::Closed(flagged) => {
                 plan.actions.closed.insert(id);
-                plan.notes.push((id, CLOSED_BY_REPORT));
-                let flags = Flags {
-                    under_review: old.flags.under_review,
-                    under_defect_review: old.flags.under_defect_review,
-                    ..flags
-                };
-                new.set_flags(flags, None, now);
-                if reported.mitigated.is_some() && flags.is_mitigated {
-                    new.mitigated = reported.mitigated;
+                plan.notes.push((id, CLOSED_BY_REPORT.into()));
+                take_state(&mut new, &flagged);
+                if reported.finding.mitigated.is_some() && new.flags.is_mitigated {
+                    new.mitigated = reported.finding.mitigated;
                 }
             }
         }
-        if new != *old {
-            let old = Box::new(old.clone());
-            let mut later = new.clone();
-            later.version += 1;
-            self.findings.insert(id, later);
-            plan.changes.push(Change::Update {
-                old,
-                new: Box::new(new),
-            });
+        if new == old {
+            return;
+        }
+        if new.keys != old.keys {
+            self.move_claims(&old, &new, plan);
+        }
+        let later = Finding {
+            version: new.version + 1,
+            ..new.clone()
+        };
+        self.findings.insert(id, later);
+        plan.changes.push(Change::Update {
+            old: Box::new(old),
+            new: Box::new(new),
+        });
+    }
+
+    /// The claims of the keys that a finding no longer has let it go, those of its new ones take it in.
+    fn move_claims(&mut self, old: &Finding, new: &Finding, plan: &mut Plan) {
+        for key in old.keys.iter().filter(|key| !new.keys.contains(key)) {
+            if let Some(claim) = self.claims.get_mut(key) {
+                claim.remove(old.id);
+                plan.claims.insert(key.clone());
+            }
+        }
+        for key in &new.keys {
+            if let Some(claim) = self.claims.get_mut(key) {
+                claim.add(Member {
+                    test: new.test,
+                    finding: new.id,
+                    original: !new.flags.duplicate,
+                });
+                plan.claims.insert(key.clone());
+            }
         }
     }
 }
 
-/// An empty component is filled in; whether a fix exists follows the report.
-fn fill_in(finding: &mut Finding, reported: &Finding) {
-    let empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
-    if empty(&finding.component_name) && !empty(&reported.component_name) {
-        finding.component_name.clone_from(&reported.component_name);
+/// What a report's word makes of a finding that is there.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Said {
+    /// Nothing.
+    Nothing,
+    /// It would be opened again, but the sender asked not to.
+    StaysClosed,
+    /// It is open again: so.
+    Reopened(Box<Finding>),
+    /// It is closed, as the report says: so.
+    Closed(Box<Finding>),
+}
+
+/// Holds the state in which a report has a finding against the finding.
+pub fn says(finding: &Finding, word: Flags, do_not_reactivate: bool, now: Timestamp) -> Said {
+    let state = ReportedState { flags: word };
+    let mut new = Box::new(finding.clone());
+    match decide_reimport(Existing::from(finding), state, do_not_reactivate) {
+        Outcome::Untouched => Said::Nothing,
+        Outcome::StaysClosed => Said::StaysClosed,
+        Outcome::Reactivate => {
+            let flags = Flags {
+                active: true,
+                is_mitigated: false,
+                ..finding.flags
+            };
+            new.set_flags(flags, None, now);
+            Said::Reopened(new)
+        }
+        Outcome::TakeStatus(flags) => {
+            let flags = Flags {
+                under_review: finding.flags.under_review,
+                under_defect_review: finding.flags.under_defect_review,
+                ..flags
+            };
+            new.set_flags(flags, None, now);
+            Said::Closed(new)
+        }
     }
-    if empty(&finding.component_version) && !empty(&reported.component_version) {
-        finding
-            .component_version
-            .clone_from(&reported.component_version);
-    }
-    if reported.fix_available.is_some() {
-        finding.fix_available = reported.fix_available;
-    }
-    if reported.fix_version.is_some() {
-        finding.fix_version.clone_from(&reported.fix_version);
-    }
+}
+
+/// Gives a finding the state of another.
+fn take_state(finding: &mut Finding, like: &Finding) {
+    finding.flags = like.flags;
+    finding.mitigated = like.mitigated;
+    finding.mitigated_by = like.mitigated_by;
+    finding.last_status_update = like.last_status_update;
+    finding.duplicate_finding = like.duplicate_finding;
+}
+
+fn moved_note(old: &Finding, new: &Finding) -> Cow<'static, str> {
+    let place = |f: &Finding| {
+        let path = f.file_path.as_deref().unwrap_or("no file");
+        match f.line {
+            Some(line) => format!("{path}:{line}"),
+            None => path.to_owned(),
+        }
+    };
+    format!("Moved: from {} to {}.", place(old), place(new)).into()
 }
 
 #[cfg(test)]
@@ -355,7 +435,12 @@ mod tests {
     }
 
     fn plan(world: &mut World, kind: ImportKind, chunk: &[Finding]) -> Plan {
-        for key in chunk.iter().flat_map(|f| &f.keys) {
+        let chunk: Vec<Reported> = chunk.iter().cloned().map(Reported::from).collect();
+        plan_of(world, kind, &chunk)
+    }
+
+    fn plan_of(world: &mut World, kind: ImportKind, chunk: &[Reported]) -> Plan {
+        for key in chunk.iter().flat_map(|r| &r.finding.keys) {
             let claim = world.claims.entry(key.clone());
             claim.or_insert_with(|| Claim::unheld(Scope::Product(ProductId(1)), key));
         }
@@ -466,5 +551,51 @@ mod tests {
         assert_eq!((ahead.changes.len(), ahead.notes.len()), (1, 1));
         assert_eq!(ahead.actions.reactivated.len(), 1);
         assert_eq!((plan.changes.len(), plan.notes.len()), (1, 1));
+    }
+
+    #[test]
+    fn moved_code_keeps_its_finding_and_moves_its_claims() {
+        let old = Finding {
+            id: FindingId(1),
+            version: 2,
+            file_path: Some("a.rs".into()),
+            line: Some(3),
+            tags: vec!["mine".into()],
+            ..reported("h", &[])
+        };
+        let mut world = world(&[(TEST, old.clone())]);
+        let moved = Reported {
+            finding: Finding {
+                file_path: Some("a.rs".into()),
+                line: Some(8),
+                ..reported("i", &[])
+            },
+            matched: vec![old.id],
+            replaces: true,
+        };
+        let plan = plan_of(&mut world, ImportKind::Reimport, &[moved]);
+        assert!(created(&plan).is_empty());
+        let [Change::Update { new, .. }] = plan.changes.as_slice() else {
+            panic!("{:?}", plan.changes);
+        };
+        assert_eq!((new.id, new.line, &new.tags), (old.id, Some(8), &old.tags));
+        assert_eq!(plan.notes[0].1, "Moved: from a.rs:3 to a.rs:8.");
+        assert!(world.claims["h"].members.is_empty());
+        assert_eq!(world.claims["i"].of_test(TEST).next(), Some(old.id));
+        assert_eq!(plan.items(), 4, "finding, two claims, note");
+    }
+
+    #[test]
+    fn a_finding_that_was_deleted_is_created_anew() {
+        let mut world = world(&[(
+            TEST,
+            Finding {
+                id: FindingId(1),
+                ..reported("h", &[])
+            },
+        )]);
+        world.findings.clear();
+        let plan = plan(&mut world, ImportKind::Reimport, &[reported("h", &[])]);
+        assert_eq!(created(&plan), [(100, None)]);
     }
 }

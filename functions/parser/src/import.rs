@@ -11,15 +11,16 @@ use tatami_domain::{
     DevelopmentEnvironment, Endpoint, Import, ImportError, ImportId, ImportKind, ImportOptions,
     ImportState, Test, TestType,
 };
-use tatami_queue::{FindingsMessage, Outgoing, SendError};
+use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
 use tatami_runtime::Services;
 use tatami_scanners::Scanner;
-use tatami_store::{StoreError, Target, TargetError};
+use tatami_store::{Store, StoreError, Target, TargetError};
 
 use crate::compact::Common;
 use crate::event::{EventError, Upload};
+use crate::known::Known;
 use crate::parts;
-use crate::read::{self, Contents, Findings, ReadError};
+use crate::read::{self, Contents, Findings, Order, ReadError};
 
 /// The folder of the uploads bucket whose keys name the target.
 const INBOX: &str = "inbox/";
@@ -27,6 +28,8 @@ const INBOX: &str = "inbox/";
 const IMPORT: &str = "import";
 /// Metadata or tag that says `import` or `reimport`.
 const MODE: &str = "mode";
+/// Each reading of a report numbers its parts from a multiple of this.
+const PARTS: u64 = 100_000;
 /// The environment of a test where nobody says.
 const DEFAULT_ENVIRONMENT: &str = "Development";
 
@@ -61,9 +64,31 @@ enum Stop {
     Fault(ParserError),
 }
 
-impl<E: Into<ParserError>> From<E> for Stop {
-    fn from(error: E) -> Self {
-        Self::Fault(error.into())
+macro_rules! faults {
+    ($($error:ty),*) => {$(
+        impl From<$error> for Stop {
+            fn from(error: $error) -> Self {
+                Self::Fault(error.into())
+            }
+        }
+    )*};
+}
+faults!(
+    ParserError,
+    StoreError,
+    BlobError,
+    SendError,
+    serde_json::Error
+);
+
+impl From<ReadError> for Stop {
+    fn from(error: ReadError) -> Self {
+        match error {
+            ReadError::Refused(error) => Self::Refused(error),
+            ReadError::Blobs(error) => Self::Fault(error.into()),
+            ReadError::Store(error) => Self::Fault(error.into()),
+            ReadError::BrokeOff(_) => Self::Fault(ParserError::Read(error.to_string())),
+        }
     }
 }
 
@@ -123,6 +148,9 @@ pub(crate) async fn run(
     import.error = Some(error);
     import.finished = Some(Timestamp::now());
     services.store.save_import(&import).await?;
+    if let (Some(test), 1..) = (import.test, import.sequence) {
+        services.store.end_import(test, import.id).await?;
+    }
     fault.map_or(Ok(()), Err)
 }
 
@@ -251,8 +279,6 @@ async fn parse(
     import.engagement = Some(target.engagement.id);
     import.engagement_scope =
         target.engagement.deduplication_on_engagement || import.options.deduplication_on_engagement;
-    import.state = ImportState::Parsing;
-    services.store.save_import(import).await?;
 
     let common = Common {
         options: import.options.clone(),
@@ -261,20 +287,96 @@ async fn parse(
         by: import.by,
         endpoint,
     };
-    let name = import.key.rsplit('/').next().unwrap_or_default().to_owned();
+    let name = import.key.rsplit('/').next().unwrap_or_default();
     let given = import.options.scan_type.clone();
-    let given = given.or_else(|| target.test.as_ref()?.scan_type.clone());
-    let read = read::read(&services.blobs, import.id, name, opened.body, given, common).await;
-    let (scanner, contents) = match read {
-        Ok(read) => read,
-        Err(ReadError::Refused(error)) => return Err(Stop::Refused(error)),
-        Err(ReadError::Blobs(error)) => return Err(error.into()),
-        Err(error @ ReadError::BrokeOff(_)) => {
-            return Err(ParserError::Read(error.to_string()).into());
-        }
+    let order = || Order {
+        import: import.id,
+        name: name.to_owned(),
+        scan_type: given
+            .clone()
+            .or_else(|| target.test.as_ref()?.scan_type.clone()),
+        common: common.clone(),
+    };
+    let (first, blobs) = (order(), &services.blobs);
+    let again = order();
+    let (scanner, mut contents) = {
+        let (begun, target) = (&mut *import, &target);
+        let begin = move |scanner| {
+            let begun = begun;
+            begin(services, begun, target, scanner)
+        };
+        read::read(blobs, first, opened.body, begin).await?
     };
     let test = test_of(services, import, &target, scanner, &contents).await?;
+    if let Some(other) = contents
+        .known
+        .as_ref()
+        .map(Known::test)
+        .filter(|t| *t != test.id)
+    {
+        // The report names a test type of its own: what it was held against is another test.
+        services.store.end_import(other, import.id).await?;
+        import.sequence = 0;
+        let opened = services.blobs.open(&import.bucket, &import.key).await?;
+        let nothing = |_| std::future::ready(Ok(None));
+        contents = read::read(blobs, again, opened.body, nothing).await?.1;
+    }
     send(services, import, &target, &test, scanner, contents).await
+}
+
+/// Notes that the report is being read, and says what a re-import is to be held against: the test that
+/// it will go into, where there is one yet. It takes its place among the imports of the test before
+/// it looks, so that none is missed that ends meanwhile.
+async fn begin(
+    services: &Services,
+    import: &mut Import,
+    target: &Target,
+    scanner: &'static Scanner,
+) -> Result<Option<Known>, StoreError> {
+    let store = &services.store;
+    let test = match (&target.test, import.options.kind) {
+        (_, ImportKind::Import) => None,
+        (Some(test), ImportKind::Reimport) => Some(test.clone()),
+        (None, ImportKind::Reimport) => match store.find::<TestType>(scanner.scan_type).await? {
+            Some(test_type) => {
+                let title = import.options.test_title.as_deref();
+                let engagement = &target.engagement;
+                store
+                    .reimport_test(engagement, test_type.id, title, None::<fn() -> Test>)
+                    .await?
+            }
+            None => None,
+        },
+    };
+    import.reading = 0;
+    if let Some(test) = &test {
+        import.test = Some(test.id);
+        take_place(store, import, test).await?;
+    }
+    import.state = ImportState::Parsing;
+    store.save_import(import).await?;
+    match test {
+        Some(test) => {
+            let algorithm = scanner.dedupe.algorithm;
+            let known = Known::load(store, &test, algorithm, &import.options).await?;
+            Ok(Some(known))
+        }
+        None => Ok(None),
+    }
+}
+
+/// Gives the import its place among the imports of the test, and this reading a number of its own.
+async fn take_place(store: &Store, import: &mut Import, test: &Test) -> Result<(), StoreError> {
+    let (place, beside) = store.begin_import(test.id, import.id).await?;
+    if import.sequence == 0 {
+        import.sequence = place;
+        import.beside = beside;
+        if import.options.kind == ImportKind::Reimport {
+            import.before = Some(store.test_counts(test.product, test.id).await?);
+        }
+    }
+    import.reading = place;
+    Ok(())
 }
 
 /// The test that the findings go into; made where the import wants one of its own or a re-import
@@ -397,7 +499,7 @@ async fn send(
     target: &Target,
     test: &Test,
     scanner: &Scanner,
-    contents: Contents,
+    mut contents: Contents,
 ) -> Result<(), Stop> {
     let store = &services.store;
     import.test = Some(test.id);
@@ -409,33 +511,45 @@ async fn send(
     import.warnings = contents.warnings;
     import.warnings_total = contents.warnings_total;
     if import.sequence == 0 {
-        import.sequence = store.next_sequence(test.id).await?;
-        store.add_import_to_test(test.id, import.id).await?;
-        if import.options.kind == ImportKind::Reimport {
-            import.before = Some(store.test_counts(target.product.id, test.id).await?);
-        }
+        take_place(store, import, test).await?;
+        // Without anything to be held against, each reading cuts the report into the same parts.
+        import.reading = 0;
     }
     import.state = ImportState::Processing;
     store.save_import(import).await?;
 
     let mut findings = contents.findings;
-    for finding in &mut findings {
+    for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
         finding.product = target.product.id;
         finding.engagement = target.engagement.id;
         finding.test = test.id;
         finding.test_type = test.test_type;
-        let hash = finding.keys.pop().unwrap_or_default();
-        let unique = finding.unique_id_from_tool.as_deref();
-        finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+        if contents.known.is_none() {
+            let hash = finding.keys.pop().unwrap_or_default();
+            let unique = finding.unique_id_from_tool.as_deref();
+            finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+        }
+    }
+    let mut own = Vec::new();
+    if let Some(known) = &mut contents.known {
+        known.follow_moves(&mut findings);
+        own = known.actions();
     }
     let parts = parts::cut(findings, services.settings.cut);
-    let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);
+    let first = import.reading * PARTS;
+    let mut next = first + parts.len() as u64;
+    let own_from = next;
+    for actions in &own {
+        store.put_part(import.id, next, actions).await?;
+        next += 1;
+    }
+    let count = parts.len();
     // A few at a time, so that the messages are never all in memory beside the findings.
-    let mut numbered = (0u32..).zip(parts);
+    let mut numbered = (first..).zip(parts);
     loop {
         let mut some = Vec::new();
         for (part, chunks) in numbered.by_ref().take(4) {
-            let unboxed = |chunk: Findings| chunk.into_iter().map(|finding| *finding).collect();
+            let unboxed = |chunk: Findings| chunk.into_iter().map(|reported| *reported).collect();
             let message = FindingsMessage::Part {
                 import: import.id,
                 part,
@@ -453,7 +567,8 @@ async fn send(
     }
     // From here on the import is the dedup function's. Should every part be in already, nobody is
     // left to notice that it's complete but us.
-    if store.set_parts(import.id, count).await?.is_complete() {
+    let progress = store.set_parts(import.id, first..next, own_from).await?;
+    if progress.is_complete() {
         let message = FindingsMessage::Finalise { import: import.id };
         let body = tatami_queue::write(&message)?;
         let import = Some(import.id);

@@ -7,6 +7,7 @@
 mod compact;
 mod event;
 mod import;
+mod known;
 mod parts;
 mod read;
 

@@ -3,14 +3,17 @@
 //! report, so that a second run makes the same parts.
 
 use serde::Serialize as _;
-use tatami_domain::Finding;
+use tatami_queue::Reported;
 use tatami_runtime::Cut;
 
 use crate::read::Findings;
 
+/// A finding has at most so many keys.
+const MAX_KEYS: usize = 2;
+
 /// Cuts findings (sorted here) into parts of chunks.
 pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
-    findings.sort_by(|a, b| a.keys.cmp(&b.keys));
+    findings.sort_by(|a, b| a.finding.keys.cmp(&b.finding.keys));
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut part_bytes = 0;
@@ -23,7 +26,7 @@ pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
             // one alone.
             let start = chunk
                 .iter()
-                .position(|f| f.keys.first() == finding.keys.first());
+                .position(|f| f.finding.keys.first() == finding.finding.keys.first());
             let moved = match start {
                 Some(start) if start > 0 => chunk.split_off(start),
                 _ => Vec::new(),
@@ -54,14 +57,17 @@ pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
 }
 
 /// How many items a finding adds to a chunk whose last finding is `last`: itself, and a claim for each
-/// key that the last one hasn't got.
-fn items_after(last: Option<&Finding>, finding: &Finding) -> usize {
-    let known = |key: &&String| last.is_some_and(|last| last.keys.contains(key));
-    1 + finding.keys.iter().filter(|key| !known(key)).count()
+/// key that the last one hasn't got; where it replaces another, the claims of that one's keys and a
+/// note too.
+fn items_after(last: Option<&Reported>, reported: &Reported) -> usize {
+    let keys = &reported.finding.keys;
+    let known = |key: &&String| last.is_some_and(|last| last.finding.keys.contains(key));
+    let replaced = if reported.replaces { MAX_KEYS + 1 } else { 0 };
+    1 + keys.iter().filter(|key| !known(key)).count() + replaced
 }
 
 /// How many bytes a finding takes as JSON, counted without building it.
-fn json_bytes(finding: &Finding) -> usize {
+fn json_bytes(finding: &Reported) -> usize {
     struct Count(usize);
     impl std::io::Write for Count {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
@@ -80,6 +86,8 @@ fn json_bytes(finding: &Finding) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tatami_domain::Finding;
+
     use super::*;
 
     fn cut(findings: Findings) -> Vec<Vec<Findings>> {
@@ -89,11 +97,12 @@ mod tests {
     fn findings(keys: impl IntoIterator<Item = String>) -> Findings {
         (keys.into_iter())
             .map(|key| {
-                Box::new(Finding {
+                let finding = Finding {
                     title: format!("finding with the key {key}"),
                     keys: vec![key],
                     ..Finding::default()
-                })
+                };
+                Box::new(Reported::from(finding))
             })
             .collect()
     }
@@ -102,7 +111,7 @@ mod tests {
         let chunks: Vec<_> = parts.iter().flatten().collect();
         assert_eq!(chunks.iter().map(|c| c.len()).sum::<usize>(), n);
         for chunk in chunks {
-            let mut keys: Vec<_> = chunk.iter().flat_map(|f| &f.keys).collect();
+            let mut keys: Vec<_> = chunk.iter().flat_map(|f| &f.finding.keys).collect();
             keys.sort();
             keys.dedup();
             assert!(
@@ -129,7 +138,7 @@ mod tests {
         check(&parts, 300);
         let mut seen = std::collections::HashSet::new();
         for chunk in parts.iter().flatten() {
-            let mut keys: Vec<_> = chunk.iter().map(|f| f.keys[0].clone()).collect();
+            let mut keys: Vec<_> = chunk.iter().map(|f| f.finding.keys[0].clone()).collect();
             keys.dedup();
             for key in keys {
                 assert!(seen.insert(key));
@@ -146,7 +155,7 @@ mod tests {
     fn two_keys_each_take_more_room() {
         let mut two = findings((0..200).map(|n| format!("u{n:05}")));
         for (n, finding) in two.iter_mut().enumerate() {
-            finding.keys.push(format!("h{n:05}"));
+            finding.finding.keys.push(format!("h{n:05}"));
         }
         check(&cut(two), 200);
     }
@@ -155,7 +164,7 @@ mod tests {
     fn one_id_with_many_hashes_still_fits_a_transaction() {
         let mut same_id = findings((0..300).map(|_| "u".to_owned()));
         for (n, finding) in same_id.iter_mut().enumerate() {
-            finding.keys.push(format!("h{n:05}"));
+            finding.finding.keys.push(format!("h{n:05}"));
         }
         check(&cut(same_id), 300);
     }

@@ -4,19 +4,22 @@
 use std::io::{self, Read};
 
 use tatami_blobs::{BlobError, Blobs, PACK_BYTES, PACK_TEXTS, pack_key, size_of_texts};
-use tatami_dedup_rules::hashes;
+use tatami_dedup_rules::{hashes, trace};
 use tatami_domain::{
-    Finding, ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest,
-    Severity, TextRef, Texts,
+    ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest, Severity,
+    TextRef, Texts,
 };
+use tatami_queue::Reported;
 use tatami_scanners::{
     DetectError, Refusal, Report, Scanner, Sink, Stop, Warning, by_scan_type, detect,
 };
+use tatami_store::StoreError;
 use tokio::io::AsyncRead;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
 use crate::compact::Common;
+use crate::known::Known;
 
 /// How many packs may wait to be written.
 const PACKS_WAITING: usize = 2;
@@ -24,13 +27,16 @@ const PACKS_WAITING: usize = 2;
 /// Findings of a whole report. Each is a box of its own, so that growing and sorting move pointers and
 /// a part that is sent is freed at once.
 #[allow(clippy::vec_box, reason = "a finding takes most of a kilobyte")]
-pub type Findings = Vec<Box<Finding>>;
+pub type Findings = Vec<Box<Reported>>;
 
 /// What a report holds.
 #[derive(Debug, Default)]
 pub struct Contents {
-    /// The findings, with the hash key in `keys` and no ids yet.
+    /// The findings that the store has to hear of, without ids. Where no test is known yet, their keys
+    /// are only their hashes.
     pub findings: Findings,
+    /// The test they were held against.
+    pub known: Option<Known>,
     /// How many there were with those below the minimum severity.
     pub total: u64,
     /// How many were left out as below the minimum severity.
@@ -52,29 +58,55 @@ pub enum ReadError {
     /// S3 is at fault.
     #[error(transparent)]
     Blobs(#[from] BlobError),
+    /// DynamoDB is.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The reading broke off.
     #[error("reading broke off: {0}")]
     BrokeOff(String),
 }
 
-/// Reads a report of the named scan type (detected where there is none).
-pub async fn read(
+/// Which report is to be read.
+#[derive(Debug)]
+pub struct Order {
+    /// Its import.
+    pub import: ImportId,
+    /// Its file name.
+    pub name: String,
+    /// Its scan type, where that isn't to be detected.
+    pub scan_type: Option<String>,
+    /// What each of its findings gets.
+    pub common: Common,
+}
+
+/// Reads a report. `begin` is called as soon as its scanner is known, and says what its findings are to
+/// be held against.
+pub async fn read<B: Future<Output = Result<Option<Known>, StoreError>>>(
     blobs: &Blobs,
-    import: ImportId,
-    name: String,
+    order: Order,
     body: impl AsyncRead + Send + Unpin + 'static,
-    scan_type: Option<String>,
-    common: Common,
+    begin: impl FnOnce(&'static Scanner) -> B,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let (packs, mut waiting) = mpsc::channel::<(u32, Vec<Texts>)>(PACKS_WAITING);
+    let (chosen, scanner) = oneshot::channel();
+    let (tell, known) = oneshot::channel();
+    let import = order.import;
     let runtime = tokio::runtime::Handle::current();
     let reading = tokio::task::spawn_blocking(move || {
         let source = Faults {
             source: SyncIoBridge::new_with_handle(body, runtime),
             fault: None,
         };
-        parse(source, import, name, scan_type.as_deref(), common, packs)
+        let start = Start { chosen, known };
+        parse(source, order, start, packs)
     });
+    let starting = async move {
+        if let Ok(scanner) = scanner.await {
+            // Nobody listens where the reading has broken off; that tells the reason itself.
+            let _ = tell.send(begin(scanner).await?);
+        }
+        Ok::<_, StoreError>(())
+    };
     // Takes the receiver with it: a reader that still wants to write after a failure is let go.
     let storing = async move {
         while let Some((n, texts)) = waiting.recv().await {
@@ -82,7 +114,8 @@ pub async fn read(
         }
         Ok::<_, BlobError>(())
     };
-    let (read, stored) = tokio::join!(reading, storing);
+    let (read, stored, started) = tokio::join!(reading, storing, starting);
+    started?;
     stored?;
     match read {
         Ok(result) => result,
@@ -108,15 +141,19 @@ impl<R: Read> Read for Faults<R> {
     }
 }
 
+/// The agreement with `begin`: it's told the scanner, and tells what is known.
+struct Start {
+    chosen: oneshot::Sender<&'static Scanner>,
+    known: oneshot::Receiver<Option<Known>>,
+}
+
 fn parse<R: Read>(
     mut source: Faults<R>,
-    import: ImportId,
-    name: String,
-    scan_type: Option<&str>,
-    common: Common,
+    order: Order,
+    start: Start,
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
-    let parsed = scan(&mut source, import, name, scan_type, common, packs);
+    let parsed = scan(&mut source, order, start, packs);
     match source.fault {
         // a lost connection looks like a truncated report: it isn't one
         Some(fault) => Err(ReadError::BrokeOff(fault)),
@@ -126,14 +163,13 @@ fn parse<R: Read>(
 
 fn scan(
     source: impl Read,
-    import: ImportId,
-    name: String,
-    scan_type: Option<&str>,
-    common: Common,
+    order: Order,
+    start: Start,
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
-    let report = Report::new(name, source).map_err(|e| ReadError::BrokeOff(e.to_string()))?;
-    let scanner = match scan_type {
+    let broke_off = |what: &str| ReadError::BrokeOff(what.to_owned());
+    let report = Report::new(order.name, source).map_err(|e| broke_off(&e.to_string()))?;
+    let scanner = match &order.scan_type {
         Some(name) => by_scan_type(name).ok_or_else(|| {
             refused(
                 Refusal::new(format!("there is no scan type \"{name}\""))
@@ -148,22 +184,26 @@ fn scan(
             refused(Refusal::new(error.to_string()).hint(hint))
         })?,
     };
+    let _ = start.chosen.send(scanner);
+    let known = start.known.blocking_recv();
+    let known = known.map_err(|_| broke_off("what the test holds cannot be read"))?;
     let mut keeper = Keeper {
-        import,
+        import: order.import,
         scanner,
-        common,
+        common: order.common,
         packs,
         pack: 0,
         texts: Vec::new(),
         bytes: 0,
-        contents: Contents::default(),
+        contents: Contents {
+            known,
+            ..Contents::default()
+        },
         stopped: false,
     };
     let parsed = scanner.parse(report, &mut keeper);
     if keeper.stopped {
-        return Err(ReadError::BrokeOff(
-            "the text packs cannot be written".into(),
-        ));
+        return Err(broke_off("the text packs cannot be written"));
     }
     parsed.map_err(refused)?;
     keeper.flush().map_err(|stop| ReadError::BrokeOff(stop.0))?;
@@ -222,15 +262,25 @@ impl Sink for Keeper {
         }
         self.common.apply(&mut finding);
         let hashes = hashes(&finding, &self.scanner.dedupe);
+        let trace = trace(&finding);
         let (mut stored, texts) = self.common.split(finding);
         stored.keys = vec![hashes.key];
         stored.hash_code = hashes.compatible;
+        stored.trace = trace;
         stored.import = Some(self.import);
+        let stored = Box::new(stored);
+        let reported = match &mut self.contents.known {
+            Some(known) => known.hold(stored),
+            None => Some(Box::new(Reported::from(*stored))),
+        };
+        let Some(mut reported) = reported else {
+            return Ok(()); // just as it is in the store
+        };
         let place = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
-        stored.texts = Some(TextRef(pack_key(self.import, self.pack), place));
+        reported.finding.texts = Some(TextRef(pack_key(self.import, self.pack), place));
         self.bytes += size_of_texts(&texts);
         self.texts.push(texts);
-        self.contents.findings.push(Box::new(stored));
+        self.contents.findings.push(reported);
         if self.bytes >= PACK_BYTES || self.texts.len() >= PACK_TEXTS {
             self.flush()?;
         }

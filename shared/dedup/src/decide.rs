@@ -78,12 +78,74 @@ pub fn decide_reimport(
     do_not_reactivate: bool,
 ) -> Outcome {
     let flags = reported.flags;
-    let closed = flags.is_mitigated || flags.false_p || flags.out_of_scope || flags.risk_accepted;
-    match (existing, closed) {
+    match (existing, flags.is_closed()) {
         (Existing::Active, true) => Outcome::TakeStatus(flags),
         (Existing::Mitigated, false) if do_not_reactivate => Outcome::StaysClosed,
         (Existing::Mitigated, false) => Outcome::Reactivate,
         _ => Outcome::Untouched,
+    }
+}
+
+/// The finding with what its report adds while it stays as it is: an empty component of an active one
+/// is filled in, and whether a fix exists follows the report. `None` where that changes nothing.
+pub fn filled_in(finding: &Finding, reported: &Finding) -> Option<Finding> {
+    let empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
+    let name = empty(&finding.component_name) && !empty(&reported.component_name);
+    let version = empty(&finding.component_version) && !empty(&reported.component_version);
+    let available =
+        reported.fix_available.is_some() && finding.fix_available != reported.fix_available;
+    let fix = reported.fix_version.is_some() && finding.fix_version != reported.fix_version;
+    if !finding.flags.active || !(name || version || available || fix) {
+        return None;
+    }
+    let mut filled = finding.clone();
+    if name {
+        filled.component_name.clone_from(&reported.component_name);
+    }
+    if version {
+        filled
+            .component_version
+            .clone_from(&reported.component_version);
+    }
+    if available {
+        filled.fix_available = reported.fix_available;
+    }
+    if fix {
+        filled.fix_version.clone_from(&reported.fix_version);
+    }
+    Some(filled)
+}
+
+/// What a report says anew of a finding that it was found to be in spite of other keys: the content
+/// is the report's, what people and earlier imports made of it stays.
+pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
+    let old = finding.clone();
+    let mut tags = old.tags;
+    tags.extend(reported.tags.iter().cloned());
+    tags.sort();
+    tags.dedup();
+    Finding {
+        id: old.id,
+        version: old.version,
+        product: old.product,
+        engagement: old.engagement,
+        test: old.test,
+        test_type: old.test_type,
+        flags: old.flags,
+        date: old.date,
+        created: old.created,
+        mitigated: old.mitigated,
+        mitigated_by: old.mitigated_by,
+        last_status_update: old.last_status_update,
+        sla_start_date: old.sla_start_date,
+        duplicate_finding: old.duplicate_finding,
+        reporter: old.reporter,
+        import: old.import,
+        planned_remediation_date: old.planned_remediation_date,
+        planned_remediation_version: old.planned_remediation_version,
+        effort_for_fixing: old.effort_for_fixing,
+        tags,
+        ..reported.clone()
     }
 }
 

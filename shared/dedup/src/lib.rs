@@ -3,8 +3,11 @@
 
 mod decide;
 mod keys;
+mod moves;
 
 pub use decide::{
-    Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state,
+    Existing, Outcome, ReportedState, decide_reimport, filled_in, may_be_original, replaced,
+    reported_state,
 };
 pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};
+pub use moves::{moved, trace};

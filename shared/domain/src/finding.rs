@@ -149,6 +149,9 @@ pub struct Finding {
     /// Our own keys: see the crate `tatami-dedup`.
     #[serde(rename = "k", skip_serializing_if = "Vec::is_empty")]
     pub keys: Vec<String>,
+    /// By what its code is recognised when it has moved: see `trace` of the crate `tatami-dedup-rules`.
+    #[serde(rename = "tr", skip_serializing_if = "String::is_empty")]
+    pub trace: String,
     /// The import that created it; none for one made by hand.
     #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
     pub import: Option<ImportId>,

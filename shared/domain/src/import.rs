@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::ops::{AddAssign, Sub};
 
 use jiff::Timestamp;
@@ -5,8 +6,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EngagementId, Finding, Flags, IdSet, ImportId, ProductId, ProductTypeId, Severity, TestId,
-    TestTypeId, UserId,
+    EngagementId, Finding, FindingId, Flags, IdSet, ImportId, ProductId, ProductTypeId, Severity,
+    TestId, TestTypeId, UserId,
 };
 
 /// How many warnings an import keeps; the number of all of them is kept too.
@@ -216,6 +217,12 @@ pub struct Import {
     pub engagement_scope: bool,
     /// Place among the re-imports of the test, from 1.
     pub sequence: u64,
+    /// Tells a second reading of its report from the first, so that their parts don't mix.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub reading: u64,
+    /// The imports of the test that had begun and not ended when this one took its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub beside: Vec<ImportId>,
     /// The day of the scan.
     pub scan_date: Date,
     /// Version of Tatami whose parser read it.
@@ -233,6 +240,14 @@ pub struct Import {
     pub warnings: Vec<ImportWarning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ImportError>,
+}
+
+#[allow(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde calls it with a reference"
+)]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// Numbers of findings by status flag. Signed, so that it also serves as a difference.
@@ -389,6 +404,9 @@ pub struct ImportActions {
     /// Every finding of the test that the report still has.
     #[serde(rename = "s", skip_serializing_if = "IdSet::is_empty")]
     pub seen: IdSet,
+    /// What the report says of those seen that it doesn't give as simply open.
+    #[serde(rename = "w", skip_serializing_if = "BTreeMap::is_empty")]
+    pub words: BTreeMap<Flags, IdSet>,
 }
 
 impl ImportActions {
@@ -411,5 +429,25 @@ impl ImportActions {
         self.reactivated.extend(&other.reactivated);
         self.untouched.extend(&other.untouched);
         self.seen.extend(&other.seen);
+        for (flags, ids) in &other.words {
+            self.words.entry(*flags).or_default().extend(ids);
+        }
+    }
+
+    /// Notes that the report has a finding, and in what state.
+    pub fn see(&mut self, id: FindingId, reported: Flags) {
+        self.seen.insert(id);
+        if reported.is_closed() {
+            self.words.entry(reported).or_default().insert(id);
+        }
+    }
+
+    /// The state that the report gives a finding; `None` where the report doesn't have it.
+    pub fn word(&self, id: FindingId) -> Option<Flags> {
+        let closed = self.words.iter().find(|(_, ids)| ids.contains(id));
+        match closed {
+            Some((flags, _)) => Some(*flags),
+            None => self.seen.contains(id).then_some(Flags::OPEN),
+        }
     }
 }

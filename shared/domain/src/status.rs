@@ -1,7 +1,7 @@
 use serde::{Deserialize, Serialize};
 
 /// The status flags of a finding, with the rules between them (FEATURES: status flags).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
 #[serde(from = "u16", into = "u16")]
 #[allow(missing_docs, reason = "the names are the REST API's")]
 pub struct Flags {
@@ -215,6 +215,11 @@ impl Flags {
         under_defect_review: false,
         is_mitigated: false,
     };
+
+    /// Is it mitigated, judged or accepted, so that nobody has to act?
+    pub const fn is_closed(self) -> bool {
+        self.is_mitigated || self.false_p || self.out_of_scope || self.risk_accepted
+    }
 
     /// Open in the sense of metrics: active and not a duplicate.
     pub const fn is_open(self) -> bool {

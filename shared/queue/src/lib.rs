@@ -4,16 +4,40 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tatami_domain::{Finding, ImportId, ProductId};
+use tatami_domain::{Finding, FindingId, ImportId, ProductId};
 
 /// The version that this build writes.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// SQS takes at most this many bytes in one call (a message, or a batch of them).
 pub const MAX_CALL_BYTES: usize = 1024 * 1024 - 16 * 1024;
 /// SQS takes at most this many messages in one call.
 const MAX_CALL_MESSAGES: usize = 10;
 /// The message attribute that names the import, so that even an unreadable body can be traced.
 pub const IMPORT_ATTRIBUTE: &str = "import";
+
+/// A finding of a report on its way into the store.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+pub struct Reported {
+    /// With its keys and the state that the report gives it, but without an id.
+    #[serde(rename = "f")]
+    pub finding: Finding,
+    /// The findings of the test that it was found to be when the report was read.
+    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
+    pub matched: Vec<FindingId>,
+    /// It is the one it was matched with in spite of other keys: its content takes the place of what is
+    /// stored there.
+    #[serde(rename = "r", default, skip_serializing_if = "std::ops::Not::not")]
+    pub replaces: bool,
+}
+
+impl From<Finding> for Reported {
+    fn from(finding: Finding) -> Self {
+        Self {
+            finding,
+            ..Self::default()
+        }
+    }
+}
 
 /// What the dedup function takes from the queue `findings`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -23,11 +47,10 @@ pub enum FindingsMessage {
     Part {
         /// The import they belong to.
         import: ImportId,
-        /// Which part, from 0.
-        part: u32,
+        /// Which part: a number that no other part of the import has.
+        part: u64,
         /// Groups of findings, each small enough for one transaction; equal keys lie together.
-        /// They carry their keys and the state that the report gives them, but no id yet.
-        chunks: Vec<Vec<Finding>>,
+        chunks: Vec<Vec<Reported>>,
     },
     /// Every part was in before the number of parts was known: finish the import.
     Finalise {
@@ -193,9 +216,13 @@ mod tests {
         let message = FindingsMessage::Part {
             import: ImportId(3),
             part: 1,
-            chunks: vec![vec![Finding {
-                title: "t".into(),
-                ..Finding::default()
+            chunks: vec![vec![Reported {
+                finding: Finding {
+                    title: "t".into(),
+                    ..Finding::default()
+                },
+                matched: vec![FindingId(7)],
+                replaces: true,
             }]],
         };
         assert_eq!(

@@ -490,20 +490,6 @@ impl Store {
         Ok(())
     }
 
-    /// Takes the next place among the imports of a test, from 1.
-    pub async fn next_sequence(&self, test: TestId) -> Result<u64> {
-        let update = Update {
-            expression: "ADD seq :one",
-            condition: None,
-            values: vec![(":one", number(1))],
-        };
-        let item = self
-            .db
-            .update(Table::Catalog, &keys::test_state(test), update)
-            .await?;
-        number_of(&item, "seq").ok_or_else(|| corrupt(&item, "no sequence"))
-    }
-
     /// Keeps a token under the SHA-256 of its text (hex).
     pub async fn put_token(&self, sha256: &str, token: &Token) -> Result<()> {
         let item = document(&keys::token(sha256), token)?;

@@ -104,6 +104,11 @@ impl Claim {
         }
     }
 
+    /// Takes a finding out.
+    pub fn remove(&mut self, finding: FindingId) {
+        self.members.retain(|m| m.finding != finding);
+    }
+
     /// Notes that the claim was committed as it is.
     pub fn written(&mut self) {
         self.version += 1;

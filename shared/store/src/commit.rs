@@ -30,7 +30,7 @@ pub enum Marker {
         /// Which import.
         import: ImportId,
         /// Which part.
-        part: u32,
+        part: u64,
         /// Which chunk of the part.
         chunk: u32,
     },

@@ -194,6 +194,28 @@ impl Db {
     /// Reads a partition, or those of its items whose sort key starts with `prefix`, in order of the
     /// sort key, consistently.
     pub async fn query(&self, table: Table, pk: &str, prefix: Option<&str>) -> Result<Vec<Item>> {
+        match prefix {
+            Some(prefix) => {
+                let condition = "pk = :pk AND begins_with(sk, :sk)";
+                self.query_where(table, pk, condition, Some(prefix)).await
+            }
+            None => self.query_where(table, pk, "pk = :pk", None).await,
+        }
+    }
+
+    /// Reads the items of a partition whose sort keys come after `sk`, in their order, consistently.
+    pub async fn query_after(&self, table: Table, pk: &str, sk: &str) -> Result<Vec<Item>> {
+        let condition = "pk = :pk AND sk > :sk";
+        self.query_where(table, pk, condition, Some(sk)).await
+    }
+
+    async fn query_where(
+        &self,
+        table: Table,
+        pk: &str,
+        condition: &str,
+        sk: Option<&str>,
+    ) -> Result<Vec<Item>> {
         let mut items = Vec::new();
         let mut start = None;
         loop {
@@ -204,13 +226,11 @@ impl Db {
                 .consistent_read(true)
                 .return_consumed_capacity(ReturnConsumedCapacity::Total)
                 .set_exclusive_start_key(start)
+                .key_condition_expression(condition)
                 .expression_attribute_values(":pk", text(pk));
-            call = match prefix {
-                Some(prefix) => call
-                    .key_condition_expression("pk = :pk AND begins_with(sk, :sk)")
-                    .expression_attribute_values(":sk", text(prefix)),
-                None => call.key_condition_expression("pk = :pk"),
-            };
+            if let Some(sk) = sk {
+                call = call.expression_attribute_values(":sk", text(sk));
+            }
             let answer = call
                 .send()
                 .await

@@ -1,4 +1,5 @@
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use tatami_domain::{Import, ImportActions, ImportId, ImportState, TestId};
@@ -14,26 +15,23 @@ use crate::{Result, Store, StoreError, keys};
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
     /// The parts that are in the store.
-    pub done: BTreeSet<u32>,
-    /// How many there are; `None` while the parser is reading.
-    pub parts: Option<u32>,
+    pub done: BTreeSet<u64>,
+    /// The numbers of its parts; `None` while the parser is reading.
+    pub parts: Option<Range<u64>>,
 }
 
 impl Progress {
     /// Is every part in?
     pub fn is_complete(&self) -> bool {
-        self.parts
-            .is_some_and(|parts| self.done.len() as u64 >= u64::from(parts))
+        let all = |parts: &Range<u64>| parts.clone().all(|part| self.done.contains(&part));
+        self.parts.as_ref().is_some_and(all)
     }
 
     fn read(item: &Item) -> Self {
-        let small = |n: u64| u32::try_from(n).ok();
+        let first = number_of(item, "from_part").unwrap_or(0);
         Self {
-            done: numbers_of(item, "done")
-                .into_iter()
-                .filter_map(small)
-                .collect(),
-            parts: number_of(item, "parts").and_then(small),
+            done: numbers_of(item, "done").into_iter().collect(),
+            parts: number_of(item, "parts").map(|parts| first..first + parts),
         }
     }
 }
@@ -156,35 +154,96 @@ impl Store {
         Ok(())
     }
 
-    /// Notes that an import went into a test, for the test's history.
-    pub async fn add_import_to_test(&self, test: TestId, import: ImportId) -> Result<()> {
-        let item = crate::db::key_item(&keys::import_of_test(test, import));
-        self.db.put(Table::Jobs, item, None, vec![]).await
+    /// Gives an import its place among the imports of a test, from 1, and tells which others had
+    /// begun and not ended then.
+    pub async fn begin_import(
+        &self,
+        test: TestId,
+        import: ImportId,
+    ) -> Result<(u64, Vec<ImportId>)> {
+        let update = Update {
+            expression: "ADD seq :one, going :import",
+            condition: None,
+            values: vec![
+                (":one", number(1)),
+                (":import", AttributeValue::Ns(vec![import.to_string()])),
+            ],
+        };
+        let key = keys::test_state(test);
+        let state = self.db.update(Table::Catalog, &key, update).await?;
+        let sequence = number_of(&state, "seq").ok_or_else(|| corrupt(&state, "no sequence"))?;
+        let mut item = crate::db::key_item(&keys::import_of_test(test, sequence));
+        item.insert("import".into(), number(import.0));
+        self.db.put(Table::Jobs, item, None, vec![]).await?;
+        let going = numbers_of(&state, "going").into_iter().map(ImportId);
+        Ok((sequence, going.filter(|id| *id != import).collect()))
     }
 
-    /// The imports of a test, oldest first.
+    /// Notes that an import of the test has ended.
+    pub async fn end_import(&self, test: TestId, import: ImportId) -> Result<()> {
+        let update = Update {
+            expression: "DELETE going :import",
+            condition: None,
+            values: vec![(":import", AttributeValue::Ns(vec![import.to_string()]))],
+        };
+        let key = keys::test_state(test);
+        self.db.update(Table::Catalog, &key, update).await?;
+        Ok(())
+    }
+
+    /// The imports of a test, in the order of their places.
     pub async fn imports_of(&self, test: TestId) -> Result<Vec<Import>> {
+        self.imports_after(test, 0).await
+    }
+
+    /// The imports of a test that took their places after one, in order.
+    pub async fn imports_after(&self, test: TestId, sequence: u64) -> Result<Vec<Import>> {
+        let after = keys::import_of_test(test, sequence);
         let items = self
             .db
-            .query(Table::Jobs, &keys::imports_of_test(test), None)
+            .query_after(Table::Jobs, &after.pk, &after.sk)
             .await?;
-        let wanted = (items.iter())
-            .filter_map(|item| text_of(item, "sk")?.parse().ok())
-            .map(|id| keys::import(ImportId(id)))
-            .collect();
+        self.imports(
+            items
+                .iter()
+                .filter_map(|item| number_of(item, "import"))
+                .map(ImportId),
+        )
+        .await
+    }
+
+    /// Those of the imports that exist, by their places.
+    pub async fn imports(&self, ids: impl IntoIterator<Item = ImportId>) -> Result<Vec<Import>> {
+        let mut ids: Vec<ImportId> = ids.into_iter().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let wanted = ids.into_iter().map(keys::import).collect();
         let items = self.db.get_many(Table::Jobs, wanted).await?;
         let mut imports: Vec<Import> = items.iter().map(read_import).collect::<Result<_>>()?;
-        imports.sort_by_key(|i| i.id);
+        imports.sort_by_key(|i| (i.sequence, i.id));
         Ok(imports)
     }
 
-    /// Says of how many parts an import consists.
-    pub async fn set_parts(&self, import: ImportId, parts: u32) -> Result<Progress> {
-        let update = Update {
-            expression: "SET parts = :n",
+    /// Says which parts an import consists of, and from which on they are in already.
+    pub async fn set_parts(
+        &self,
+        import: ImportId,
+        parts: Range<u64>,
+        done: u64,
+    ) -> Result<Progress> {
+        let mut update = Update {
+            expression: "SET from_part = :from, parts = :n",
             condition: None,
-            values: vec![(":n", number(parts.into()))],
+            values: vec![
+                (":from", number(parts.start)),
+                (":n", number(parts.end - parts.start)),
+            ],
         };
+        if done < parts.end {
+            update.expression = "SET from_part = :from, parts = :n ADD done :done";
+            let done = (done..parts.end).map(|part| part.to_string()).collect();
+            update.values.push((":done", AttributeValue::Ns(done)));
+        }
         let item = self
             .db
             .update(Table::Jobs, &keys::import_progress(import), update)
@@ -193,7 +252,7 @@ impl Store {
     }
 
     /// Notes that a part is in.
-    pub async fn part_done(&self, import: ImportId, part: u32) -> Result<Progress> {
+    pub async fn part_done(&self, import: ImportId, part: u64) -> Result<Progress> {
         let update = Update {
             expression: "ADD done :p",
             condition: None,
@@ -219,7 +278,7 @@ impl Store {
     pub async fn chunk_actions(
         &self,
         import: ImportId,
-        part: u32,
+        part: u64,
         chunks: usize,
     ) -> Result<Vec<Option<ImportActions>>> {
         let wanted: Vec<Key> = (0u32..)
@@ -238,7 +297,7 @@ impl Store {
     pub async fn put_part(
         &self,
         import: ImportId,
-        part: u32,
+        part: u64,
         actions: &ImportActions,
     ) -> Result<()> {
         let item = document(&keys::import_part(import, part), actions)?;

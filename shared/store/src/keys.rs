@@ -177,19 +177,19 @@ pub(crate) fn import_progress(import: ImportId) -> Key {
     key(import_partition(import), "PROGRESS")
 }
 
-pub(crate) fn import_part(import: ImportId, part: u32) -> Key {
+pub(crate) fn import_part(import: ImportId, part: u64) -> Key {
     key(
         import_partition(import),
-        format!("{PART_PREFIX}{}", digits(part.into())),
+        format!("{PART_PREFIX}{}", digits(part)),
     )
 }
 
 pub(crate) const PART_PREFIX: &str = "PART#";
 
-pub(crate) fn import_chunk(import: ImportId, part: u32, chunk: u32) -> Key {
+pub(crate) fn import_chunk(import: ImportId, part: u64, chunk: u32) -> Key {
     key(
         import_partition(import),
-        format!("CHUNK#{}#{}", digits(part.into()), digits(chunk.into())),
+        format!("CHUNK#{}#{}", digits(part), digits(chunk.into())),
     )
 }
 
@@ -206,8 +206,9 @@ pub(crate) fn imports_of_test(test: TestId) -> String {
     format!("T#{test}#IMPORTS")
 }
 
-pub(crate) fn import_of_test(test: TestId, import: ImportId) -> Key {
-    key(imports_of_test(test), digits(import.0))
+/// The imports of a test lie in the order in which they took their places.
+pub(crate) fn import_of_test(test: TestId, sequence: u64) -> Key {
+    key(imports_of_test(test), digits(sequence))
 }
 
 /// One S3 event of one object, so that the second delivery finds the first one's import.

@@ -103,7 +103,7 @@ async fn pipeline(app: &TestApp, id: u64, state: ImportState, error: Option<Impo
         import.after = Some(tatami_domain::SeverityCounts::default());
         assert!(store.save_import(&import).await.unwrap());
         if let Some(test) = import.test {
-            store.add_import_to_test(test, import.id).await.unwrap();
+            store.begin_import(test, import.id).await.unwrap();
         }
         return;
     }
