@@ -64,32 +64,27 @@ fn report(rng: &mut StdRng, most: u8, again: bool, closes: bool) -> Report {
 }
 
 /// What must not depend on how messages are delivered.
-#[derive(Debug, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 struct End {
     holdings: Holdings,
     imports: Vec<(ImportState, ImportCounts, u64, Option<SeverityCounts>)>,
-    notes: usize,
-    texts: usize,
+    /// How many notes there are and how long the texts: a look at every finding, and not always had.
+    details: Option<(usize, usize)>,
 }
 
-async fn end(lab: &Lab, name: &str) -> End {
+async fn end(lab: &Lab, name: &str, detailed: bool) -> End {
     let product = lab.product(name).await.expect("the product").id;
     let imports = lab.imports(product).await.into_iter();
-    let (mut notes, mut texts) = (0, 0);
-    for test in lab.tests(product).await.into_values() {
-        for finding in lab.findings(test.id).await {
-            if finding.last_status_update.is_some() {
-                notes += lab.services.store.notes(finding.id).await.unwrap().len();
+    let mut details = None;
+    if detailed {
+        let (notes, texts) = details.get_or_insert((0, 0));
+        for test in lab.tests(product).await.into_values() {
+            for finding in lab.findings(test.id).await {
+                *notes += lab.services.store.notes(finding.id).await.unwrap().len();
+                let at = finding.texts.expect("a place for its texts");
+                let found = lab.services.blobs.texts(&at).await.unwrap();
+                *texts += found.description.len();
             }
-            let at = finding.texts.expect("a place for its texts");
-            texts += lab
-                .services
-                .blobs
-                .texts(&at)
-                .await
-                .unwrap()
-                .description
-                .len();
         }
     }
     End {
@@ -97,8 +92,7 @@ async fn end(lab: &Lab, name: &str) -> End {
         imports: imports
             .map(|i| (i.state, i.counts, i.findings, i.after))
             .collect(),
-        notes,
-        texts,
+        details,
     }
 }
 
@@ -109,7 +103,7 @@ async fn clean(lab: &Lab, name: &str, reports: &[Report]) -> End {
         lab.settle().await;
         report.tell(&mut model);
     }
-    let end = end(lab, name).await;
+    let end = end(lab, name, true).await;
     assert_eq!(end.holdings, model.holdings());
     end
 }
@@ -240,7 +234,10 @@ async fn run_some(test: &'static str, seeds: Vec<u64>) -> Deaths {
         let name = format!("Product {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         deaths.extend(storm(&lab, &name, &reports, &mut rng).await);
-        assert_eq!(end(&lab, &name).await, known[&number], "seed {seed}");
+        let detailed = seed / SCENARIOS % 4 == 0;
+        let mut wanted = known[&number].clone();
+        wanted.details = wanted.details.filter(|_| detailed);
+        assert_eq!(end(&lab, &name, detailed).await, wanted, "seed {seed}");
     }
     deaths
 }

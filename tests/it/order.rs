@@ -103,8 +103,33 @@ fn difference(is: &Holdings, wanted: &Holdings) -> Option<String> {
         .filter(|row| !wanted.rows.contains(row))
         .map(|row| format!("{} is {}", row.title, row.flags))
         .collect();
-    let (n, rows) = (other.len(), is.rows.len());
-    (is != wanted).then(|| format!("{n} of {rows} findings differ, such as {:?}", other.first()))
+    (is != wanted).then(|| format!("of {} findings {other:?}", is.rows.len()))
+}
+
+/// What a message is about, for the story of a failure.
+fn telling(message: &Message) -> String {
+    let body: serde_json::Value = serde_json::from_str(&message.body).unwrap();
+    let part = &body["message"]["part"];
+    let findings = part["chunks"].as_array().into_iter().flatten();
+    let findings: Vec<String> = findings
+        .flat_map(|chunk| chunk.as_array().into_iter().flatten())
+        .map(|f| {
+            f["n"]
+                .as_str()
+                .or(f["f"]["n"].as_str())
+                .unwrap_or("?")
+                .replace("Weakness ", "")
+        })
+        .collect();
+    if part.is_null() {
+        return format!("{:?} {}", message.queue, body["message"]);
+    }
+    format!(
+        "import {} part {}: {}",
+        part["import"],
+        part["part"],
+        findings.join(" ")
+    )
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -141,11 +166,13 @@ async fn the_latest_report_counts_in_whatever_order_messages_come() {
         let product = format!("Product {seed}");
         let model = Model::default();
         let mut read = 0;
+        let mut story = Vec::new();
         let mut pool: Vec<Message> = Vec::new();
         loop {
             if read < REPORTS && (pool.is_empty() || rng.random_bool(0.1)) {
                 report(read).upload(&lab, &product, &model).await;
                 read += 1;
+                story.push(format!("report {read} is read"));
                 for message in lab.take(Queue::Uploads).await {
                     assert!(lab.deliver(&message, 1).await);
                 }
@@ -155,9 +182,10 @@ async fn the_latest_report_counts_in_whatever_order_messages_come() {
                 break;
             }
             let message = pool.swap_remove(rng.random_range(0..pool.len()));
+            story.push(telling(&message));
             assert!(lab.deliver(&message, 1).await, "{}", message.body);
         }
         let text = difference(&lab.holdings(&product).await, &wanted);
-        assert_eq!(text, None, "seed {seed}");
+        assert_eq!(text, None, "seed {seed}: {story:#?}");
     }
 }
