@@ -15,6 +15,7 @@ mod delivery;
 mod faults;
 mod imports;
 mod model;
+mod moves;
 mod order;
 mod trouble;
 mod unchanged;

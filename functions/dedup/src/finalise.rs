@@ -39,7 +39,12 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
         close_superseded(store, &import, product, test).await?;
     }
     settle(store, &import, &later, product, test).await?;
-    let actions = store.import_actions(import.id).await?;
+    let mut actions = store.import_actions(import.id).await?;
+    if !actions.gone.is_empty() {
+        let gone = store.findings(actions.gone.iter()).await?;
+        close(store, &import, &import, product, gone).await?;
+        actions = store.import_actions(import.id).await?;
+    }
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))
@@ -47,7 +52,9 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
         .count() as u64;
     import.after = Some(store.test_counts(product, test).await?);
     let now = Timestamp::now();
-    update_test(store, &import, test, now).await?;
+    if import.replay.is_none() {
+        update_test(store, &import, test, now).await?;
+    }
     let body = tatami_queue::write(&SlaMessage::Product { product })?;
     services.sla.send([Outgoing { body, import: None }]).await?;
     let failed = import.state == ImportState::Failed;
@@ -101,6 +108,17 @@ impl Later {
         newest
             .filter_map(|(import, actions)| Some((import, actions.word(id)?)))
             .next()
+    }
+
+    /// Does the latest that closes what it doesn't have lack the finding, and each one after it?
+    fn lack(&self, finding: &Finding) -> bool {
+        let Some(place) = self.closer else {
+            return false;
+        };
+        let from = &self.imports[place..];
+        let service = from[0].0.options.service.as_deref();
+        same_service(finding.service.as_deref(), service)
+            && !from.iter().any(|(_, did)| did.seen.contains(finding.id))
     }
 }
 
@@ -182,6 +200,9 @@ async fn settle(
         let findings = store.findings(some.iter().copied()).await?;
         let apply = |finding: &Finding, now: Timestamp| {
             let (flags, do_not_reactivate) = words.get(&finding.id)?;
+            if later.lack(finding) {
+                return None;
+            }
             match says(finding, *flags, *do_not_reactivate, now) {
                 Said::Nothing | Said::StaysClosed => None,
                 Said::Reopened(new) => Some((*new, REACTIVATED.to_owned())),

@@ -115,6 +115,13 @@ impl World {
         let Some(test) = import.test else {
             return Vec::new();
         };
+        let there = |id: &FindingId| {
+            let known = self.findings.get(id);
+            known.is_some_and(|known| known.test == test)
+        };
+        if import.options.kind == ImportKind::Replay {
+            return reported.matched.iter().copied().filter(there).collect();
+        }
         let keys = &reported.finding.keys;
         let mut found: Vec<FindingId> = Vec::new();
         let mut consider = |id: FindingId| {
@@ -135,10 +142,6 @@ impl World {
         }
         reported.matched.iter().copied().for_each(&mut consider);
         if found.is_empty() && reported.replaces {
-            let there = |id: &FindingId| {
-                let known = self.findings.get(id);
-                known.is_some_and(|known| known.test == test)
-            };
             found.extend(reported.matched.iter().copied().find(there));
         }
         found
@@ -146,8 +149,13 @@ impl World {
 
     /// How many new findings the chunk brings.
     pub fn count_new(&self, chunk: &[Reported], import: &Import) -> usize {
-        if import.options.kind == ImportKind::Import {
-            return chunk.len();
+        match import.options.kind {
+            ImportKind::Import => return chunk.len(),
+            ImportKind::Replay => {
+                let new = chunk.iter().filter(|r| self.matches(r, import).is_empty());
+                return new.count();
+            }
+            ImportKind::Reimport => {}
         }
         let mut count = 0;
         let mut new: HashSet<&str> = HashSet::new();
@@ -175,7 +183,7 @@ impl World {
         let mut plan = Plan::default();
         let mut handled: HashSet<FindingId> = HashSet::new();
         for reported in chunk {
-            if import.options.kind == ImportKind::Reimport {
+            if import.options.kind != ImportKind::Import {
                 let matches = self.matches(reported, import);
                 if !matches.is_empty() {
                     for id in matches {
@@ -253,14 +261,19 @@ impl World {
             return;
         };
         let in_common = |key: &String| reported.finding.keys.contains(key);
-        let mut new = if old.keys.iter().any(in_common) {
-            old.clone()
-        } else {
-            plan.notes.push((id, moved_note(&old, &reported.finding)));
-            replaced(&old, &reported.finding)
-        };
         let word = reported.finding.flags;
-        match says(&old, word, import.options.do_not_reactivate, now) {
+        let (mut new, said) = if import.options.kind == ImportKind::Replay {
+            (replaced(&old, &reported.finding), Said::Nothing)
+        } else {
+            let said = says(&old, word, import.options.do_not_reactivate, now);
+            if old.keys.iter().any(in_common) {
+                (old.clone(), said)
+            } else {
+                plan.notes.push((id, moved_note(&old, &reported.finding)));
+                (replaced(&old, &reported.finding), said)
+            }
+        };
+        match said {
             Said::Nothing => {
                 plan.actions.untouched.insert(id);
                 if let Some(filled) = filled_in(&new, &reported.finding) {

@@ -5,11 +5,11 @@ use std::collections::HashMap;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
-use tatami_blobs::BlobError;
+use tatami_blobs::{BlobError, difference_key};
 use tatami_dedup_rules::combine;
 use tatami_domain::{
-    DevelopmentEnvironment, Endpoint, Import, ImportError, ImportId, ImportKind, ImportOptions,
-    ImportState, Test, TestType,
+    DevelopmentEnvironment, Endpoint, Import, ImportActions, ImportError, ImportId, ImportKind,
+    ImportOptions, ImportState, Test, TestType,
 };
 use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
 use tatami_runtime::Services;
@@ -20,7 +20,8 @@ use crate::compact::Common;
 use crate::event::{EventError, Upload};
 use crate::known::Known;
 use crate::parts;
-use crate::read::{self, Contents, Findings, Order, ReadError};
+use crate::read::{self, Against, Contents, Findings, Order, ReadError};
+use crate::replay::Replay;
 
 /// The folder of the uploads bucket whose keys name the target.
 const INBOX: &str = "inbox/";
@@ -241,8 +242,15 @@ fn from_key(key: &str, options: &mut ImportOptions) -> Option<String> {
 async fn parse(
     services: &Services,
     import: &mut Import,
-    opened: tatami_blobs::Upload,
+    mut opened: tatami_blobs::Upload,
 ) -> Result<(), Stop> {
+    let mut key = import.key.clone();
+    if let Some(replay) = &import.replay {
+        // What was uploaded only says that a replay is due.
+        let original = services.store.import(replay.import).await?;
+        opened = services.blobs.open(&original.bucket, &original.key).await?;
+        key = original.key;
+    }
     let limit = services.settings.max_report_bytes;
     import.size = opened.size;
     if opened.size > limit {
@@ -287,7 +295,7 @@ async fn parse(
         by: import.by,
         endpoint,
     };
-    let name = import.key.rsplit('/').next().unwrap_or_default();
+    let name = key.rsplit('/').next().unwrap_or_default();
     let given = import.options.scan_type.clone();
     let order = || Order {
         import: import.id,
@@ -296,6 +304,7 @@ async fn parse(
             .clone()
             .or_else(|| target.test.as_ref()?.scan_type.clone()),
         common: common.clone(),
+        packs: import.replay.is_none_or(|replay| replay.apply),
     };
     let (first, blobs) = (order(), &services.blobs);
     let again = order();
@@ -308,17 +317,14 @@ async fn parse(
         read::read(blobs, first, opened.body, begin).await?
     };
     let test = test_of(services, import, &target, scanner, &contents).await?;
-    if let Some(other) = contents
-        .known
-        .as_ref()
-        .map(Known::test)
-        .filter(|t| *t != test.id)
+    if let Against::Test(other) = &contents.against
+        && other.test() != test.id
     {
         // The report names a test type of its own: what it was held against is another test.
-        services.store.end_import(other, import.id).await?;
+        services.store.end_import(other.test(), import.id).await?;
         import.sequence = 0;
         let opened = services.blobs.open(&import.bucket, &import.key).await?;
-        let nothing = |_| std::future::ready(Ok(None));
+        let nothing = |_| std::future::ready(Ok(Against::Nothing));
         contents = read::read(blobs, again, opened.body, nothing).await?.1;
     }
     send(services, import, &target, &test, scanner, contents).await
@@ -332,12 +338,12 @@ async fn begin(
     import: &mut Import,
     target: &Target,
     scanner: &'static Scanner,
-) -> Result<Option<Known>, StoreError> {
+) -> Result<Against, StoreError> {
     let store = &services.store;
     let test = match (&target.test, import.options.kind) {
         (_, ImportKind::Import) => None,
-        (Some(test), ImportKind::Reimport) => Some(test.clone()),
-        (None, ImportKind::Reimport) => match store.find::<TestType>(scanner.scan_type).await? {
+        (Some(test), _) => Some(test.clone()),
+        (None, _) => match store.find::<TestType>(scanner.scan_type).await? {
             Some(test_type) => {
                 let title = import.options.test_title.as_deref();
                 let engagement = &target.engagement;
@@ -351,18 +357,36 @@ async fn begin(
     import.reading = 0;
     if let Some(test) = &test {
         import.test = Some(test.id);
-        take_place(store, import, test).await?;
+        if import.replay.is_none_or(|replay| replay.apply) {
+            take_place(store, import, test).await?;
+        }
     }
     import.state = ImportState::Parsing;
     store.save_import(import).await?;
-    match test {
-        Some(test) => {
-            let algorithm = scanner.dedupe.algorithm;
-            let known = Known::load(store, &test, algorithm, &import.options).await?;
-            Ok(Some(known))
+    let algorithm = scanner.dedupe.algorithm;
+    Ok(match (test, &import.replay) {
+        (None, _) => Against::Nothing,
+        (Some(test), None) => {
+            Against::Test(Known::load(store, &test, algorithm, &import.options).await?)
         }
-        None => Ok(None),
-    }
+        (Some(test), Some(replay)) => {
+            let original = store.import(replay.import).await?;
+            let merges = original.options.kind == ImportKind::Reimport;
+            let mut seen = store.import_actions(original.id).await?.seen;
+            // What earlier replays found is of the report too.
+            for other in store.imports_after(test.id, original.sequence).await? {
+                if other
+                    .replay
+                    .is_some_and(|other| other.import == original.id)
+                {
+                    seen.extend(&store.import_actions(other.id).await?.created);
+                }
+            }
+            let blobs = &services.blobs;
+            let replay = Replay::load(store, blobs, &test, algorithm, &seen, merges).await?;
+            Against::Replay(replay)
+        }
+    })
 }
 
 /// Gives the import its place among the imports of the test, and this reading a number of its own.
@@ -450,7 +474,7 @@ async fn test_of(
             }
             Ok(store.create_reserved(Test { id, ..fresh }).await?)
         }
-        ImportKind::Reimport => {
+        ImportKind::Reimport | ImportKind::Replay => {
             let title = options.test_title.as_deref();
             let make = options.auto_create_context.then_some(|| fresh);
             let found = store
@@ -510,6 +534,45 @@ async fn send(
     import.below_minimum = contents.below_minimum;
     import.warnings = contents.warnings;
     import.warnings_total = contents.warnings_total;
+    let mut findings = contents.findings;
+    let mut own = Vec::new();
+    match &mut contents.against {
+        Against::Nothing => {
+            for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
+                let hash = finding.keys.pop().unwrap_or_default();
+                let unique = finding.unique_id_from_tool.as_deref();
+                finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+            }
+        }
+        Against::Test(known) => {
+            known.follow_moves(&mut findings);
+            own = known.actions();
+        }
+        Against::Replay(replay) => {
+            let outcome = replay.finish(&mut findings);
+            let key = difference_key(import.id);
+            services.blobs.put_json(&key, &outcome.differences).await?;
+            own.push(ImportActions {
+                gone: outcome.gone,
+                ..ImportActions::default()
+            });
+            if let Some(replay) = &mut import.replay {
+                replay.counts = Some(outcome.counts);
+                if !replay.apply {
+                    import.state = ImportState::Done;
+                    import.finished = Some(Timestamp::now());
+                    store.save_import(import).await?;
+                    return Ok(());
+                }
+            }
+        }
+    }
+    for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
+        finding.product = target.product.id;
+        finding.engagement = target.engagement.id;
+        finding.test = test.id;
+        finding.test_type = test.test_type;
+    }
     if import.sequence == 0 {
         take_place(store, import, test).await?;
         // Without anything to be held against, each reading cuts the report into the same parts.
@@ -518,23 +581,6 @@ async fn send(
     import.state = ImportState::Processing;
     store.save_import(import).await?;
 
-    let mut findings = contents.findings;
-    for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
-        finding.product = target.product.id;
-        finding.engagement = target.engagement.id;
-        finding.test = test.id;
-        finding.test_type = test.test_type;
-        if contents.known.is_none() {
-            let hash = finding.keys.pop().unwrap_or_default();
-            let unique = finding.unique_id_from_tool.as_deref();
-            finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
-        }
-    }
-    let mut own = Vec::new();
-    if let Some(known) = &mut contents.known {
-        known.follow_moves(&mut findings);
-        own = known.actions();
-    }
     let parts = parts::cut(findings, services.settings.cut);
     let first = import.reading * PARTS;
     let mut next = first + parts.len() as u64;

@@ -10,6 +10,7 @@ mod import;
 mod known;
 mod parts;
 mod read;
+mod replay;
 
 use aws_lambda_events::sqs::SqsEvent;
 use serde_json::Value;
@@ -17,6 +18,7 @@ use tatami_runtime::{Delivery, Services, each_message};
 
 pub use event::{EventError, Upload};
 pub use import::ParserError;
+pub use replay::{Change, Difference};
 
 /// Handles an S3 event, also where it comes wrapped by SQS or EventBridge. For SQS the answer is the
 /// partial batch response.

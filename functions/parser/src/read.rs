@@ -20,6 +20,7 @@ use tokio_util::io::SyncIoBridge;
 
 use crate::compact::Common;
 use crate::known::Known;
+use crate::replay::Replay;
 
 /// How many packs may wait to be written.
 const PACKS_WAITING: usize = 2;
@@ -35,8 +36,8 @@ pub struct Contents {
     /// The findings that the store has to hear of, without ids. Where no test is known yet, their keys
     /// are only their hashes.
     pub findings: Findings,
-    /// The test they were held against.
-    pub known: Option<Known>,
+    /// What they were held against.
+    pub against: Against,
     /// How many there were with those below the minimum severity.
     pub total: u64,
     /// How many were left out as below the minimum severity.
@@ -47,6 +48,18 @@ pub struct Contents {
     pub warnings_total: u64,
     /// What the report says of its own test.
     pub test: Option<ReportTest>,
+}
+
+/// What the findings of a report are held against while it is read.
+#[derive(Debug, Default)]
+pub enum Against {
+    /// Nothing: each goes into the store.
+    #[default]
+    Nothing,
+    /// What the test has.
+    Test(Known),
+    /// What an earlier import made of the same report.
+    Replay(Replay),
 }
 
 /// Why a report could not be read.
@@ -77,11 +90,13 @@ pub struct Order {
     pub scan_type: Option<String>,
     /// What each of its findings gets.
     pub common: Common,
+    /// Are the long texts kept?
+    pub packs: bool,
 }
 
 /// Reads a report. `begin` is called as soon as its scanner is known, and says what its findings are to
 /// be held against.
-pub async fn read<B: Future<Output = Result<Option<Known>, StoreError>>>(
+pub async fn read<B: Future<Output = Result<Against, StoreError>>>(
     blobs: &Blobs,
     order: Order,
     body: impl AsyncRead + Send + Unpin + 'static,
@@ -89,7 +104,7 @@ pub async fn read<B: Future<Output = Result<Option<Known>, StoreError>>>(
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let (packs, mut waiting) = mpsc::channel::<(u32, Vec<Texts>)>(PACKS_WAITING);
     let (chosen, scanner) = oneshot::channel();
-    let (tell, known) = oneshot::channel();
+    let (tell, against) = oneshot::channel();
     let import = order.import;
     let runtime = tokio::runtime::Handle::current();
     let reading = tokio::task::spawn_blocking(move || {
@@ -97,7 +112,7 @@ pub async fn read<B: Future<Output = Result<Option<Known>, StoreError>>>(
             source: SyncIoBridge::new_with_handle(body, runtime),
             fault: None,
         };
-        let start = Start { chosen, known };
+        let start = Start { chosen, against };
         parse(source, order, start, packs)
     });
     let starting = async move {
@@ -141,10 +156,10 @@ impl<R: Read> Read for Faults<R> {
     }
 }
 
-/// The agreement with `begin`: it's told the scanner, and tells what is known.
+/// The agreement with `begin`: it's told the scanner, and tells what to hold the findings against.
 struct Start {
     chosen: oneshot::Sender<&'static Scanner>,
-    known: oneshot::Receiver<Option<Known>>,
+    against: oneshot::Receiver<Against>,
 }
 
 fn parse<R: Read>(
@@ -185,8 +200,8 @@ fn scan(
         })?,
     };
     let _ = start.chosen.send(scanner);
-    let known = start.known.blocking_recv();
-    let known = known.map_err(|_| broke_off("what the test holds cannot be read"))?;
+    let against = start.against.blocking_recv();
+    let against = against.map_err(|_| broke_off("what the test holds cannot be read"))?;
     let mut keeper = Keeper {
         import: order.import,
         scanner,
@@ -196,12 +211,17 @@ fn scan(
         texts: Vec::new(),
         bytes: 0,
         contents: Contents {
-            known,
+            against,
             ..Contents::default()
         },
+        keeps_texts: order.packs,
         stopped: false,
+        fault: None,
     };
     let parsed = scanner.parse(report, &mut keeper);
+    if let Some(fault) = keeper.fault {
+        return Err(fault.into());
+    }
     if keeper.stopped {
         return Err(broke_off("the text packs cannot be written"));
     }
@@ -229,7 +249,9 @@ struct Keeper {
     texts: Vec<Texts>,
     bytes: usize,
     contents: Contents,
+    keeps_texts: bool,
     stopped: bool,
+    fault: Option<BlobError>,
 }
 
 impl Keeper {
@@ -269,13 +291,22 @@ impl Sink for Keeper {
         stored.trace = trace;
         stored.import = Some(self.import);
         let stored = Box::new(stored);
-        let reported = match &mut self.contents.known {
-            Some(known) => known.hold(stored),
-            None => Some(Box::new(Reported::from(*stored))),
+        let reported = match &mut self.contents.against {
+            Against::Nothing => Some(Box::new(Reported::from(*stored))),
+            Against::Test(known) => known.hold(stored),
+            Against::Replay(replay) => replay.hold(stored, &texts).map_err(|fault| {
+                let stop = Stop(fault.to_string());
+                self.fault = Some(fault);
+                stop
+            })?,
         };
         let Some(mut reported) = reported else {
             return Ok(()); // just as it is in the store
         };
+        if !self.keeps_texts {
+            self.contents.findings.push(reported);
+            return Ok(());
+        }
         let place = u32::try_from(self.texts.len()).unwrap_or(u32::MAX);
         reported.finding.texts = Some(TextRef(pack_key(self.import, self.pack), place));
         self.bytes += size_of_texts(&texts);

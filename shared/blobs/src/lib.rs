@@ -13,8 +13,10 @@ use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
 use moka::sync::Cache;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tatami_domain::{ImportId, TextRef, Texts};
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// A pack is closed when its texts reach this many bytes, before compression.
 pub const PACK_BYTES: usize = 256 * 1024;
@@ -266,6 +268,37 @@ impl Blobs {
         Ok(())
     }
 
+    /// Stores a JSON document of ours; writing it again replaces it.
+    pub async fn put_json<T: Serialize>(&self, key: &str, document: &T) -> Result<(), BlobError> {
+        let json = serde_json::to_vec(document).map_err(|e| BlobError::Damaged {
+            key: key.to_owned(),
+            reason: e.to_string(),
+        })?;
+        self.client
+            .put_object()
+            .bucket(&self.data)
+            .key(key)
+            .content_type("application/json")
+            .body(json.into())
+            .send()
+            .await
+            .map_err(|e| failed("PutObject", &self.data, key, e))?;
+        Ok(())
+    }
+
+    /// A JSON document of ours.
+    pub async fn json<T: DeserializeOwned>(&self, key: &str) -> Result<T, BlobError> {
+        let damaged = |reason: String| BlobError::Damaged {
+            key: key.to_owned(),
+            reason,
+        };
+        let mut opened = self.open(&self.data, key).await?;
+        let mut json = Vec::new();
+        let read = opened.body.read_to_end(&mut json).await;
+        read.map_err(|e| damaged(e.to_string()))?;
+        serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))
+    }
+
     /// The long texts at a place.
     pub async fn texts(&self, at: &TextRef) -> Result<Texts, BlobError> {
         let pack = self.pack(&at.0).await?;
@@ -325,6 +358,11 @@ pub struct PresignedPut {
 /// The key of an import's pack.
 pub fn pack_key(import: ImportId, n: u32) -> String {
     format!("i/{import}/{n}")
+}
+
+/// The key of the difference that a replay makes.
+pub fn difference_key(import: ImportId) -> String {
+    format!("replays/{import}.json")
 }
 
 fn text_bytes(texts: &Texts) -> usize {

@@ -10,4 +10,4 @@ pub use decide::{
     reported_state,
 };
 pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};
-pub use moves::{moved, trace};
+pub use moves::{moved, read_again, trace};

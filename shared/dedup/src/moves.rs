@@ -115,29 +115,41 @@ fn is_name(head: &str) -> bool {
 /// The scanner's own id decides where just one finding of each side has it, then equal traces in the
 /// same file, and last equal traces that hold code, whatever their files.
 pub fn moved(gone: &[&Finding], new: &[&Finding]) -> Vec<(usize, usize)> {
-    let mut pairs = Pairs {
-        gone,
-        new,
-        gone_taken: vec![false; gone.len()],
-        new_taken: vec![false; new.len()],
-        found: Vec::new(),
-    };
-    pairs.by(
-        |f| {
-            let id = f
-                .unique_id_from_tool
-                .as_deref()
-                .filter(|id| !id.is_empty())?;
-            Some((id, f.title.as_str(), f.cwe))
-        },
-        true,
-    );
-    pairs.by(|f| Some((trace_of(f)?, f.file_path.as_deref()?)), false);
+    let mut pairs = Pairs::new(gone, new);
+    pairs.by_id();
+    pairs.by(trace_and_file, false);
     pairs.by(
         |f| trace_of(f).filter(|trace| trace.starts_with('s')),
         false,
     );
     pairs.found
+}
+
+/// Pairs of findings that are one and the same in spite of other keys, where one report was read twice
+/// by two versions of its parser: places in `old` and in `new`. What moved code is known by decides
+/// first, then place and subject, then the title.
+pub fn read_again(old: &[&Finding], new: &[&Finding]) -> Vec<(usize, usize)> {
+    let mut pairs = Pairs::new(old, new);
+    pairs.by_id();
+    pairs.by(trace_and_file, false);
+    pairs.by(
+        |f| {
+            let place = (f.file_path.as_deref(), f.line, f.endpoints.as_slice());
+            let subject = (f.component_name.as_deref(), f.vulnerability_ids.as_slice());
+            let anything = f.file_path.is_some()
+                || f.component_name.is_some()
+                || !f.endpoints.is_empty()
+                || !f.vulnerability_ids.is_empty();
+            anything.then_some((place, subject))
+        },
+        true,
+    );
+    pairs.by(|f| Some(f.title.as_str()), true);
+    pairs.found
+}
+
+fn trace_and_file(finding: &Finding) -> Option<(&str, &str)> {
+    Some((trace_of(finding)?, finding.file_path.as_deref()?))
 }
 
 fn trace_of(finding: &Finding) -> Option<&str> {
@@ -153,6 +165,25 @@ struct Pairs<'a> {
 }
 
 impl<'a> Pairs<'a> {
+    fn new(gone: &'a [&'a Finding], new: &'a [&'a Finding]) -> Self {
+        Self {
+            gone,
+            new,
+            gone_taken: vec![false; gone.len()],
+            new_taken: vec![false; new.len()],
+            found: Vec::new(),
+        }
+    }
+
+    /// Pairs by the scanner's own id.
+    fn by_id(&mut self) {
+        let id = |f: &'a Finding| {
+            let id = f.unique_id_from_tool.as_deref();
+            Some((id.filter(|id| !id.is_empty())?, f.title.as_str(), f.cwe))
+        };
+        self.by(id, true);
+    }
+
     /// Pairs what is left of both sides by a property; `single`: only where it is the property of one
     /// finding on each side.
     fn by<K: std::hash::Hash + Eq>(

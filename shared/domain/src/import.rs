@@ -22,6 +22,8 @@ pub enum ImportKind {
     /// Held against what the test has: new, gone, back again.
     #[default]
     Reimport,
+    /// The report of an earlier import, read again with today's parser.
+    Replay,
 }
 
 /// Where a report goes and how it is to be read: the fields of import-scan and reimport-scan.
@@ -91,7 +93,7 @@ impl ImportOptions {
     /// Are findings that the report no longer has to be closed?
     pub fn closes_old(&self) -> bool {
         self.close_old_findings.unwrap_or(match self.kind {
-            ImportKind::Import => false,
+            ImportKind::Import | ImportKind::Replay => false,
             ImportKind::Reimport => true,
         })
     }
@@ -181,6 +183,27 @@ impl AddAssign for ImportCounts {
     }
 }
 
+/// What a replay reads again, and what it came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReplayOf {
+    /// The import whose report is read again.
+    pub import: ImportId,
+    /// With `false`, only the difference is shown.
+    pub apply: bool,
+    /// The difference in numbers of findings, once it is known.
+    pub counts: Option<ReplayCounts>,
+}
+
+/// How many findings a report gives otherwise when it is read again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[allow(missing_docs)]
+pub struct ReplayCounts {
+    pub same: u64,
+    pub changed: u64,
+    pub new: u64,
+    pub gone: u64,
+}
+
 /// One import or re-import of a report: where it came from, what was asked, how it went.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -235,6 +258,9 @@ pub struct Import {
     pub before: Option<SeverityCounts>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub after: Option<SeverityCounts>,
+    /// For a replay: of what, and what it came to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replay: Option<ReplayOf>,
     pub warnings_total: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<ImportWarning>,
@@ -404,6 +430,9 @@ pub struct ImportActions {
     /// Every finding of the test that the report still has.
     #[serde(rename = "s", skip_serializing_if = "IdSet::is_empty")]
     pub seen: IdSet,
+    /// Those of a replay's import that its report doesn't have any more.
+    #[serde(rename = "g", skip_serializing_if = "IdSet::is_empty")]
+    pub gone: IdSet,
     /// What the report says of those seen that it doesn't give as simply open.
     #[serde(rename = "w", skip_serializing_if = "BTreeMap::is_empty")]
     pub words: BTreeMap<Flags, IdSet>,
@@ -429,6 +458,7 @@ impl ImportActions {
         self.reactivated.extend(&other.reactivated);
         self.untouched.extend(&other.untouched);
         self.seen.extend(&other.seen);
+        self.gone.extend(&other.gone);
         for (flags, ids) in &other.words {
             self.words.entry(*flags).or_default().extend(ids);
         }

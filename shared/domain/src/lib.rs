@@ -25,7 +25,7 @@ pub use ids::{
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
-    ImportState, ImportWarning, MAX_IMPORT_WARNINGS, SeverityCounts,
+    ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
 pub use options::{FieldError, parse_bool, parse_date};
 pub use report::{AttachedFile, ReportFinding, ReportTest, RequestResponse};

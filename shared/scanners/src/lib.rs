@@ -25,7 +25,7 @@ pub use output::parsed_json;
 pub use registry::{DetectError, all, by_scan_type, detect, folders};
 pub use report::{Report, SNIFF_BYTES, Sniff};
 pub use scanner::{Format, Scanner};
-pub use sink::{Collected, Position, Refusal, Sink, Stop, Warning};
+pub use sink::{Collected, Position, Refusal, Sink, Stop, TOLD, Warning};
 pub use tatami_domain::{Algorithm, Dedupe, HashField};
 
 #[allow(missing_docs, clippy::doc_markdown)]

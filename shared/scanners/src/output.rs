@@ -28,9 +28,13 @@ pub fn parsed_json(scan_type: &str, parsed: &Collected) -> serde_json::Result<Va
         }
         findings.push(value);
     }
-    let warnings: Vec<Value> = (parsed.warnings.iter())
+    let mut warnings: Vec<Value> = (parsed.warnings.iter())
         .map(|w| json!({"record": w.record, "message": w.message}))
         .collect();
+    if parsed.untold > 0 {
+        let message = format!("and {} more records were left out", parsed.untold);
+        warnings.push(json!({"record": "the report", "message": message}));
+    }
     let mut out = json!({"scan_type": scan_type, "findings": findings});
     if let Value::Object(fields) = &mut out {
         if let Some(test) = &parsed.test {

@@ -1,5 +1,6 @@
 use std::cell::OnceCell;
 use std::io::{self, Read};
+use std::rc::Rc;
 
 use crate::Refusal;
 use crate::kit::archive::{self, Archive};
@@ -13,7 +14,7 @@ pub const SNIFF_BYTES: usize = 64 * 1024;
 /// A report to be read: its file name and its bytes as they come. A zip archive is taken whole, to a
 /// temporary file where it is large, so that its table of contents can be seen.
 pub struct Report<'a> {
-    head: Head,
+    head: Rc<Head>,
     read: usize,
     rest: Rest<'a>,
 }
@@ -24,18 +25,28 @@ enum Rest<'a> {
 }
 
 /// What is known of a report before it is read.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Head {
     name: String,
     bytes: Vec<u8>,
     members: Vec<String>,
-    first_member: Option<Box<Head>>,
+    first_member: Option<Rc<Head>>,
+    seen: Rc<Seen>,
+}
+
+/// What detectors and readers ask of the same head time and again.
+#[derive(Debug, Default)]
+struct Seen {
+    json: OnceCell<Outline>,
+    root: OnceCell<Option<Tag>>,
+    header: OnceCell<Option<Header>>,
 }
 
 impl Head {
     fn read(name: String, source: &mut impl Read) -> io::Result<Self> {
-        let mut bytes = Vec::with_capacity(4096);
+        let mut bytes = Vec::with_capacity(SNIFF_BYTES);
         source.take(SNIFF_BYTES as u64).read_to_end(&mut bytes)?;
+        bytes.shrink_to_fit();
         Ok(Self {
             name,
             bytes,
@@ -47,6 +58,7 @@ impl Head {
         Sniff {
             members: &self.members,
             first_member: self.first_member.as_deref(),
+            seen: Rc::clone(&self.seen),
             ..Sniff::new(&self.name, &self.bytes)
         }
     }
@@ -63,14 +75,14 @@ impl<'a> Report<'a> {
                 let first = head.members.first();
                 // One that cannot be unpacked says nothing of the archive.
                 let first = first.and_then(|name| archive.member(name).ok().flatten());
-                head.first_member = first.map(|member| Box::new(member.head()));
+                head.first_member = first.map(|member| member.head());
             }
             Rest::Archive(Box::new(archive))
         } else {
             Rest::Stream(Box::new(source))
         };
         Ok(Self {
-            head,
+            head: Rc::new(head),
             read: 0,
             rest,
         })
@@ -81,11 +93,11 @@ impl<'a> Report<'a> {
         let name = name.into();
         // Only for want of a temporary file can it fail; the archive is no report then.
         Self::new(name.clone(), bytes).unwrap_or_else(|error| Self {
-            head: Head {
+            head: Rc::new(Head {
                 name,
                 bytes: bytes[..bytes.len().min(SNIFF_BYTES)].to_vec(),
                 ..Head::default()
-            },
+            }),
             read: 0,
             rest: Rest::Archive(Box::new(Err(Refusal::new(error.to_string())))),
         })
@@ -95,7 +107,7 @@ impl<'a> Report<'a> {
     pub(crate) fn new_member(path: &str, mut source: impl Read + 'a) -> io::Result<Self> {
         let name = path.rsplit('/').next().unwrap_or(path);
         Ok(Self {
-            head: Head::read(name.to_owned(), &mut source)?,
+            head: Rc::new(Head::read(name.to_owned(), &mut source)?),
             read: 0,
             rest: Rest::Stream(Box::new(source)),
         })
@@ -129,8 +141,8 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(crate) fn head(&self) -> Head {
-        self.head.clone()
+    pub(crate) fn head(&self) -> Rc<Head> {
+        Rc::clone(&self.head)
     }
 }
 
@@ -157,9 +169,7 @@ pub struct Sniff<'a> {
     head: &'a [u8],
     members: &'a [String],
     first_member: Option<&'a Head>,
-    json: OnceCell<Outline>,
-    root: OnceCell<Option<Tag>>,
-    header: OnceCell<Option<Header>>,
+    seen: Rc<Seen>,
 }
 
 impl<'a> Sniff<'a> {
@@ -171,9 +181,7 @@ impl<'a> Sniff<'a> {
             head,
             members: &[],
             first_member: None,
-            json: OnceCell::new(),
-            root: OnceCell::new(),
-            header: OnceCell::new(),
+            seen: Rc::default(),
         }
     }
 
@@ -201,16 +209,16 @@ impl<'a> Sniff<'a> {
     /// The names in the head of a JSON report; empty for anything else. Looked up once for all
     /// detectors.
     pub fn json(&self) -> &Outline {
-        self.json.get_or_init(|| outline(self.head))
+        self.seen.json.get_or_init(|| outline(self.head))
     }
 
     /// See [`crate::kit::xml::root_of`], which looks it up once for all detectors.
     pub(crate) fn root(&self, look: impl FnOnce() -> Option<Tag>) -> Option<&Tag> {
-        self.root.get_or_init(look).as_ref()
+        self.seen.root.get_or_init(look).as_ref()
     }
 
     /// See [`crate::kit::csv::header_of`], which looks it up once for all detectors.
     pub(crate) fn header(&self, look: impl FnOnce() -> Option<Header>) -> Option<&Header> {
-        self.header.get_or_init(look).as_ref()
+        self.seen.header.get_or_init(look).as_ref()
     }
 }

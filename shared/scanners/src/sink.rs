@@ -36,13 +36,24 @@ impl fmt::Display for Position {
     }
 }
 
+/// How many warnings of a JSON report say what is wrong. There may be millions: those beyond are
+/// without words and only counted.
+pub const TOLD: u64 = 1000;
+
 /// A record that was left out, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Warning {
     /// Which record, such as `Results[3].Vulnerabilities[12]` or `row 17`.
     pub record: String,
     /// What is wrong with it.
     pub message: String,
+}
+
+impl Warning {
+    /// Is it only to be counted? See [`TOLD`].
+    pub fn is_untold(&self) -> bool {
+        self.record.is_empty() && self.message.is_empty()
+    }
 }
 
 /// Why a report is refused as a whole.
@@ -106,6 +117,8 @@ impl From<Stop> for Refusal {
 pub struct Collected {
     pub findings: Vec<ReportFinding>,
     pub warnings: Vec<Warning>,
+    /// How many more there were, see [`TOLD`].
+    pub untold: u64,
     pub test: Option<ReportTest>,
 }
 
@@ -116,7 +129,11 @@ impl Sink for Collected {
     }
 
     fn warning(&mut self, warning: Warning) {
-        self.warnings.push(warning);
+        if warning.is_untold() {
+            self.untold += 1;
+        } else {
+            self.warnings.push(warning);
+        }
     }
 
     fn test(&mut self, test: ReportTest) {

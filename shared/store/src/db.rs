@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use aws_sdk_dynamodb::Client;
-use aws_sdk_dynamodb::error::{DisplayErrorContext, ProvideErrorMetadata};
+use aws_sdk_dynamodb::error::ProvideErrorMetadata;
 use aws_sdk_dynamodb::types::{
     AttributeValue, ConsumedCapacity, KeysAndAttributes, Put, ReturnConsumedCapacity, ReturnValue,
     TransactWriteItem,
@@ -15,6 +15,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::error::reason;
 use crate::keys::Key;
 use crate::{Result, StoreError, Tables};
 
@@ -377,7 +378,7 @@ impl Db {
         }
         Err(StoreError::Call {
             call: "TransactWriteItems",
-            reason: DisplayErrorContext(error).to_string(),
+            reason: reason(error),
         })
     }
 

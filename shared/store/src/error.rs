@@ -60,7 +60,7 @@ impl StoreError {
             Some("ConditionalCheckFailedException") => Self::Condition { call },
             _ => Self::Call {
                 call,
-                reason: DisplayErrorContext(error).to_string(),
+                reason: reason(error),
             },
         }
     }
@@ -73,5 +73,20 @@ impl StoreError {
     /// Is the thing asked for absent?
     pub fn is_not_found(&self) -> bool {
         matches!(self, Self::NotFound { .. })
+    }
+}
+
+/// What DynamoDB said, or why nothing could be heard of it: short enough for the record of an import.
+pub(crate) fn reason<E>(error: SdkError<E>) -> String
+where
+    E: ProvideErrorMetadata + std::error::Error + Send + Sync + 'static,
+{
+    match error.as_service_error().map(ProvideErrorMetadata::meta) {
+        Some(said) => format!(
+            "{}: {}",
+            said.code().unwrap_or("error"),
+            said.message().unwrap_or("no message")
+        ),
+        None => DisplayErrorContext(error).to_string(),
     }
 }

@@ -211,7 +211,7 @@ pub(crate) fn default_end(start: Date) -> Date {
 fn missing(options: &ImportOptions, message: String) -> TargetError {
     match options.kind {
         ImportKind::Import => TargetError::Invalid(message),
-        ImportKind::Reimport => TargetError::NotFound(message),
+        ImportKind::Reimport | ImportKind::Replay => TargetError::NotFound(message),
     }
 }
 

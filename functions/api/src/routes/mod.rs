@@ -7,6 +7,7 @@ mod findings;
 mod imports;
 mod product_types;
 mod products;
+mod replays;
 mod scans;
 mod system;
 mod tests;
@@ -30,6 +31,7 @@ pub fn all() -> Routes {
     scans::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);
+    replays::add(&mut routes);
     findings::add(&mut routes);
     routes
 }

@@ -349,7 +349,7 @@ async fn answer(api: &Api, base: &str, id: ImportId) -> Result<(StatusCode, Json
         match import.state {
             ImportState::Done => {
                 let delta = match import.options.kind {
-                    ImportKind::Import => None,
+                    ImportKind::Import | ImportKind::Replay => None,
                     ImportKind::Reimport => Some(delta(api, &import).await?),
                 };
                 return Ok((

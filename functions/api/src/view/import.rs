@@ -18,7 +18,7 @@ pub const FIELDS: &[Field] = &[
         "state",
         Kind::Choice(&["queued", "parsing", "processing", "done", "failed"]),
     ),
-    Field::answer("type", Kind::Choice(&["import", "reimport"])),
+    Field::answer("type", Kind::Choice(&["import", "reimport", "replay"])),
     Field::answer("scan_type", Kind::Text(0)).nullable(),
     Field::answer("test", Kind::Ref(Target::Test)).nullable(),
     Field::answer("test_id", Kind::Ref(Target::Test)).nullable(),
@@ -38,6 +38,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("warnings_total", Kind::Integer(0, i64::MAX)),
     Field::answer("warnings", Kind::Other("", true)),
     Field::answer("error", Kind::Other("", false)).nullable(),
+    Field::answer("replay", Kind::Other("", false)).nullable(),
     Field::answer("statistics", Kind::Other("", false)),
     Field::answer("status_url", Kind::Text(0)),
 ];
@@ -81,6 +82,7 @@ pub fn record(base: &str, import: &Import) -> Value {
         "warnings_total": import.warnings_total,
         "warnings": import.warnings,
         "error": import.error,
+        "replay": import.replay,
         "statistics": statistics,
         "status_url": status_url(base, import),
     })
@@ -141,7 +143,9 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
     });
     match options.kind {
         ImportKind::Import => answer["engagement"] = json!(import.engagement),
-        ImportKind::Reimport => answer["do_not_reactivate"] = json!(options.do_not_reactivate),
+        ImportKind::Reimport | ImportKind::Replay => {
+            answer["do_not_reactivate"] = json!(options.do_not_reactivate)
+        }
     }
     if let Value::Object(fields) = &mut answer {
         // a field that wasn't sent isn't answered either

@@ -14,9 +14,10 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 /// The text in a base64 body: white space in it and missing padding do no harm, bytes that aren't
 /// UTF-8 become U+FFFD. `None` where it isn't base64.
 pub fn text(encoded: &str) -> Option<String> {
-    let mut packed = String::with_capacity(encoded.len());
-    packed.extend(encoded.split_ascii_whitespace());
-    let bytes = LENIENT.decode(packed).ok()?;
+    let packed = || encoded.split_ascii_whitespace().collect::<String>();
+    // Most are on one line.
+    let bytes = LENIENT.decode(encoded.trim_ascii());
+    let bytes = bytes.or_else(|_| LENIENT.decode(packed())).ok()?;
     Some(match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),

@@ -19,8 +19,9 @@
 mod lenient;
 mod outline;
 
-use std::fmt::Write as _;
-use std::io::Read as _;
+use std::cell::Cell;
+use std::fmt::{Display, Write as _};
+use std::io::BufRead as _;
 use std::rc::Rc;
 
 use memchr::{memchr_iter, memchr2, memrchr};
@@ -28,7 +29,7 @@ use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 
 use super::source::{CUT_OFF, Source, empty, unreadable};
-use crate::{Refusal, Report, Sink, Stop, Warning};
+use crate::{Refusal, Report, Sink, Stop, TOLD, Warning};
 
 pub use lenient::{Decimal, Flag, Int, List, OneOrMany, Pairs, Text, Texts, nullable};
 pub use outline::{Outline, outline};
@@ -36,7 +37,7 @@ pub use outline::{Outline, outline};
 /// How deep a report may nest; more is an attack, not a report.
 pub const MAX_DEPTH: usize = 128;
 
-const CHUNK: u64 = 128 * 1024;
+const CHUNK: usize = 128 * 1024;
 
 /// A record up to this length may have any number of parts; they are counted in longer ones only.
 const SHORT: usize = 256 * 1024;
@@ -112,6 +113,8 @@ pub struct Json<'r> {
     path: Vec<Step>,
     /// Values passed so far; tells whether a caller has taken the value it was shown.
     passed: u64,
+    /// Warnings so far.
+    warned: Cell<u64>,
 }
 
 enum Step {
@@ -119,12 +122,34 @@ enum Step {
     Index(usize),
 }
 
-/// Why and where a value is not of the wanted type.
+/// What came of taking a value at once, where it didn't fit or isn't there whole.
+struct Tried {
+    /// How much of the report was looked at.
+    seen: usize,
+    error: Option<serde_json::Error>,
+}
+
+/// A value that is not of the wanted type.
 struct Misfit {
-    message: String,
-    at: (u64, u64),
-    /// It isn't even JSON.
-    broken: bool,
+    /// Where in `buf` it begins.
+    start: usize,
+    /// `None` where it has more than [`MAX_PARTS`].
+    error: Option<serde_json::Error>,
+}
+
+impl Misfit {
+    /// Isn't it even JSON?
+    fn is_broken(&self) -> bool {
+        (self.error.as_ref()).is_some_and(|error| error.classify() != Category::Data)
+    }
+
+    fn message(&self) -> String {
+        match &self.error {
+            None => format!("is a record of more than {MAX_PARTS} values"),
+            Some(error) if self.is_broken() => format!("broken JSON: {}", without_place(error)),
+            Some(error) => without_place(error),
+        }
+    }
 }
 
 impl<'r> Json<'r> {
@@ -138,6 +163,7 @@ impl<'r> Json<'r> {
             column: 0,
             path: Vec::new(),
             passed: 0,
+            warned: Cell::new(0),
         };
         match json.peek_byte()? {
             None => Err(empty()),
@@ -250,12 +276,18 @@ impl<'r> Json<'r> {
         &mut self,
         sink: &mut dyn Sink,
     ) -> Result<Option<T>, Refusal> {
-        match self.take()? {
+        self.kind()?;
+        let tried = match self.take_at_once() {
+            Ok(value) => return Ok(Some(value)),
+            Err(tried) => tried,
+        };
+        match self.take_whole(tried)? {
             Ok(value) => Ok(Some(value)),
             Err(misfit) => {
-                let (line, column) = misfit.at;
-                let message = format!("{} at line {line}, column {column}", misfit.message);
-                sink.warning(self.warning(message));
+                sink.warning(self.warning_of(|| {
+                    let (line, column) = self.place_of(&misfit);
+                    format!("{} at line {line}, column {column}", misfit.message())
+                }));
                 Ok(None)
             }
         }
@@ -263,24 +295,23 @@ impl<'r> Json<'r> {
 
     /// Takes the next value as a `T`. One that doesn't fit refuses the report.
     pub fn value<T: DeserializeOwned>(&mut self) -> Result<T, Refusal> {
-        self.take()?.map_err(
-            |Misfit {
-                 message,
-                 at,
-                 broken,
-             }| {
-                let (line, column) = at;
-                let path = self.path();
-                let message = if broken {
-                    self.named(&message)
-                } else if path.is_empty() {
-                    message
-                } else {
-                    format!("{path}: {message}")
-                };
-                Refusal::new(message).at(line, column)
-            },
-        )
+        self.kind()?;
+        let tried = match self.take_at_once() {
+            Ok(value) => return Ok(value),
+            Err(tried) => tried,
+        };
+        self.take_whole(tried)?.map_err(|misfit| {
+            let (line, column) = self.place_of(&misfit);
+            let (path, message) = (self.path(), misfit.message());
+            let message = if misfit.is_broken() {
+                self.named(&message)
+            } else if path.is_empty() {
+                message
+            } else {
+                format!("{path}: {message}")
+            };
+            Refusal::new(message).at(line, column)
+        })
     }
 
     /// Is the next value of this kind? Else it is passed over, and told to `sink` unless `null`.
@@ -290,8 +321,8 @@ impl<'r> Json<'r> {
             return Ok(true);
         }
         if kind != Kind::Null {
-            let message = format!("is {}, expected {}", kind.name(), wanted.name());
-            sink.warning(self.warning(message));
+            let (found, wanted) = (kind.name(), wanted.name());
+            sink.warning(self.warning(format_args!("is {found}, expected {wanted}")));
         }
         self.skip()?;
         Ok(false)
@@ -301,7 +332,7 @@ impl<'r> Json<'r> {
     /// quotes are looked at, so that it needn't be held.
     pub fn skip(&mut self) -> Result<(), Refusal> {
         self.kind()?;
-        if self.take_at_once::<IgnoredAny>().is_some() {
+        if self.take_at_once::<IgnoredAny>().is_ok() {
             return Ok(());
         }
         let mut scan = Scan::default();
@@ -330,7 +361,10 @@ impl<'r> Json<'r> {
             // Half a character does no harm in what nobody reads.
             let checked = serde_json::from_slice::<IgnoredAny>(text);
             if let Some(error) = checked.err().filter(|error| !is_half_a_character(error)) {
-                return Err(self.broken_value(&error));
+                let (start, error) = (self.pos, Some(error));
+                let misfit = Misfit { start, error };
+                let (line, column) = self.place_of(&misfit);
+                return Err(Refusal::new(self.named(&misfit.message())).at(line, column));
             }
         }
         self.pos += scan.len;
@@ -354,11 +388,19 @@ impl<'r> Json<'r> {
 
     /// Line and column of the next value, from 1. It counts lines: for what goes wrong only.
     pub fn place(&self) -> (u64, u64) {
-        self.place_of(0)
+        self.place_at(self.pos)
     }
 
-    /// A warning about the value at hand.
-    pub fn warning(&self, message: impl Into<String>) -> Warning {
+    /// A warning about the value at hand. After [`TOLD`] of them it is one without words.
+    pub fn warning(&self, message: impl Display) -> Warning {
+        self.warning_of(|| message.to_string())
+    }
+
+    fn warning_of(&self, message: impl FnOnce() -> String) -> Warning {
+        self.warned.set(self.warned.get() + 1);
+        if self.warned.get() > TOLD {
+            return Warning::default();
+        }
         let path = self.path();
         Warning {
             record: if path.is_empty() {
@@ -366,13 +408,13 @@ impl<'r> Json<'r> {
             } else {
                 path
             },
-            message: message.into(),
+            message: message(),
         }
     }
 
     /// A refusal at this place.
     pub fn refuse(&self, message: impl Into<String>) -> Refusal {
-        let (line, column) = self.place_of(0);
+        let (line, column) = self.place();
         Refusal::new(message).at(line, column)
     }
 
@@ -442,63 +484,59 @@ impl<'r> Json<'r> {
     }
 
     /// Takes the next value in one pass, which is how nearly all of them are read: one that lies whole
-    /// in `buf` and fits. `None` leaves it where it is.
-    fn take_at_once<T: DeserializeOwned>(&mut self) -> Option<T> {
+    /// in `buf` and fits. Else it is left where it is.
+    fn take_at_once<T: DeserializeOwned>(&mut self) -> Result<T, Tried> {
         let text = &self.buf[self.pos..];
-        if text.len() > SHORT {
-            return None;
+        let seen = text.len();
+        if seen > SHORT {
+            return Err(Tried { seen, error: None });
         }
         let mut values = serde_json::Deserializer::from_slice(text).into_iter();
-        let value = values.next()?.ok()?;
+        let value = values.next();
         let len = values.byte_offset();
-        // A number at the end of `buf` may go on behind it.
-        if len == text.len() {
-            return None;
+        match value {
+            // A number at the end of `buf` may go on behind it.
+            Some(Ok(value)) if len < seen => {
+                self.pos += len;
+                self.passed += 1;
+                Ok(value)
+            }
+            value => {
+                let error = value.and_then(Result::err);
+                Err(Tried { seen, error })
+            }
         }
-        self.pos += len;
-        self.passed += 1;
-        Some(value)
     }
 
-    fn take<T: DeserializeOwned>(&mut self) -> Result<Result<T, Misfit>, Refusal> {
-        self.kind()?;
-        if let Some(value) = self.take_at_once() {
-            return Ok(Ok(value));
-        }
+    /// Takes the next value after [`Json::take_at_once`] couldn't.
+    #[cold]
+    fn take_whole<T: DeserializeOwned>(
+        &mut self,
+        tried: Tried,
+    ) -> Result<Result<T, Misfit>, Refusal> {
         let (len, parts) = self.measure()?;
+        let start = self.pos;
+        self.pos += len;
+        self.passed += 1;
         if parts > MAX_PARTS {
-            let at = self.place();
-            self.pos += len;
-            self.passed += 1;
-            return Ok(Err(Misfit {
-                message: format!("is a record of more than {MAX_PARTS} values"),
-                at,
-                broken: false,
-            }));
+            return Ok(Err(Misfit { start, error: None }));
         }
-        let text = &self.buf[self.pos..self.pos + len];
-        let taken = match serde_json::from_slice(text) {
+        let text = &self.buf[start..self.pos];
+        let taken = match tried.error {
+            // It was there whole, so it would be the same again.
+            Some(error) if error.is_data() && len < tried.seen => Err(error),
+            _ => serde_json::from_slice(text),
+        };
+        let taken = match taken {
             Err(error) if is_half_a_character(&error) => {
                 serde_json::from_slice(&without_lone_surrogates(text))
             }
             taken => taken,
         };
-        let taken = taken.map_err(|error| {
-            let broken = error.classify() != Category::Data;
-            let message = without_place(&error);
-            Misfit {
-                message: if broken {
-                    format!("broken JSON: {message}")
-                } else {
-                    message
-                },
-                at: self.place_in_value(&error),
-                broken,
-            }
-        });
-        self.pos += len;
-        self.passed += 1;
-        Ok(taken)
+        Ok(taken.map_err(|error| Misfit {
+            start,
+            error: Some(error),
+        }))
     }
 
     /// The length of the next value, which lies whole in `buf` then, and how many values are in it.
@@ -549,18 +587,26 @@ impl<'r> Json<'r> {
             self.source.begin_piece();
         }
         // A record that outgrows the chunks is read in ever larger ones.
-        let wanted = CHUNK.max(self.buf.len() as u64);
         let before = self.buf.len();
-        let result = self.source.by_ref().take(wanted).read_to_end(&mut self.buf);
-        match result {
-            Ok(_) => Ok(self.buf.len() > before),
-            Err(error) => Err(unreadable(&error, self.source.position())),
+        let wanted = before + CHUNK.max(before);
+        while self.buf.len() < wanted {
+            let block = match self.source.fill_buf() {
+                Ok(block) => block,
+                Err(error) => return Err(unreadable(&error, self.source.position())),
+            };
+            let len = block.len().min(wanted - self.buf.len());
+            if len == 0 {
+                break;
+            }
+            self.buf.extend_from_slice(&block[..len]);
+            self.source.consume(len);
         }
+        Ok(self.buf.len() > before)
     }
 
-    /// Line and column, from 1, of the byte `offset` after the next one.
-    fn place_of(&self, offset: usize) -> (u64, u64) {
-        let seen = &self.buf[..(self.pos + offset).min(self.buf.len())];
+    /// Line and column, from 1, of the byte at this place in `buf`.
+    fn place_at(&self, at: usize) -> (u64, u64) {
+        let seen = &self.buf[..at.min(self.buf.len())];
         let line = self.lines + memchr_iter(b'\n', seen).count() as u64 + 1;
         let column = match memrchr(b'\n', seen) {
             Some(at) => (seen.len() - at) as u64,
@@ -569,15 +615,12 @@ impl<'r> Json<'r> {
         (line, column)
     }
 
-    fn broken_value(&self, error: &serde_json::Error) -> Refusal {
-        let message = without_place(error);
-        let (line, column) = self.place_in_value(error);
-        Refusal::new(self.named(&format!("broken JSON: {message}"))).at(line, column)
-    }
-
-    /// Line and column of what is wrong in the next value.
-    fn place_in_value(&self, error: &serde_json::Error) -> (u64, u64) {
-        let (line, column) = self.place_of(0);
+    /// Line and column of what is wrong in a value.
+    fn place_of(&self, misfit: &Misfit) -> (u64, u64) {
+        let (line, column) = self.place_at(misfit.start);
+        let Some(error) = &misfit.error else {
+            return (line, column);
+        };
         let below = (error.line() as u64).saturating_sub(1);
         let inside = error.column() as u64;
         let column = if below == 0 {
@@ -589,7 +632,7 @@ impl<'r> Json<'r> {
     }
 
     fn broken(&self, scan: &Scan) -> Refusal {
-        let (line, column) = self.place_of(scan.len);
+        let (line, column) = self.place_at(self.pos + scan.len);
         let message = if scan.depth >= MAX_DEPTH {
             format!("the JSON is nested deeper than {MAX_DEPTH} levels")
         } else {
@@ -615,7 +658,7 @@ impl<'r> Json<'r> {
     }
 
     fn cut_off(&self) -> Refusal {
-        let (line, column) = self.place_of(self.buf.len());
+        let (line, column) = self.place_at(self.buf.len());
         let path = self.path();
         let message = if path.is_empty() {
             "the file ends in the middle".to_owned()
@@ -738,8 +781,11 @@ fn without_place(error: &serde_json::Error) -> String {
 }
 
 fn is_half_a_character(error: &serde_json::Error) -> bool {
+    if error.is_data() {
+        return false;
+    }
     let message = error.to_string();
-    !error.is_data() && (message.contains("surrogate") || message.contains("hex escape"))
+    message.contains("surrogate") || message.contains("hex escape")
 }
 
 /// Replaces escapes of half a character, which some tools write and JSON forbids, by U+FFFD.

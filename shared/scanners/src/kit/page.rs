@@ -17,6 +17,7 @@
 //! nothing is ever broken; end tags need not be there. No more than one tag or text is held.
 
 use std::io::BufRead as _;
+use std::ops::Range;
 
 use htmlize::{unescape, unescape_attribute};
 use memchr::{memchr, memmem};
@@ -45,8 +46,7 @@ pub struct Tag {
 
 impl Tag {
     fn new(content: &str) -> Self {
-        let end = |c: char| c.is_ascii_whitespace() || c == '/';
-        let name_len = content.find(end).unwrap_or(content.len());
+        let name_len = name_of(content).len();
         let mut content = content.to_owned();
         content[..name_len].make_ascii_lowercase();
         Self { content, name_len }
@@ -109,7 +109,16 @@ pub struct Page<'a> {
     /// The next byte to look at in `buf`.
     pos: usize,
     /// The element of [`PLAIN`] that was just entered.
-    plain: Option<String>,
+    plain: Option<&'static str>,
+}
+
+/// A step through a page, as places in [`Page::buf`].
+enum Step {
+    /// What stands between the angle brackets.
+    Start(Range<usize>),
+    /// The same, without the slash.
+    End(Range<usize>),
+    Text(Range<usize>),
 }
 
 /// Elements whose content isn't text for people.
@@ -144,10 +153,18 @@ impl<'a> Page<'a> {
         reason = "it fails, as those of its siblings do"
     )]
     pub fn next(&mut self) -> Result<Option<Event>, Refusal> {
+        Ok(self.step()?.map(|step| match step {
+            Step::Start(tag) => Event::Start(Tag::new(&self.buf[tag])),
+            Step::End(tag) => Event::End(name_of(&self.buf[tag]).to_ascii_lowercase()),
+            Step::Text(text) => Event::Text(unescape(&self.buf[text]).into_owned()),
+        }))
+    }
+
+    fn step(&mut self) -> Result<Option<Step>, Refusal> {
         if let Some(element) = self.plain.take() {
-            let text = self.raw_text(&element)?;
+            let text = self.raw_text(element)?;
             if !text.is_empty() {
-                return Ok(Some(Event::Text(unescape(text).into_owned())));
+                return Ok(Some(Step::Text(text)));
             }
         }
         loop {
@@ -157,31 +174,30 @@ impl<'a> Page<'a> {
                 [] => return Ok(None),
                 [b'<', b'!', b'-', b'-', ..] => self.pass("-->")?,
                 [b'<', b'/', c, ..] if c.is_ascii_alphabetic() => {
-                    let Some(content) = self.take_tag()? else {
-                        return Ok(None);
-                    };
-                    return Ok(Some(Event::End(Tag::new(&content[1..]).name().to_owned())));
+                    let tag = self.take_tag()?;
+                    return Ok(tag.map(|tag| Step::End(tag.start + 1..tag.end)));
                 }
                 [b'<', b'!' | b'?' | b'/', ..] => self.pass(">")?,
                 [b'<', c, ..] if c.is_ascii_alphabetic() => {
-                    let Some(content) = self.take_tag()? else {
+                    let Some(tag) = self.take_tag()? else {
                         return Ok(None);
                     };
-                    let tag = Tag::new(&content);
-                    if PLAIN.contains(&tag.name()) {
-                        self.plain = Some(tag.name().to_owned());
-                    } else if HIDDEN.contains(&tag.name()) {
-                        self.raw_text(tag.name())?;
+                    let name = name_of(&self.buf[tag.clone()]);
+                    let one_of = |names: &[&'static str]| {
+                        (names.iter().copied()).find(|known| name.eq_ignore_ascii_case(known))
+                    };
+                    if let Some(hidden) = one_of(&HIDDEN) {
+                        self.raw_text(hidden)?;
                         self.take_tag()?;
                         continue;
                     }
-                    return Ok(Some(Event::Start(tag)));
+                    self.plain = one_of(&PLAIN);
+                    return Ok(Some(Step::Start(tag)));
                 }
                 _ => {
                     let len = self.find_byte(1, b'<')?;
-                    let text = unescape(&self.buf[self.pos..self.pos + len]).into_owned();
                     self.pos += len;
-                    return Ok(Some(Event::Text(text)));
+                    return Ok(Some(Step::Text(self.pos - len..self.pos)));
                 }
             }
         }
@@ -191,21 +207,32 @@ impl<'a> Page<'a> {
     /// the same name within it count.
     pub fn text_of(&mut self, name: &str) -> Result<String, Refusal> {
         let mut text = String::new();
+        self.walk(name, |piece| text.push_str(&unescape(piece)))?;
+        Ok(text)
+    }
+
+    /// Goes as far as [`Page::text_of`] does, whatever the text is.
+    pub fn pass_over(&mut self, name: &str) -> Result<(), Refusal> {
+        self.walk(name, |_| ())
+    }
+
+    fn walk(&mut self, name: &str, mut each: impl FnMut(&str)) -> Result<(), Refusal> {
         let mut depth = 1_usize;
-        while let Some(event) = self.next()? {
-            match event {
-                Event::Text(piece) => text.push_str(&piece),
-                Event::Start(tag) if tag.name() == name => depth += 1,
-                Event::End(end) if end == name => {
-                    depth -= 1;
-                    if depth == 0 {
-                        break;
-                    }
-                }
-                Event::Start(_) | Event::End(_) => {}
+        while let Some(step) = self.step()? {
+            match step {
+                Step::Text(text) => each(&self.buf[text]),
+                Step::Start(tag) => depth += usize::from(self.is_called(tag, name)),
+                Step::End(tag) => depth -= usize::from(self.is_called(tag, name)),
+            }
+            if depth == 0 {
+                break;
             }
         }
-        Ok(text)
+        Ok(())
+    }
+
+    fn is_called(&self, tag: Range<usize>, name: &str) -> bool {
+        name_of(&self.buf[tag]).eq_ignore_ascii_case(name)
     }
 
     /// Where the cursor is, give or take a few kilobytes.
@@ -214,15 +241,14 @@ impl<'a> Page<'a> {
     }
 
     /// Takes the text of an element in which nothing but its end tag is markup, up to that tag.
-    fn raw_text(&mut self, element: &str) -> Result<String, Refusal> {
+    fn raw_text(&mut self, element: &str) -> Result<Range<usize>, Refusal> {
         let mut len = 0;
         loop {
             len = self.find_byte(len, b'<')?;
             self.look_ahead(len + "</".len() + element.len() + 1)?;
             if is_end_of(element, &self.buf.as_bytes()[self.pos + len..]) {
-                let text = self.buf[self.pos..self.pos + len].to_owned();
                 self.pos += len;
-                return Ok(text);
+                return Ok(self.pos - len..self.pos);
             }
             len += 1;
         }
@@ -230,12 +256,14 @@ impl<'a> Page<'a> {
 
     /// Takes the tag that begins here, and gives what stands between its brackets. `None` where the page
     /// ends in it.
-    fn take_tag(&mut self) -> Result<Option<String>, Refusal> {
+    fn take_tag(&mut self) -> Result<Option<Range<usize>>, Refusal> {
         let mut len = 1;
         let mut is_value = false;
         loop {
-            self.look_ahead(len + 1)?;
             let Some(byte) = self.buf.as_bytes().get(self.pos + len) else {
+                if self.more()? {
+                    continue;
+                }
                 self.pos = self.buf.len();
                 return Ok(None);
             };
@@ -251,9 +279,8 @@ impl<'a> Page<'a> {
             }
             len += 1;
         }
-        let content = self.buf[self.pos + 1..self.pos + len].to_owned();
         self.pos += len + 1;
-        Ok(Some(content))
+        Ok(Some(self.pos - len..self.pos - 1))
     }
 
     /// Goes behind the next `end`, or to the end of the page.
@@ -318,6 +345,13 @@ impl<'a> Page<'a> {
         self.source.consume(len);
         Ok(len > 0)
     }
+}
+
+/// The name at the start of what stands between the angle brackets.
+fn name_of(content: &str) -> &str {
+    let ends = |b: &u8| b.is_ascii_whitespace() || *b == b'/';
+    let len = content.bytes().position(|b| ends(&b));
+    &content[..len.unwrap_or(content.len())]
 }
 
 /// Is it the end tag of this element, or the end of the page?
@@ -415,6 +449,10 @@ mod tests {
         assert!(tag.has_class("row") && !tag.has_class("ro"));
         assert_eq!(tag.attr("id").as_deref(), Some("1"));
         assert_eq!(page.text_of("div").unwrap(), "one two three");
+        assert_eq!(page.next().unwrap(), Some(Event::Text("four".into())));
+        let mut page = Page::open(Report::from_bytes("r.html", html)).unwrap();
+        page.next().unwrap();
+        page.pass_over("div").unwrap();
         assert_eq!(page.next().unwrap(), Some(Event::Text("four".into())));
     }
 

@@ -1,8 +1,10 @@
 //! The bytes of a report as UTF-8, whatever encoding they came in, with the line they are at.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, Read};
 
 use encoding_rs::{Decoder, Encoding, UTF_8, UTF_16BE, UTF_16LE};
+use memchr::{memchr_iter, memrchr};
 
 use crate::{Position, Refusal, Report};
 
@@ -61,14 +63,16 @@ impl<'a> Source<'a> {
     }
 
     fn new(report: Report<'a>, decoder: Option<Decoder>) -> Self {
-        let raw = vec![0; if decoder.is_some() { BLOCK } else { 0 }];
+        // Most reports are smaller than a block.
+        let size = report.sniff().bytes().len().clamp(1024, BLOCK);
+        let raw = vec![0; if decoder.is_some() { size } else { 0 }];
         Self {
             report,
             decoder,
             raw,
             raw_start: 0,
             raw_end: 0,
-            block: vec![0; BLOCK],
+            block: vec![0; size],
             start: 0,
             end: 0,
             ended: false,
@@ -91,7 +95,7 @@ impl<'a> Source<'a> {
     /// The place of the next byte.
     pub fn position(&self) -> Position {
         let read = &self.block[..self.start];
-        let line_start = match read.iter().rposition(|b| *b == b'\n') {
+        let line_start = match memrchr(b'\n', read) {
             Some(at) => self.before + at as u64 + 1,
             None => self.line_start,
         };
@@ -131,7 +135,7 @@ impl<'a> Source<'a> {
 
     fn refill(&mut self) -> io::Result<()> {
         let done = &self.block[..self.end];
-        if let Some(at) = done.iter().rposition(|b| *b == b'\n') {
+        if let Some(at) = memrchr(b'\n', done) {
             self.line_start = self.before + at as u64 + 1;
         }
         self.newlines += count(done, b'\n');
@@ -208,12 +212,19 @@ pub fn empty() -> Refusal {
     Refusal::new("the report is empty").hint("send the scanner's report file itself")
 }
 
+/// The head of a report as [`Source::bytes`] hands it out.
+pub fn head_as_utf8(head: &[u8]) -> Cow<'_, [u8]> {
+    if wide_encoding_of(head).is_none() {
+        return head.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(head).into();
+    }
+    let mut text = Vec::new();
+    // Reading from memory doesn't fail.
+    let _ = Source::bytes(Report::from_bytes("", head)).read_to_end(&mut text);
+    text.into()
+}
+
 fn count(bytes: &[u8], wanted: u8) -> u64 {
-    // In runs of 255, which the compiler turns into vector code with one byte a lane.
-    bytes
-        .chunks(255)
-        .map(|run| u64::from(run.iter().map(|b| u8::from(*b == wanted)).sum::<u8>()))
-        .sum()
+    memchr_iter(wanted, bytes).count() as u64
 }
 
 fn encoding_of(head: &[u8]) -> &'static Encoding {

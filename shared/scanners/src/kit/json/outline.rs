@@ -1,10 +1,7 @@
 //! A look at the head of a JSON report, which may be cut anywhere, for the detectors.
 
-use std::io::Read as _;
-
 use super::MAX_DEPTH;
-use crate::Report;
-use crate::kit::source::Source;
+use crate::kit::source;
 
 /// How deep the outline goes. Detectors need no more.
 const LEVELS: usize = 6;
@@ -50,9 +47,7 @@ impl Outline {
 
 /// Looks at the head of a report. One that isn't JSON has an empty outline.
 pub fn outline(head: &[u8]) -> Outline {
-    let mut text = Vec::with_capacity(head.len());
-    // Reading from memory doesn't fail.
-    let _ = Source::bytes(Report::from_bytes("", head)).read_to_end(&mut text);
+    let text = source::head_as_utf8(head);
     let mut look = Look {
         text: &text,
         at: 0,
@@ -73,7 +68,7 @@ struct Look<'t> {
     places: Vec<(String, Option<String>)>,
 }
 
-impl Look<'_> {
+impl<'t> Look<'t> {
     /// The next byte that isn't white space.
     fn next(&mut self) -> Option<u8> {
         while self.text.get(self.at)?.is_ascii_whitespace() {
@@ -86,7 +81,7 @@ impl Look<'_> {
         if level > MAX_DEPTH {
             return None;
         }
-        let mark = (level <= LEVELS).then_some(self.places.len());
+        let mark = is_noted(level).then_some(self.places.len());
         if mark.is_some() {
             self.places.push((path.clone(), None));
         }
@@ -97,7 +92,7 @@ impl Look<'_> {
             _ => self.bare()?,
         };
         if let Some(place) = mark.and_then(|at| self.places.get_mut(at)) {
-            place.1 = Some(scalar);
+            place.1 = Some(text_of(scalar));
         }
         Some(())
     }
@@ -115,10 +110,12 @@ impl Look<'_> {
                     }
                     self.at += 1;
                     let before = path.len();
-                    if !path.is_empty() {
-                        path.push('.');
+                    if is_noted(level + 1) {
+                        if !path.is_empty() {
+                            path.push('.');
+                        }
+                        path.push_str(&text_of(key));
                     }
-                    path.push_str(&key);
                     self.value(path, level + 1)?;
                     path.truncate(before);
                 }
@@ -151,7 +148,8 @@ impl Look<'_> {
         Some(())
     }
 
-    fn string(&mut self) -> Option<String> {
+    /// The string that begins here, in its quotes.
+    fn string(&mut self) -> Option<&'t [u8]> {
         let start = self.at;
         self.at += 1;
         loop {
@@ -162,12 +160,11 @@ impl Look<'_> {
             self.at += 2;
         }
         self.at += 1;
-        let quoted = &self.text[start..self.at];
-        let whole = serde_json::from_slice(quoted).ok();
-        Some(whole.unwrap_or_else(|| String::from_utf8_lossy(quoted).into_owned()))
+        Some(&self.text[start..self.at])
     }
 
-    fn bare(&mut self) -> Option<String> {
+    /// The number or word that begins here.
+    fn bare(&mut self) -> Option<&'t [u8]> {
         let rest = self.text.get(self.at..)?;
         let len = rest
             .iter()
@@ -176,6 +173,18 @@ impl Look<'_> {
             return None;
         }
         self.at += len;
-        Some(String::from_utf8_lossy(&rest[..len]).into_owned())
+        Some(&rest[..len])
     }
+}
+
+/// Is what lies so deep in the outline?
+fn is_noted(level: usize) -> bool {
+    level <= LEVELS
+}
+
+/// A string without its quotes, and anything else as it is.
+fn text_of(scalar: &[u8]) -> String {
+    let string = scalar.first().filter(|first| **first == b'"');
+    let string = string.and_then(|_| serde_json::from_slice(scalar).ok());
+    string.unwrap_or_else(|| String::from_utf8_lossy(scalar).into_owned())
 }

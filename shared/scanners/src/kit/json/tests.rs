@@ -308,3 +308,19 @@ fn an_outline_needs_no_whole_report() {
     assert_eq!(outline(b""), Outline::default());
     let _ = outline(b"{\"a\\");
 }
+
+#[test]
+fn warnings_beyond_the_first_thousand_are_counted() {
+    let text = format!("[{}1]", "1,".repeat(1499));
+    let mut out = Collected::default();
+    read(Report::from_bytes("r", text.as_bytes()), |json| {
+        json.records(&mut out, |_: Vec<u8>, _| Ok(()))
+    })
+    .unwrap();
+    assert_eq!((out.warnings.len(), out.untold), (1000, 500));
+    assert_eq!(out.warnings[999].record, "[999]");
+    let printed = crate::parsed_json("x", &out).unwrap();
+    let last = printed["warnings"].as_array().and_then(|all| all.last());
+    let told = "and 500 more records were left out";
+    assert_eq!(last.map(|last| &last["message"]), Some(&told.into()));
+}

@@ -39,17 +39,15 @@ impl Details {
             return;
         };
         self.at_line |= html::is_block(tag.name());
-        match (tag.name(), tag.attr("href")) {
-            ("a", Some(address)) => {
-                part.push_str("<a href=\"");
-                part.push_str(&escape_attribute(&address));
-                part.push_str("\">");
-            }
-            (name, _) if html::is_formatting(name) => {
-                // Writing to a string doesn't fail.
-                let _ = write!(part, "<{name}>");
-            }
-            _ => {}
+        let name = tag.name();
+        let address = (name == "a").then(|| tag.attr("href")).flatten();
+        if let Some(address) = address {
+            part.push_str("<a href=\"");
+            part.push_str(&escape_attribute(&address));
+            part.push_str("\">");
+        } else if html::is_formatting(name) {
+            // Writing to a string doesn't fail.
+            let _ = write!(part, "<{name}>");
         }
     }
 

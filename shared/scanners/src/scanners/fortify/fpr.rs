@@ -91,11 +91,14 @@ impl Results {
         let mut xml = Xml::open(fvdl)?;
         xml.expect_root(ROOT)?;
         let mut number = 0_u64;
+        let mut lists = self.pools.lists;
         let root = xml.level();
-        while xml.next_in(root)? {
+        // The pools that follow the lists have been read.
+        while lists > 0 && xml.next_in(root)? {
             if xml.name() != "Vulnerabilities" {
                 continue;
             }
+            lists -= 1;
             each(&mut xml, |xml| {
                 number += 1;
                 let at = xml.position().line;

@@ -26,6 +26,8 @@ pub struct Pools {
     pub date: Option<Date>,
     /// The size of the snippets that were left out for want of room.
     pub left_out: usize,
+    /// How many lists of vulnerabilities there are in the analysis.
+    pub lists: usize,
     wanted_nodes: HashSet<String>,
     wanted_snippets: HashSet<String>,
     nodes: HashMap<String, Location>,
@@ -58,6 +60,7 @@ impl Pools {
     /// before the vulnerabilities, against the format's schema.
     pub fn gather(&mut self, report: Report<'_>) -> Result<bool, Refusal> {
         self.came_early = false;
+        self.lists = 0;
         let mut xml = Xml::open(report)?;
         xml.expect_root(ROOT)?;
         each(&mut xml, |xml| match xml.name() {
@@ -77,6 +80,7 @@ impl Pools {
 
     fn read_wishes(&mut self, xml: &mut Xml<'_>) -> Result<(), Refusal> {
         self.knows_wishes = true;
+        self.lists += 1;
         each(xml, |xml| {
             match Vulnerability::read(xml)?.place {
                 Some(Place::Here(location)) => self.wanted_snippets.extend(location.snippet),

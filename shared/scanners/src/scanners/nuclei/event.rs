@@ -12,7 +12,8 @@ use crate::{Sink, Stop};
 pub struct Event {
     #[serde(alias = "templateID")]
     template_id: Text,
-    info: Info,
+    /// In a box: an event is moved a few times, and there may be millions.
+    info: Option<Box<Info>>,
     #[serde(rename = "type")]
     kind: Text,
     #[serde(alias = "matcher_name")]
@@ -40,7 +41,7 @@ struct Info {
     remediation: Text,
     reference: List,
     tags: List,
-    classification: Option<Classification>,
+    classification: Option<Box<Classification>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -65,10 +66,10 @@ pub struct Findings {
 }
 
 impl Findings {
-    pub fn add(&mut self, event: Event, warn: impl FnOnce(String)) {
+    pub fn add(&mut self, event: Event, warn: impl FnOnce(&str)) {
         if event.template_id.is_empty() {
             self.others += 1;
-            return warn("has no template-id: is it an event of Nuclei?".into());
+            return warn("has no template-id: is it an event of Nuclei?");
         }
         self.any = true;
         if event.matcher_status.0 == Some(false) {
@@ -79,7 +80,7 @@ impl Findings {
             place => match Endpoint::parse(place) {
                 Ok(endpoint) => Some(endpoint),
                 Err(error) => {
-                    warn(error.to_string());
+                    warn(&error.to_string());
                     None
                 }
             },
@@ -135,10 +136,8 @@ impl Event {
 
     fn finding(self) -> ReportFinding {
         let file_path = self.is_file().then(|| self.matched_at.0.clone());
-        let Info {
-            reference, tags, ..
-        } = self.info;
-        let class = self.info.classification.unwrap_or_default();
+        let info = *self.info.unwrap_or_default();
+        let class = info.classification.unwrap_or_default();
         let mut vulnerability_ids = Vec::new();
         for id in class.cve_id.texts() {
             text::push_new(&mut vulnerability_ids, id.trim().to_ascii_uppercase());
@@ -149,7 +148,8 @@ impl Event {
         }
         let mut all_tags = Vec::new();
         // Older versions write `network,openssh`.
-        for tag in tags
+        for tag in info
+            .tags
             .0
             .iter()
             .flat_map(|tags| tags.split(','))
@@ -159,13 +159,13 @@ impl Event {
                 text::push_new(&mut all_tags, tag.to_owned());
             }
         }
-        let mut description = self.info.description.0;
+        let mut description = info.description.0;
         let results: Vec<_> = self.extracted_results.texts().collect();
         if !results.is_empty() {
             description.push_str("\n**Results:**\n");
             description.push_str(&results.join("\n"));
         }
-        let references: Vec<_> = reference.texts().collect();
+        let references: Vec<_> = info.reference.texts().collect();
         let v3 = cvss::v3(&class.cvss_metrics);
         let v4 = cvss::v4(&class.cvss_metrics);
         let score = class
@@ -175,15 +175,14 @@ impl Event {
         let command =
             |command: String| format!("curl command to reproduce the request:\n`{command}`");
         ReportFinding {
-            title: self
-                .info
+            title: info
                 .name
                 .some()
                 .unwrap_or_else(|| self.template_id.0.clone()),
-            severity: Severity::from_report(&self.info.severity).unwrap_or_default(),
+            severity: Severity::from_report(&info.severity).unwrap_or_default(),
             description: description.trim().to_owned(),
-            impact: self.info.impact.some(),
-            mitigation: self.info.remediation.some(),
+            impact: info.impact.some(),
+            mitigation: info.remediation.some(),
             references: (!references.is_empty()).then(|| references.join("\n")),
             steps_to_reproduce: self.curl_command.some().map(command),
             cwe: cwes.first().copied().unwrap_or(0),

@@ -208,7 +208,10 @@ impl Sink for Member<'_> {
     }
 
     fn warning(&mut self, warning: Warning) {
-        let Warning { record, message } = warning;
+        let Warning { record, message } = match warning {
+            untold if untold.is_untold() => return self.sink.warning(untold),
+            told => told,
+        };
         let record = format!("{}: {record}", self.name);
         self.sink.warning(Warning { record, message });
     }

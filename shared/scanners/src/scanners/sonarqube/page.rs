@@ -71,10 +71,11 @@ impl Tables {
                         if wanted.is_empty() {
                             wanted = self.issues.rules().map(str::to_owned).collect();
                         }
-                        let rule = Rule::read(page, "td")?;
                         let key = cells.pop().unwrap_or_default();
                         if wanted.contains(&key) {
-                            self.rules.insert(key, rule);
+                            self.rules.insert(key, Rule::read(page, "td")?);
+                        } else {
+                            page.pass_over("td")?;
                         }
                     }
                     "td" => cells.push(text_of(page, "td")?),
