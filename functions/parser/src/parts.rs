@@ -3,6 +3,7 @@
 //! report, so that a second run makes the same parts.
 
 use serde::Serialize as _;
+use tatami_domain::Finding;
 use tatami_queue::Reported;
 use tatami_runtime::Cut;
 
@@ -13,7 +14,10 @@ const MAX_KEYS: usize = 2;
 
 /// Cuts findings (sorted here) into parts of chunks.
 pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
-    findings.sort_by(|a, b| a.finding.keys.cmp(&b.finding.keys));
+    findings.sort_by(|a, b| {
+        let (a, b) = (&a.finding, &b.finding);
+        a.keys.cmp(&b.keys).then_with(|| rank(a).cmp(&rank(b)))
+    });
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut part_bytes = 0;
@@ -56,6 +60,18 @@ pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
     parts
 }
 
+/// The order of findings with the same keys: the first becomes the original, or the one that there is.
+fn rank(finding: &Finding) -> impl Ord + '_ {
+    (
+        finding.severity,
+        u16::from(finding.flags),
+        &finding.endpoint_places,
+        &finding.component_name,
+        &finding.component_version,
+        &finding.title,
+    )
+}
+
 /// How many items a finding adds to a chunk whose last finding is `last`: itself, and a claim for each
 /// key that the last one hasn't got; where it replaces another, the claims of that one's keys and a
 /// note too.
@@ -86,8 +102,6 @@ fn json_bytes(finding: &Reported) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tatami_domain::Finding;
-
     use super::*;
 
     fn cut(findings: Findings) -> Vec<Vec<Findings>> {
