@@ -117,7 +117,7 @@ pub async fn read<B: Future<Output = Result<Begun, StoreError>>>(
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let (packs, mut waiting) = mpsc::channel::<(u64, Vec<Texts>)>(PACKS_WAITING);
     let (chosen, scanner) = oneshot::channel();
-    let (tell, begun) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
     let import = order.import;
     let runtime = tokio::runtime::Handle::current();
     let reading = tokio::task::spawn_blocking(move || {
@@ -125,7 +125,10 @@ pub async fn read<B: Future<Output = Result<Begun, StoreError>>>(
             source: SyncIoBridge::new_with_handle(body, runtime),
             fault: None,
         };
-        let start = Start { chosen, begun };
+        let start = Start {
+            chosen,
+            begun: told,
+        };
         parse(source, order, start, packs)
     });
     let starting = async move {
