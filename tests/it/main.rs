@@ -12,6 +12,7 @@ mod bad_input;
 mod budgets;
 mod concurrency;
 mod delivery;
+mod duplicates;
 mod faults;
 mod imports;
 mod model;

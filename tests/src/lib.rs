@@ -125,6 +125,18 @@ impl Client {
         .await
     }
 
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        let url = format!("{}/api/v2/{path}", self.url);
+        self.blocking(move |c| {
+            c.agent
+                .delete(&url)
+                .header("Authorization", c.auth())
+                .call()
+        })
+        .await
+    }
+
     /// POST of a form with a file.
     pub async fn post_file(
         &self,

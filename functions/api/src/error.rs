@@ -8,7 +8,8 @@ use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use tatami_auth::Denied;
 use tatami_blobs::BlobError;
-use tatami_domain::{FieldError, FlagError};
+use tatami_domain::{FieldError, FindingId, FlagError};
+use tatami_duplicates::DuplicateError;
 use tatami_store::{StoreError, TargetError};
 
 /// Why a request is refused.
@@ -47,6 +48,17 @@ impl Problems {
         messages.push(message.into());
     }
 
+    /// The same, said of one finding among several.
+    #[must_use]
+    pub fn about(self, finding: FindingId) -> Self {
+        let about = |message| format!("finding {finding}: {message}");
+        let fields = self.0.into_iter().map(|(field, messages)| {
+            let messages = messages.into_iter().map(about).collect();
+            (field, messages)
+        });
+        Self(fields.collect())
+    }
+
     /// Is everything fine?
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
@@ -77,6 +89,15 @@ impl ApiError {
     /// 400 for one field.
     pub fn field(field: &str, message: impl Into<String>) -> Self {
         Self::Fields(Problems::one(field, message))
+    }
+
+    /// What is wrong about duplicates, said of the field that names them.
+    pub fn duplicates(field: &str, error: DuplicateError) -> Self {
+        match error {
+            DuplicateError::Store(error) => error.into(),
+            DuplicateError::Blobs(error) => error.into(),
+            refused => Self::field(field, refused.to_string()),
+        }
     }
 
     /// 404.
@@ -136,6 +157,12 @@ impl From<StoreError> for ApiError {
 impl From<BlobError> for ApiError {
     fn from(error: BlobError) -> Self {
         Self::Internal(error.to_string())
+    }
+}
+
+impl From<DuplicateError> for ApiError {
+    fn from(error: DuplicateError) -> Self {
+        Self::duplicates("duplicate", error)
     }
 }
 

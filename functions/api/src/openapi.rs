@@ -45,6 +45,8 @@ pub enum Answer {
     One(&'static str),
     /// A page of things of this schema.
     Page(&'static str),
+    /// A list of things of this schema, all of them.
+    List(&'static str),
     /// An object without a schema.
     Object,
     /// Nothing.
@@ -82,6 +84,11 @@ impl Operation {
     /// PATCH.
     pub fn patch(path: &'static str, summary: &'static str) -> Self {
         Self::new(Method::PATCH, path, summary)
+    }
+
+    /// DELETE.
+    pub fn delete(path: &'static str, summary: &'static str) -> Self {
+        Self::new(Method::DELETE, path, summary)
     }
 
     /// Parameters in the query string.
@@ -213,6 +220,7 @@ impl Answer {
                     "results": {"type": "array", "items": reference(schema)},
                 },
             })),
+            Self::List(schema) => Some(json!({"type": "array", "items": reference(schema)})),
             Self::Object => Some(json!({"type": "object"})),
             Self::Empty => None,
         }

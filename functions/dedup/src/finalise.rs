@@ -333,7 +333,6 @@ async fn change_some(
         }
         let commit = Commit {
             product,
-            test,
             changes,
             claims: Vec::new(),
             notes,

@@ -231,7 +231,6 @@ impl<'a> Worker<'a> {
             };
             let commit = Commit {
                 product: self.product,
-                test: self.test,
                 notes: self.notes(&some.notes).await?,
                 changes: some.changes,
                 claims: Vec::new(),
@@ -251,7 +250,6 @@ impl<'a> Worker<'a> {
         }
         let commit = Commit {
             product: self.product,
-            test: self.test,
             notes: self.notes(&plan.notes).await?,
             changes: plan.changes,
             claims: (plan.claims.iter())

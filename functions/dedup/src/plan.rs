@@ -66,7 +66,7 @@ impl Plan {
         let ids: HashSet<FindingId> = (taken.changes.iter())
             .filter_map(|change| match change {
                 Change::Update { new, .. } => Some(new.id),
-                Change::Create(_) => None,
+                Change::Create(_) | Change::Delete { .. } => None,
             })
             .collect();
         let notes = std::mem::take(&mut self.notes);
@@ -469,7 +469,7 @@ mod tests {
         (plan.changes.iter())
             .filter_map(|change| match change {
                 Change::Create(new) => Some((new.id.0, new.duplicate_finding.map(|id| id.0))),
-                Change::Update { .. } => None,
+                Change::Update { .. } | Change::Delete { .. } => None,
             })
             .collect()
     }

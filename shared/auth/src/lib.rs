@@ -20,6 +20,7 @@ pub enum Permission {
     EditEngagement,
     Import,
     EditFinding,
+    DeleteFinding,
     ViewUsers,
     ManageUsers,
     /// Test types, environments and other things common to all.

@@ -78,6 +78,19 @@ fn fields_of<'a>(finding: &ReportFinding, dedupe: &'a Dedupe) -> &'a [HashField]
     if legacy { LEGACY } else { dedupe.fields }
 }
 
+/// The fields that go into a finding's hash, with their values before they are folded.
+pub fn hashed_values(
+    finding: &ReportFinding,
+    dedupe: &Dedupe,
+) -> Vec<(&'static str, Option<String>)> {
+    let fields = fields_of(finding, dedupe).iter();
+    let mut values: Vec<_> = fields
+        .map(|field| (field.name(), value(finding, *field)))
+        .collect();
+    values.push(("service", finding.service.clone()));
+    values
+}
+
 /// The value of one field, as text; `None` where the finding has none.
 fn value(finding: &ReportFinding, field: HashField) -> Option<String> {
     match field {

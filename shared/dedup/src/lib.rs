@@ -9,5 +9,7 @@ pub use decide::{
     Existing, Outcome, ReportedState, decide_reimport, filled_in, may_be_original, replaced,
     reported_state,
 };
-pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};
+pub use keys::{
+    Hashes, Keys, combine, endpoint_places, hashed_values, hashes, keys, share_a_place,
+};
 pub use moves::{moved, read_again, trace};

@@ -8,8 +8,8 @@ use tatami_domain::{
 };
 
 use crate::db::{
-    ABSENT, Item, Table, Transacted, Update, corrupt, document, number, number_of, numbers_of,
-    read_document, text, text_of, to_json,
+    ABSENT, Item, PRESENT, Table, Transacted, Update, corrupt, document, number, number_of,
+    numbers_of, read_document, text, text_of, to_json,
 };
 use crate::{Result, Store, StoreError, keys};
 
@@ -441,7 +441,7 @@ impl Store {
             }
             if let Some((parent, name)) = was {
                 let key = keys::name(T::KIND, parent, &folded(name));
-                items.push(self.db.delete_in(Table::Catalog, &key)?);
+                items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
             }
         }
         match self.db.transact(items).await? {

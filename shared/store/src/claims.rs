@@ -18,6 +18,9 @@ pub struct Claim {
     pub(crate) version: u64,
     /// In the order in which they came.
     pub members: Vec<Member>,
+    /// Originals that don't have the key themselves: somebody made findings that have it duplicates
+    /// of them by hand.
+    pub stand_ins: Vec<FindingId>,
     /// Members were left out to keep the claim small; where a test isn't among the members, its
     /// findings must be looked through.
     pub overflow: bool,
@@ -56,6 +59,8 @@ struct Document {
     m: Vec<Member>,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     x: bool,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    o: Vec<FindingId>,
 }
 
 impl Claim {
@@ -69,6 +74,7 @@ impl Claim {
             key: key.to_owned(),
             version: 0,
             members: Vec::new(),
+            stand_ins: Vec::new(),
             overflow: false,
         }
     }
@@ -81,12 +87,12 @@ impl Claim {
             .map(|m| m.finding)
     }
 
-    /// The originals, earliest first.
+    /// The originals, earliest first, then those that stand in.
     pub fn originals(&self) -> impl Iterator<Item = FindingId> + '_ {
-        self.members
-            .iter()
-            .filter(|m| m.original)
+        let members = self.members.iter().filter(|m| m.original);
+        members
             .map(|m| m.finding)
+            .chain(self.stand_ins.iter().copied())
     }
 
     /// Adds a finding. The oldest duplicates give way when there are many.
@@ -104,7 +110,19 @@ impl Claim {
         }
     }
 
-    /// Takes a finding out.
+    /// Notes what has become of a finding that has the key; adds it where it isn't listed.
+    pub fn mark(&mut self, member: Member) {
+        match self
+            .members
+            .iter_mut()
+            .find(|m| m.finding == member.finding)
+        {
+            Some(known) => *known = member,
+            None => self.add(member),
+        }
+    }
+
+    /// Takes a finding out that is gone or has the key no longer.
     pub fn remove(&mut self, finding: FindingId) {
         self.members.retain(|m| m.finding != finding);
     }
@@ -118,6 +136,7 @@ impl Claim {
         let body = Document {
             m: self.members.clone(),
             x: self.overflow,
+            o: self.stand_ins.clone(),
         };
         let mut item = document(&keys::claim(self.scope, &self.key), &body)?;
         item.insert("v".into(), number(self.version + 1));
@@ -149,6 +168,7 @@ impl Store {
                 claim.version = number_of(&item, "v").unwrap_or(1);
                 claim.members = body.m;
                 claim.overflow = body.x;
+                claim.stand_ins = body.o;
             }
         }
         Ok(claims)
@@ -175,5 +195,31 @@ mod tests {
         assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(0)]);
         assert!(claim.overflow);
         assert_eq!(claim.of_test(TestId(99)).count(), 1);
+    }
+
+    #[test]
+    fn what_stands_in_is_an_original_and_no_member() {
+        let mut claim = Claim::unheld(Scope::Product(ProductId(1)), "hx");
+        let mut member = Member {
+            test: TestId(1),
+            finding: FindingId(1),
+            original: true,
+        };
+        claim.mark(member);
+        member.original = false;
+        claim.mark(member);
+        claim.stand_ins.push(FindingId(9));
+        assert_eq!(claim.members, [member]);
+        assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(9)]);
+        assert_eq!(claim.of_test(TestId(1)).collect::<Vec<_>>(), [FindingId(1)]);
+        claim.remove(FindingId(1));
+        assert!(claim.members.is_empty());
+    }
+
+    /// As version 0.1 wrote it.
+    #[test]
+    fn a_claim_without_stand_ins_is_read_as_it_was_stored() {
+        let read: Document = serde_json::from_str(r#"{"m":[[3,7,1],[4,8,0]],"x":true}"#).unwrap();
+        assert!(read.x && read.o.is_empty() && read.m[0].original && !read.m[1].original);
     }
 }

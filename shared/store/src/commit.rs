@@ -1,10 +1,11 @@
 //! One transaction over findings: they, their claims, notes, the count delta, and the marker that it
 //! was done.
 
-use tatami_domain::{Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, TestId};
+use aws_sdk_dynamodb::types::TransactWriteItem;
+use tatami_domain::{Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId};
 
 use crate::counts::Delta;
-use crate::db::{ABSENT, Table, Transacted, document, number};
+use crate::db::{ABSENT, Item, PRESENT, Table, Transacted, document, number};
 use crate::{Claim, Result, Store, StoreError, keys};
 
 /// What becomes of a finding.
@@ -19,6 +20,33 @@ pub enum Change {
         /// As it shall be.
         new: Box<Finding>,
     },
+    /// It was so, and goes with these notes; only if nobody changed it meanwhile.
+    Delete {
+        /// As it was read.
+        old: Box<Finding>,
+        /// Its notes.
+        notes: Vec<NoteId>,
+    },
+}
+
+impl Change {
+    /// A change that changes nothing: it only makes others who change the finding at the same time,
+    /// or delete it, decide again.
+    pub fn touch(finding: &Finding) -> Self {
+        Self::Update {
+            old: Box::new(finding.clone()),
+            new: Box::new(finding.clone()),
+        }
+    }
+
+    /// What was there before, and what is there after.
+    pub fn sides(&self) -> (Option<&Finding>, Option<&Finding>) {
+        match self {
+            Self::Create(new) => (None, Some(new)),
+            Self::Update { old, new } => (Some(old), Some(new)),
+            Self::Delete { old, .. } => (Some(old), None),
+        }
+    }
 }
 
 /// The note that a chunk of an import, or a closing, was done, with what it did. The second try
@@ -44,14 +72,12 @@ pub enum Marker {
     },
 }
 
-/// Changes of findings of one test, all or none.
+/// Changes of findings of one product, all or none.
 #[derive(Debug, Clone)]
 pub struct Commit {
-    /// The product.
+    /// The product that all the findings belong to.
     pub product: ProductId,
-    /// The test that all the findings belong to.
-    pub test: TestId,
-    /// The findings.
+    /// The findings, each once.
     pub changes: Vec<Change>,
     /// Claims as they shall be; only if nobody changed them meanwhile.
     pub claims: Vec<Claim>,
@@ -78,18 +104,12 @@ impl Commit {
 
     /// How many items the transaction has.
     pub fn items(&self) -> usize {
-        self.changes.len() + self.claims.len() + self.notes.len() + 2
-    }
-
-    fn delta(&self) -> Delta {
-        let mut delta = Delta::new(self.test);
-        for change in &self.changes {
-            match change {
-                Change::Create(new) => delta.add(None, new),
-                Change::Update { old, new } => delta.add(Some(old), new),
-            }
-        }
-        delta
+        let gone = self.changes.iter().map(|change| match change {
+            Change::Delete { notes, .. } => notes.len(),
+            Change::Create(_) | Change::Update { .. } => 0,
+        });
+        let notes = self.notes.len() + gone.sum::<usize>();
+        self.changes.len() + self.claims.len() + notes + 2
     }
 }
 
@@ -98,46 +118,25 @@ impl Store {
     pub async fn commit(&self, commit: &Commit) -> Result<Committed> {
         let mut items = Vec::with_capacity(commit.items());
         for change in &commit.changes {
-            let (finding, expected) = match change {
-                Change::Create(new) => (new, 0),
-                Change::Update { old, new } => (new, old.version),
-            };
-            let mut item = document(&keys::finding(finding.id), finding)?;
-            item.insert("v".into(), number(expected + 1));
-            items.push(match expected {
-                0 => self
-                    .db
-                    .put_in(Table::Findings, item, Some(ABSENT), vec![])?,
-                n => {
-                    let unchanged = vec![(":v", number(n))];
-                    self.db
-                        .put_in(Table::Findings, item, Some("v = :v"), unchanged)?
+            items.push(self.change_in(change)?);
+            if let Change::Delete { old, notes } = change {
+                for note in notes {
+                    let key = keys::note(old.id, *note);
+                    items.push(self.db.delete_in(Table::Findings, &key, PRESENT, vec![])?);
                 }
-            });
+            }
         }
         for claim in &commit.claims {
-            let item = claim.item()?;
-            items.push(match claim.version {
-                0 => self
-                    .db
-                    .put_in(Table::Findings, item, Some(ABSENT), vec![])?,
-                n => {
-                    let unchanged = vec![(":v", number(n))];
-                    self.db
-                        .put_in(Table::Findings, item, Some("v = :v"), unchanged)?
-                }
-            });
+            items.push(self.put_version(claim.item()?, claim.version)?);
         }
         for (finding, note) in &commit.notes {
             let item = document(&keys::note(*finding, note.id), note)?;
             items.push(self.db.put_in(Table::Findings, item, None, vec![])?);
         }
-        let delta_key = keys::count_delta(commit.product, &commit.unique);
-        let delta = document(&delta_key, &commit.delta())?;
-        items.push(
-            self.db
-                .put_in(Table::Findings, delta, Some(ABSENT), vec![])?,
-        );
+        if let Some(delta) = Delta::of(&commit.changes) {
+            let key = keys::count_delta(commit.product, &commit.unique);
+            items.push(self.put_version(document(&key, &delta)?, 0)?);
+        }
         if let Some((marker, actions)) = &commit.marker {
             let key = match marker {
                 Marker::Chunk {
@@ -160,6 +159,36 @@ impl Store {
             Transacted::Done => Committed::Yes,
             Transacted::Conflict(_) => Committed::Conflict,
         })
+    }
+
+    fn change_in(&self, change: &Change) -> Result<TransactWriteItem> {
+        let (new, expected) = match change {
+            Change::Create(new) => (new, 0),
+            Change::Update { old, new } => (new, old.version),
+            Change::Delete { old, .. } => {
+                let unchanged = vec![(":v", number(old.version))];
+                let key = keys::finding(old.id);
+                return self
+                    .db
+                    .delete_in(Table::Findings, &key, "v = :v", unchanged);
+            }
+        };
+        let mut item = document(&keys::finding(new.id), new)?;
+        item.insert("v".into(), number(expected + 1));
+        self.put_version(item, expected)
+    }
+
+    /// Puts an item into the table of findings on the condition that its version is still this one;
+    /// 0: that there is none.
+    fn put_version(&self, item: Item, expected: u64) -> Result<TransactWriteItem> {
+        match expected {
+            0 => self.db.put_in(Table::Findings, item, Some(ABSENT), vec![]),
+            n => {
+                let unchanged = vec![(":v", number(n))];
+                self.db
+                    .put_in(Table::Findings, item, Some("v = :v"), unchanged)
+            }
+        }
     }
 
     /// Gives the ids for `n` new notes.

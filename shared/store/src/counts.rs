@@ -4,16 +4,17 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde::{Deserialize, Serialize};
-use tatami_domain::{BlockId, Finding, ProductId, SeverityCounts, TestId};
+use tatami_domain::{BlockId, ProductId, SeverityCounts, TestId};
 
 use crate::db::{
-    ABSENT, Item, Table, Transacted, document, number, number_of, read_document, text_of,
+    ABSENT, Item, PRESENT, Table, Transacted, document, number, number_of, read_document, text_of,
 };
 use crate::keys::CountItem;
-use crate::{Result, Store, StoreError, keys};
+use crate::{Change, Commit, Result, Store, StoreError, keys};
 
-/// So many deltas go into one fold: each is deleted, and may bring a test of its own.
-const FOLD: usize = 40;
+/// A fold has at most this many items: each delta is deleted, and brings its tests. One delta always
+/// fits, since the findings of its tests did.
+const FOLD_ITEMS: usize = Commit::MAX_ITEMS;
 
 /// What one commit changed.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -24,23 +25,48 @@ pub(crate) struct Delta {
     pub counts: SeverityCounts,
     #[serde(rename = "b")]
     pub blocks: BTreeSet<BlockId>,
+    /// Where the commit changed findings of several tests: the others.
+    #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
+    pub more: Vec<(TestId, SeverityCounts)>,
 }
 
 impl Delta {
-    pub fn new(test: TestId) -> Self {
-        Self {
-            test,
-            counts: SeverityCounts::default(),
-            blocks: BTreeSet::new(),
+    /// What some changes amount to; none for no changes.
+    pub fn of(changes: &[Change]) -> Option<Self> {
+        let mut by_test: BTreeMap<TestId, SeverityCounts> = BTreeMap::new();
+        let mut blocks = BTreeSet::new();
+        for change in changes {
+            let (old, new) = change.sides();
+            if let Some(old) = old {
+                by_test.entry(old.test).or_default().remove(old);
+                blocks.insert(old.block());
+            }
+            if let Some(new) = new {
+                by_test.entry(new.test).or_default().add(new);
+                blocks.insert(new.block());
+            }
         }
+        let mut by_test = by_test.into_iter();
+        let (test, counts) = by_test.next()?;
+        Some(Self {
+            test,
+            counts,
+            blocks,
+            more: by_test.collect(),
+        })
     }
 
-    pub fn add(&mut self, old: Option<&Finding>, new: &Finding) {
-        if let Some(old) = old {
-            self.counts.remove(old);
+    /// The tests with what has changed in each.
+    pub fn by_test(&self) -> impl Iterator<Item = (TestId, SeverityCounts)> {
+        std::iter::once((self.test, self.counts)).chain(self.more.iter().copied())
+    }
+
+    fn counts(&self) -> SeverityCounts {
+        let mut sum = self.counts;
+        for (_, counts) in &self.more {
+            sum += *counts;
         }
-        self.counts.add(new);
-        self.blocks.insert(new.block());
+        sum
     }
 }
 
@@ -83,7 +109,7 @@ impl State {
     fn counts(&self) -> SeverityCounts {
         let mut sum = self.base.counts;
         for delta in self.deltas.values() {
-            sum += delta.counts;
+            sum += delta.counts();
         }
         sum
     }
@@ -156,8 +182,9 @@ impl Store {
             }
             let base: Option<TestBase> = item.as_ref().map(read_document).transpose()?;
             let mut sum = base.unwrap_or_default().c;
-            for delta in state.deltas.values().filter(|d| d.test == test) {
-                sum += delta.counts;
+            let deltas = state.deltas.values().flat_map(Delta::by_test);
+            for (_, counts) in deltas.filter(|(of, _)| *of == test) {
+                sum += counts;
             }
             return Ok(sum);
         }
@@ -181,14 +208,20 @@ impl Store {
         base.fold += 1;
         let mut by_test: BTreeMap<TestId, SeverityCounts> = BTreeMap::new();
         let mut items = Vec::new();
-        for (id, delta) in deltas.into_iter().take(FOLD) {
-            base.counts += delta.counts;
+        for (id, delta) in deltas {
+            let more = delta.by_test().filter(|(t, _)| !by_test.contains_key(t));
+            if items.len() + by_test.len() + more.count() + 2 > FOLD_ITEMS {
+                continue;
+            }
+            base.counts += delta.counts();
+            for (test, counts) in delta.by_test() {
+                *by_test.entry(test).or_default() += counts;
+            }
             for block in delta.blocks {
                 *base.blocks.entry(block).or_default() += 1;
             }
-            *by_test.entry(delta.test).or_default() += delta.counts;
             let key = keys::count_delta(product, &id);
-            items.push(self.db.delete_in(Table::Findings, &key)?);
+            items.push(self.db.delete_in(Table::Findings, &key, PRESENT, vec![])?);
         }
         let tests = by_test
             .keys()
@@ -230,5 +263,58 @@ impl Store {
                     .put_in(Table::Findings, item, Some("fold = :n"), unchanged)
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tatami_domain::{Finding, FindingId, Flags};
+
+    use super::*;
+
+    fn finding(id: u64, test: u64) -> Box<Finding> {
+        Box::new(Finding {
+            id: FindingId(id),
+            test: TestId(test),
+            flags: Flags::OPEN,
+            ..Finding::default()
+        })
+    }
+
+    #[test]
+    fn a_delta_names_every_test_and_block_that_changed_and_a_deletion_counts_backwards() {
+        let mut closed = finding(2, 7);
+        closed.flags.active = false;
+        let changes = [
+            Change::Create(finding(1, 7)),
+            Change::Update {
+                old: finding(2, 7),
+                new: closed,
+            },
+            Change::Delete {
+                old: finding(5000, 9),
+                notes: Vec::new(),
+            },
+        ];
+        let delta = Delta::of(&changes).unwrap();
+        let total = |test: u64| {
+            let counts = delta.by_test().find(|(t, _)| t.0 == test).unwrap().1;
+            (counts.total().total, counts.total().active)
+        };
+        assert_eq!((total(7), total(9)), ((1, 0), (-1, -1)));
+        assert_eq!(delta.counts().total().total, 0);
+        assert!(delta.blocks.contains(&FindingId(5000).block()));
+        let stored = serde_json::to_string(&delta).unwrap();
+        let read: Delta = serde_json::from_str(&stored).unwrap();
+        assert_eq!(read.by_test().count(), 2);
+        assert!(Delta::of(&[]).is_none());
+    }
+
+    /// As version 0.1 wrote it.
+    #[test]
+    fn a_delta_of_one_test_is_read_as_it_was_stored() {
+        let read: Delta = serde_json::from_str(r#"{"t":3,"b":[1,2]}"#).unwrap();
+        assert_eq!(read.by_test().map(|(t, _)| t.0).collect::<Vec<_>>(), [3]);
+        assert_eq!(read.blocks.len(), 2);
     }
 }

@@ -403,12 +403,19 @@ impl Db {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
-    /// A delete inside a transaction, on the condition that the item is there.
-    pub fn delete_in(&self, table: Table, key: &Key) -> Result<TransactWriteItem> {
+    /// A delete inside a transaction, on a condition.
+    pub fn delete_in(
+        &self,
+        table: Table,
+        key: &Key,
+        condition: &str,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<TransactWriteItem> {
         let delete = aws_sdk_dynamodb::types::Delete::builder()
             .table_name(self.table(table))
             .set_key(Some(key_item(key)))
-            .condition_expression("attribute_exists(pk)")
+            .condition_expression(condition)
+            .set_expression_attribute_values(named(values))
             .build()
             .map_err(|e| StoreError::Call {
                 call: "TransactWriteItems",
@@ -418,6 +425,8 @@ impl Db {
     }
 }
 
+/// The condition under which an item is there.
+pub(crate) const PRESENT: &str = "attribute_exists(pk)";
 /// The condition under which an item is new.
 pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";
 

@@ -245,7 +245,6 @@ async fn fill(app: &TestApp, [product, engagement, test]: [u64; 3], n: u64) {
             let first = u32::try_from(chunk * 90).unwrap();
             let commit = Commit {
                 product: product.into(),
-                test: test.into(),
                 changes: (first..)
                     .zip(ids)
                     .map(of)

@@ -9,6 +9,7 @@
 mod app;
 mod auth;
 mod catalog;
+mod duplicates;
 mod findings;
 mod imports;
 mod schema;

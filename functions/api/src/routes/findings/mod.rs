@@ -1,8 +1,12 @@
-//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`.
+//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`, many at
+//! once in `bulk`, duplicates and merging in `clusters`, deleting in `remove`.
 
 mod annotate;
+mod bulk;
+mod clusters;
 mod filter;
 mod order;
+mod remove;
 mod write;
 
 use std::collections::HashMap;
@@ -43,6 +47,9 @@ pub fn add(routes: &mut Routes) {
     routes.add(&get, self::get);
     write::add(routes);
     annotate::add(routes);
+    bulk::add(routes);
+    clusters::add(routes);
+    remove::add(routes);
     routes.schemas("Finding", FIELDS);
     routes.schemas("Note", note::FIELDS);
     routes.schemas("UserStub", note::AUTHOR);

@@ -10,10 +10,11 @@ use serde_json::Value;
 use tatami_auth::{Permission, Place};
 use tatami_dedup_rules::keys;
 use tatami_domain::{
-    Algorithm, Dedupe, Engagement, Finding, FlagChange, Flags, Note, Product, ReportFinding,
+    Algorithm, Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ReportFinding,
     ShortStatus, Test, Texts, UserId,
 };
-use tatami_store::{Change, Commit, Committed, Member, Scope, StoreError};
+use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
+use tatami_store::{Change, Commit, Committed, Store, StoreError};
 
 use super::filter::unknown_status;
 use super::{detail, permitted};
@@ -28,10 +29,10 @@ use crate::routes::catalog::check_references;
 use crate::view::finding::{FIELDS, closed};
 
 /// How often a change is tried again when others change the same finding.
-const TRIES: usize = 10;
+pub const TRIES: usize = 10;
 
 /// Findings made by hand are recognised by what everybody fills in.
-const BY_HAND: Dedupe = Dedupe {
+pub const BY_HAND: Dedupe = Dedupe {
     algorithm: Algorithm::Legacy,
     fields: &[],
     allows_null_cwe: true,
@@ -53,13 +54,19 @@ pub fn add(routes: &mut Routes) {
         .body("FindingRequest")
         .answers(201, Answer::One("Finding"));
     routes.add(&create, self::create);
-    let replace = Operation::put("/api/v2/findings/{id}", "Replace one")
-        .body("FindingRequest")
-        .answers(200, Answer::One("Finding"));
+    let replace = Operation::put(
+        "/api/v2/findings/{id}",
+        "Replace one; what came from an import keeps its identity (hash_code)",
+    )
+    .body("FindingRequest")
+    .answers(200, Answer::One("Finding"));
     routes.add(&replace, self::replace);
-    let change = Operation::patch("/api/v2/findings/{id}", "Change some of its fields")
-        .body("PatchedFindingRequest")
-        .answers(200, Answer::One("Finding"));
+    let change = Operation::patch(
+        "/api/v2/findings/{id}",
+        "Change some of its fields; what came from an import keeps its identity (hash_code)",
+    )
+    .body("PatchedFindingRequest")
+    .answers(200, Answer::One("Finding"));
     routes.add(&change, patch);
     let close = Operation::post("/api/v2/findings/{id}/close", "Close it")
         .body("FindingCloseRequest")
@@ -103,6 +110,8 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     caller.require(Permission::EditFinding, Place::Product(test.product))?;
     check_references(store, FIELDS, &sent).await?;
     let now = Timestamp::now();
+    let by = Some(caller.0.user);
+    let duplicates = Duplicates::new(store, by);
     let mut finding = Finding {
         product: test.product,
         engagement: test.engagement,
@@ -110,14 +119,14 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         test_type: test.test_type,
         date: today(),
         created: now,
-        reporter: Some(caller.0.user),
+        reporter: by,
         ..Finding::default()
     };
     apply(&mut finding, &sent);
     let change = flag_change(&sent)?;
     let simple = simple_acceptance(&api, &finding, &change).await?;
     let flags = Flags::default().changed(&change, simple)?;
-    finding.set_flags(flags, Some(caller.0.user), now);
+    finding.set_flags(flags, by, now);
     apply_mitigation(&mut finding, &sent);
     let mut texts = Texts::default();
     apply_texts(&mut texts, &sent);
@@ -131,31 +140,32 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         .copied()
         .ok_or_else(|| ApiError::Internal("no finding id".into()))?;
     store.add_test_blocks(test.id, &[finding.block()]).await?;
-    let engagement: Engagement = store.get(test.engagement).await?;
-    let scope = if engagement.deduplication_on_engagement {
-        Scope::Engagement(engagement.id)
-    } else {
-        Scope::Product(test.product)
-    };
-    let mut commit = commit(&finding, Change::Create(Box::new(finding.clone())));
     for _ in 0..TRIES {
         // Its keys are claimed, so that a report that has it too finds it.
-        let keys = finding.keys.iter().map(String::as_str);
-        commit.claims = store.claims(scope, keys).await?.into_values().collect();
-        for claim in &mut commit.claims {
-            claim.add(Member {
-                test: test.id,
-                finding: finding.id,
-                original: !finding.flags.duplicate,
-            });
+        let held = Held::read(store, [&finding]).await?;
+        let mut new = finding.clone();
+        match duplicates.original_by_keys(&held, &finding).await? {
+            Some(original) => new = as_duplicate(&finding, original.id, by, now),
+            None if new.flags.duplicate => return Err(no_original()),
+            None => {}
         }
+        let mut commit = commit(&new, vec![Change::Create(Box::new(new.clone()))]);
+        commit.claims = held.settled(&commit.changes);
         if store.commit(&commit).await? == Committed::Yes {
-            let mut response = detail(&api, &finding).await?;
+            let mut response = detail(&api, &new).await?;
             *response.status_mut() = StatusCode::CREATED;
             return Ok(response);
         }
     }
     Err(StoreError::Contention(format!("finding {}", finding.id)).into())
+}
+
+/// Something is said to be a duplicate, and nobody knows of what.
+fn no_original() -> ApiError {
+    ApiError::field(
+        "duplicate",
+        "No other finding has the same keys: name the original with POST /api/v2/findings/link/.",
+    )
 }
 
 async fn replace(
@@ -220,6 +230,10 @@ async fn verify(
 
 /// Changes a finding by what was sent, with a note where there is one. Where somebody else changes it
 /// at the same time, it is read and changed again.
+///
+/// A finding made by hand is recognised by its fields as they are, so its keys follow them; one from an
+/// import keeps the identity that its scanner gave it, or the next report would not find it. What is
+/// said to be a duplicate becomes one of the earliest other original with the same keys.
 pub async fn change(
     api: &Api,
     by: UserId,
@@ -231,24 +245,26 @@ pub async fn change(
     check_references(store, FIELDS, sent).await?;
     let flags = flag_change(sent)?;
     let simple = simple_acceptance(api, &finding, &flags).await?;
+    let duplicates = Duplicates::new(store, Some(by));
     let id = finding.id;
     let mut old = finding;
     let note = note.filter(|text| !text.is_empty());
     for _ in 0..TRIES {
         let now = Timestamp::now();
-        let mut new = old.clone();
-        apply(&mut new, sent);
-        if !flags.is_empty() {
-            new.set_flags(old.flags.changed(&flags, simple)?, Some(by), now);
-        }
-        apply_mitigation(&mut new, sent);
-        if sent.keys().any(|name| is_text(name)) {
-            let mut texts = match &old.texts {
+        let mut new = changed(&old, sent, &flags, simple, by, now)?;
+        let rekey = old.import.is_none() && sent.keys().any(|name| is_hashed(name));
+        if rekey || sent.keys().any(|name| is_text(name)) {
+            let before = match &old.texts {
                 Some(at) => api.services.blobs.texts(at).await?,
                 None => Texts::default(),
             };
-            let before = texts.clone();
+            let mut texts = before.clone();
             apply_texts(&mut texts, sent);
+            if rekey {
+                let keys = keys(&reported(&new, &texts), &BY_HAND, new.test_type);
+                new.keys = keys.keys;
+                new.hash_code = keys.hash_code;
+            }
             if texts != before {
                 new.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
             }
@@ -256,24 +272,32 @@ pub async fn change(
         if new == old && note.is_none() {
             return Ok(old);
         }
-        let update = Change::Update {
+        let held = if moves(&old, &new) {
+            Held::read(store, [&old, &new]).await?
+        } else {
+            Held::default()
+        };
+        let mut changes = Vec::new();
+        let joins = new.flags.duplicate && !old.flags.duplicate;
+        if joins {
+            let original = duplicates.original_by_keys(&held, &old).await?;
+            let original = original.ok_or_else(no_original)?;
+            new.duplicate_finding = Some(original.id);
+            changes.push(Change::touch(&original));
+        }
+        changes.push(Change::Update {
             old: Box::new(old),
             new: Box::new(new.clone()),
-        };
-        let mut commit = commit(&new, update);
+        });
+        let mut commit = commit(&new, changes);
+        commit.claims = held.settled(&commit.changes);
         if let Some(entry) = &note {
-            let mut ids = store.note_ids(1).await?;
-            let note = Note {
-                id: ids.next().unwrap_or_default(),
-                entry: entry.clone(),
-                author: Some(by),
-                date: now,
-                private: false,
-                edited: false,
-            };
-            commit.notes.push((id, note));
+            commit.notes = signed(store, by, [(id, entry)], now).await?;
         }
         if store.commit(&commit).await? == Committed::Yes {
+            if let Some(original) = new.duplicate_finding.filter(|_| joins) {
+                duplicates.flatten(original).await?;
+            }
             new.version += 1;
             return Ok(new);
         }
@@ -282,16 +306,63 @@ pub async fn change(
     Err(StoreError::Contention(format!("finding {id}")).into())
 }
 
+/// A finding with the plain fields and the flags that were sent.
+pub fn changed(
+    old: &Finding,
+    sent: &Object,
+    flags: &FlagChange,
+    simple_acceptance: bool,
+    by: UserId,
+    now: Timestamp,
+) -> Result<Finding> {
+    let mut new = old.clone();
+    apply(&mut new, sent);
+    if !flags.is_empty() {
+        let mut next = old.flags.changed(flags, simple_acceptance)?;
+        let closed = next.is_mitigated || next.false_p || next.out_of_scope || next.risk_accepted;
+        if old.flags.duplicate && !next.duplicate && flags.active.is_none() {
+            // an original of its own again
+            next.active = !closed;
+        }
+        new.set_flags(next, Some(by), now);
+    }
+    apply_mitigation(&mut new, sent);
+    Ok(new)
+}
+
+/// Notes by a user, with ids.
+pub async fn signed<'n>(
+    store: &Store,
+    by: UserId,
+    texts: impl IntoIterator<Item = (FindingId, &'n String), IntoIter: ExactSizeIterator>,
+    now: Timestamp,
+) -> Result<Vec<(FindingId, Note)>> {
+    let texts = texts.into_iter();
+    let ids = store.note_ids(texts.len() as u64).await?;
+    let note = |((finding, entry), id): ((FindingId, &String), _)| {
+        let note = Note {
+            id,
+            entry: entry.clone(),
+            author: Some(by),
+            date: now,
+            private: false,
+            edited: false,
+        };
+        (finding, note)
+    };
+    Ok(texts.zip(ids).map(note).collect())
+}
+
 /// A text that nothing else has.
 fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-fn commit(finding: &Finding, change: Change) -> Commit {
+/// A commit of changes in the product of this finding.
+pub fn commit(finding: &Finding, changes: Vec<Change>) -> Commit {
     Commit {
         product: finding.product,
-        test: finding.test,
-        changes: vec![change],
+        changes,
         claims: Vec::new(),
         notes: Vec::new(),
         marker: None,
@@ -300,7 +371,7 @@ fn commit(finding: &Finding, change: Change) -> Commit {
 }
 
 /// Is the product's simple acceptance on? Looked up only where somebody asks for it.
-async fn simple_acceptance(api: &Api, finding: &Finding, change: &FlagChange) -> Result<bool> {
+pub async fn simple_acceptance(api: &Api, finding: &Finding, change: &FlagChange) -> Result<bool> {
     if change.risk_accepted != Some(true) {
         return Ok(false);
     }
@@ -309,7 +380,7 @@ async fn simple_acceptance(api: &Api, finding: &Finding, change: &FlagChange) ->
 }
 
 /// The flags that were sent; a short status overrules them.
-fn flag_change(sent: &Object) -> Result<FlagChange> {
+pub fn flag_change(sent: &Object) -> Result<FlagChange> {
     let flag = |name: &str| sent.get(name).and_then(Value::as_bool);
     let asked = FlagChange {
         active: flag("active"),
@@ -432,6 +503,14 @@ fn is_text(name: &str) -> bool {
             | "references"
             | "steps_to_reproduce"
             | "severity_justification"
+    )
+}
+
+/// Does the field go into the hash of a finding made by hand?
+fn is_hashed(name: &str) -> bool {
+    matches!(
+        name,
+        "title" | "cwe" | "line" | "file_path" | "description" | "service"
     )
 }
 

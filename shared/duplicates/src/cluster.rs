@@ -1,0 +1,99 @@
+//! Who is whose duplicate, as a product's view shows it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tatami_domain::{Finding, FindingId};
+use tatami_store::BlockView;
+
+/// A chain is not followed further than this; there are none but while an operation is under way.
+const MAX_CHAIN: usize = 32;
+
+/// The duplicates of a product, each with what it points to.
+#[derive(Debug, Default)]
+pub struct Clusters {
+    duplicates: Vec<Arc<Finding>>,
+    original: HashMap<FindingId, FindingId>,
+}
+
+impl Clusters {
+    /// Reads them out of a view.
+    pub fn of(view: &[BlockView]) -> Self {
+        let all = view.iter().flat_map(|block| block.iter());
+        let mut clusters = Self::default();
+        for finding in all {
+            if let Some(original) = finding.duplicate_finding {
+                clusters.original.insert(finding.id, original);
+                clusters.duplicates.push(Arc::clone(finding));
+            }
+        }
+        clusters
+    }
+
+    /// The original at the end of the chain.
+    pub fn root(&self, finding: FindingId) -> FindingId {
+        let mut root = finding;
+        for _ in 0..MAX_CHAIN {
+            match self.original.get(&root) {
+                Some(next) => root = *next,
+                None => break,
+            }
+        }
+        root
+    }
+
+    /// The duplicates of an original, those behind a chain too, by ascending id.
+    pub fn members(&self, original: FindingId) -> impl Iterator<Item = &Finding> {
+        let own = self.duplicates.iter().map(AsRef::as_ref);
+        own.filter(move |finding| finding.id != original && self.root(finding.id) == original)
+    }
+
+    /// Those of them that point to something else than the original itself.
+    pub fn chained(&self, original: FindingId) -> impl Iterator<Item = &Finding> {
+        self.members(original)
+            .filter(move |finding| finding.duplicate_finding != Some(original))
+    }
+
+    /// Those that point to this very finding.
+    pub fn pointing_at(&self, finding: FindingId) -> impl Iterator<Item = &Finding> {
+        let own = self.duplicates.iter().map(AsRef::as_ref);
+        own.filter(move |duplicate| duplicate.duplicate_finding == Some(finding))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn clusters(pointers: &[(u64, u64)]) -> Clusters {
+        let findings = pointers.iter().map(|(id, original)| {
+            Arc::new(Finding {
+                id: FindingId(*id),
+                duplicate_finding: (*original > 0).then_some(FindingId(*original)),
+                ..Finding::default()
+            })
+        });
+        Clusters::of(&[findings.collect()])
+    }
+
+    fn ids<'f>(findings: impl Iterator<Item = &'f Finding>) -> Vec<u64> {
+        findings.map(|finding| finding.id.0).collect()
+    }
+
+    #[test]
+    fn a_chain_leads_to_its_original() {
+        let clusters = clusters(&[(1, 0), (2, 1), (3, 2), (4, 3), (5, 0), (6, 5)]);
+        assert_eq!(clusters.root(FindingId(4)), FindingId(1));
+        assert_eq!(clusters.root(FindingId(1)), FindingId(1));
+        assert_eq!(ids(clusters.members(FindingId(1))), [2, 3, 4]);
+        assert_eq!(ids(clusters.chained(FindingId(1))), [3, 4]);
+        assert_eq!(ids(clusters.chained(FindingId(5))), [0u64; 0]);
+        assert_eq!(ids(clusters.pointing_at(FindingId(1))), [2]);
+    }
+
+    #[test]
+    fn a_circle_ends() {
+        let clusters = clusters(&[(1, 2), (2, 1)]);
+        assert!(clusters.root(FindingId(1)).0 > 0);
+    }
+}

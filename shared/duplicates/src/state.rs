@@ -1,0 +1,110 @@
+//! What becomes of a finding's state: pure.
+
+use jiff::Timestamp;
+use tatami_domain::{Finding, FindingId, Flags, UserId};
+
+/// The finding as a duplicate of another: neither active nor verified.
+pub fn as_duplicate(
+    finding: &Finding,
+    of: FindingId,
+    by: Option<UserId>,
+    now: Timestamp,
+) -> Finding {
+    let mut new = finding.clone();
+    let flags = Flags {
+        duplicate: true,
+        active: false,
+        verified: false,
+        ..finding.flags
+    };
+    new.set_flags(flags, by, now);
+    new.duplicate_finding = Some(of);
+    new
+}
+
+/// The finding as an original of its own: active again, unless it was closed or judged.
+pub fn as_original(finding: &Finding, by: Option<UserId>, now: Timestamp) -> Finding {
+    let mut new = finding.clone();
+    let f = finding.flags;
+    let closed = f.is_mitigated || f.false_p || f.out_of_scope || f.risk_accepted;
+    let flags = Flags {
+        duplicate: false,
+        active: !closed,
+        ..f
+    };
+    new.set_flags(flags, by, now);
+    new
+}
+
+/// The finding in the place of its original, whose state it takes over.
+pub fn promoted(finding: &Finding, original: &Finding, now: Timestamp) -> Finding {
+    let mut new = finding.clone();
+    let flags = Flags {
+        duplicate: false,
+        ..original.flags
+    };
+    new.set_flags(flags, original.mitigated_by, now);
+    new.mitigated = original.mitigated;
+    new.mitigated_by = original.mitigated_by;
+    new
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::UNIX_EPOCH;
+
+    fn open() -> Finding {
+        Finding {
+            id: FindingId(1),
+            flags: Flags {
+                verified: true,
+                ..Flags::OPEN
+            },
+            ..Finding::default()
+        }
+    }
+
+    #[test]
+    fn a_duplicate_is_neither_active_nor_verified_and_comes_back_active() {
+        let duplicate = as_duplicate(&open(), FindingId(9), None, NOW);
+        let f = duplicate.flags;
+        assert!(f.duplicate && !f.active && !f.verified);
+        assert_eq!(duplicate.duplicate_finding, Some(FindingId(9)));
+        let again = as_original(&duplicate, None, NOW);
+        assert!(again.flags.active && !again.flags.duplicate && !again.flags.verified);
+        assert_eq!(again.duplicate_finding, None);
+    }
+
+    #[test]
+    fn what_was_closed_before_stays_closed() {
+        let mut closed = open();
+        closed.flags.is_mitigated = true;
+        let again = as_original(&as_duplicate(&closed, FindingId(9), None, NOW), None, NOW);
+        assert!(again.flags.is_mitigated && !again.flags.active);
+    }
+
+    #[test]
+    fn whoever_is_promoted_takes_over_the_whole_state() {
+        let duplicate = as_duplicate(&open(), FindingId(9), None, NOW);
+        let mut original = open();
+        original.set_flags(
+            Flags {
+                active: false,
+                verified: true,
+                is_mitigated: true,
+                ..Flags::OPEN
+            },
+            Some(UserId(3)),
+            Timestamp::from_second(77).unwrap(),
+        );
+        let new = promoted(&duplicate, &original, NOW);
+        assert_eq!(new.flags, original.flags);
+        assert_eq!(new.duplicate_finding, None);
+        assert_eq!(
+            (new.mitigated, new.mitigated_by),
+            (original.mitigated, original.mitigated_by)
+        );
+    }
+}
