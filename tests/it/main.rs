@@ -1,4 +1,5 @@
-//! The whole system: reports go in over S3 or the API, findings come out of the API.
+//! The whole system: reports go in over S3 or the API, findings come out of the API; and the proofs that
+//! they come out right, however messages are delivered.
 
 #![allow(
     clippy::unwrap_used,
@@ -9,9 +10,15 @@
 
 mod bad_input;
 mod budgets;
+mod concurrency;
 mod delivery;
 mod duplicates;
 mod groups;
 mod history;
+mod faults;
 mod imports;
+mod model;
 mod moves;
+mod order;
+mod trouble;
+mod unchanged;

@@ -1,5 +1,6 @@
 //! What the tests and measurements of the whole system share: a stack in a folder of its own, a
-//! client, and generated reports.
+//! client, generated reports; and for proofs a laboratory in which messages are delivered by hand and
+//! functions die where a test says.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,12 +9,21 @@
     reason = "only tests use it"
 )]
 
+mod lab;
+pub mod model;
+pub mod play;
+pub mod seed;
+mod wire;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use tatami_local::{Options, Stack};
 use tempfile::TempDir;
+
+pub use lab::{Holdings, Lab, Message, Queue, Row, words};
+pub use wire::{Death, Place, Wire};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(2);

@@ -33,7 +33,9 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     let test = import.test.ok_or_else(|| missing("test"))?;
     let later = Later::read(store, &import, test).await?;
     close_unseen(store, &import, &later, product, test).await?;
-    if import.options.kind == ImportKind::Import && import.options.closes_old() {
+    // what is added to a test that is there supersedes nothing
+    let supersedes = import.options.kind == ImportKind::Import && import.options.test.is_none();
+    if supersedes && import.options.closes_old() {
         close_superseded(store, &import, product, test).await?;
     }
     settle(store, &import, &later, product, test).await?;
@@ -107,6 +109,17 @@ impl Later {
         newest
             .filter_map(|(import, actions)| Some((import, actions.word(id)?)))
             .next()
+    }
+
+    /// Does the latest that closes what it doesn't have lack the finding, and each one after it?
+    fn lack(&self, finding: &Finding) -> bool {
+        let Some(place) = self.closer else {
+            return false;
+        };
+        let from = &self.imports[place..];
+        let service = from[0].0.options.service.as_deref();
+        same_service(finding.service.as_deref(), service)
+            && !from.iter().any(|(_, did)| did.seen.contains(finding.id))
     }
 }
 
@@ -188,6 +201,9 @@ async fn settle(
         let findings = store.findings(some.iter().copied()).await?;
         let apply = |finding: &Finding, now: Timestamp| {
             let (flags, do_not_reactivate) = words.get(&finding.id)?;
+            if later.lack(finding) {
+                return None;
+            }
             match says(finding, *flags, *do_not_reactivate, now) {
                 Said::Nothing | Said::StaysClosed => None,
                 Said::Reopened(new) => Some((*new, REACTIVATED.to_owned())),

@@ -20,7 +20,7 @@ use crate::compact::Common;
 use crate::event::{EventError, Upload};
 use crate::known::Known;
 use crate::parts;
-use crate::read::{self, Against, Contents, Findings, Order, ReadError};
+use crate::read::{self, Against, Begun, Contents, Findings, Order, ReadError};
 use crate::replay::Replay;
 
 /// The folder of the uploads bucket whose keys name the target.
@@ -309,10 +309,10 @@ async fn parse(
     let (first, blobs) = (order(), &services.blobs);
     let again = order();
     let (scanner, mut contents) = {
-        let (begun, target) = (&mut *import, &target);
+        let (own, target) = (&mut *import, &target);
         let begin = move |scanner| {
-            let begun = begun;
-            begin(services, begun, target, scanner)
+            let own = own;
+            begin(services, own, target, scanner)
         };
         read::read(blobs, first, opened.body, begin).await?
     };
@@ -324,7 +324,7 @@ async fn parse(
         services.store.end_import(other.test(), import.id).await?;
         import.sequence = 0;
         let opened = services.blobs.open(&import.bucket, &import.key).await?;
-        let nothing = |_| std::future::ready(Ok(Against::Nothing));
+        let nothing = |_| std::future::ready(Ok(Begun::default()));
         contents = read::read(blobs, again, opened.body, nothing).await?.1;
     }
     send(services, import, &target, &test, scanner, contents).await
@@ -338,7 +338,7 @@ async fn begin(
     import: &mut Import,
     target: &Target,
     scanner: &'static Scanner,
-) -> Result<Against, StoreError> {
+) -> Result<Begun, StoreError> {
     let store = &services.store;
     let test = match (&target.test, import.options.kind) {
         (_, ImportKind::Import) => None,
@@ -364,7 +364,7 @@ async fn begin(
     import.state = ImportState::Parsing;
     store.save_import(import).await?;
     let algorithm = scanner.dedupe.algorithm;
-    Ok(match (test, &import.replay) {
+    let against = match (test, &import.replay) {
         (None, _) => Against::Nothing,
         (Some(test), None) => {
             Against::Test(Known::load(store, &test, algorithm, &import.options).await?)
@@ -386,6 +386,10 @@ async fn begin(
             let replay = Replay::load(store, blobs, &test, algorithm, &seen, merges).await?;
             Against::Replay(replay)
         }
+    };
+    Ok(Begun {
+        against,
+        reading: import.reading,
     })
 }
 
@@ -582,7 +586,7 @@ async fn send(
     import.state = ImportState::Processing;
     store.save_import(import).await?;
 
-    let parts = parts::cut(findings);
+    let parts = parts::cut(findings, services.settings.cut);
     let first = import.reading * PARTS;
     let mut next = first + parts.len() as u64;
     let own_from = next;

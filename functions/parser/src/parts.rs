@@ -3,21 +3,21 @@
 //! report, so that a second run makes the same parts.
 
 use serde::Serialize as _;
+use tatami_domain::Finding;
 use tatami_queue::Reported;
+use tatami_runtime::Cut;
 
 use crate::read::Findings;
 
-/// A chunk's findings and their keys take at most this many items of a transaction; the count delta
-/// and the marker take the rest.
-const CHUNK_ITEMS: usize = 96;
 /// A finding has at most so many keys.
 const MAX_KEYS: usize = 2;
-/// A part is closed when it reaches this size as JSON.
-const PART_BYTES: usize = 200 * 1024;
 
 /// Cuts findings (sorted here) into parts of chunks.
-pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
-    findings.sort_by(|a, b| a.finding.keys.cmp(&b.finding.keys));
+pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
+    findings.sort_by(|a, b| {
+        let (a, b) = (&a.finding, &b.finding);
+        a.keys.cmp(&b.keys).then_with(|| rank(a).cmp(&rank(b)))
+    });
     let mut parts = Vec::new();
     let mut part = Vec::new();
     let mut part_bytes = 0;
@@ -25,7 +25,7 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
     let mut chunk_items = 0;
     for finding in findings {
         let mut items = items_after(chunk.last().map(AsRef::as_ref), &finding);
-        if chunk_items + items > CHUNK_ITEMS {
+        if chunk_items + items > most.chunk_items {
             // Keys stay together: the run of this key moves on to the next chunk, unless it fills
             // one alone.
             let start = chunk
@@ -42,7 +42,7 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
                 .map(|(last, next)| items_after(last, next))
                 .sum();
             items = items_after(chunk.last().map(AsRef::as_ref), &finding);
-            if part_bytes > PART_BYTES {
+            if part_bytes > most.part_bytes {
                 parts.push(std::mem::take(&mut part));
                 part_bytes = 0;
             }
@@ -58,6 +58,18 @@ pub fn cut(mut findings: Findings) -> Vec<Vec<Findings>> {
         parts.push(part);
     }
     parts
+}
+
+/// The order of findings with the same keys: the first becomes the original, or the one that there is.
+fn rank(finding: &Finding) -> impl Ord + '_ {
+    (
+        finding.severity,
+        u16::from(finding.flags),
+        &finding.endpoint_places,
+        &finding.component_name,
+        &finding.component_version,
+        &finding.title,
+    )
 }
 
 /// How many items a finding adds to a chunk whose last finding is `last`: itself, and a claim for each
@@ -90,9 +102,11 @@ fn json_bytes(finding: &Reported) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use tatami_domain::Finding;
-
     use super::*;
+
+    fn cut(findings: Findings) -> Vec<Vec<Findings>> {
+        super::cut(findings, Cut::default())
+    }
 
     fn findings(keys: impl IntoIterator<Item = String>) -> Findings {
         (keys.into_iter())
@@ -115,7 +129,7 @@ mod tests {
             keys.sort();
             keys.dedup();
             assert!(
-                chunk.len() + keys.len() <= CHUNK_ITEMS,
+                chunk.len() + keys.len() <= Cut::default().chunk_items,
                 "{} + {}",
                 chunk.len(),
                 keys.len()

@@ -62,6 +62,19 @@ pub enum Against {
     Replay(Replay),
 }
 
+/// How a reading begins.
+#[derive(Debug, Default)]
+pub struct Begun {
+    /// What its findings are to be held against.
+    pub against: Against,
+    /// Its own number: another reading of the same report may find other texts to keep, and must not
+    /// write over those that stored findings name.
+    pub reading: u64,
+}
+
+/// Each reading numbers its packs from a multiple of this.
+const PACKS: u64 = 100_000;
+
 /// Why a report could not be read.
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
@@ -96,15 +109,15 @@ pub struct Order {
 
 /// Reads a report. `begin` is called as soon as its scanner is known, and says what its findings are to
 /// be held against.
-pub async fn read<B: Future<Output = Result<Against, StoreError>>>(
+pub async fn read<B: Future<Output = Result<Begun, StoreError>>>(
     blobs: &Blobs,
     order: Order,
     body: impl AsyncRead + Send + Unpin + 'static,
     begin: impl FnOnce(&'static Scanner) -> B,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
-    let (packs, mut waiting) = mpsc::channel::<(u32, Vec<Texts>)>(PACKS_WAITING);
+    let (packs, mut waiting) = mpsc::channel::<(u64, Vec<Texts>)>(PACKS_WAITING);
     let (chosen, scanner) = oneshot::channel();
-    let (tell, against) = oneshot::channel();
+    let (tell, told) = oneshot::channel();
     let import = order.import;
     let runtime = tokio::runtime::Handle::current();
     let reading = tokio::task::spawn_blocking(move || {
@@ -112,7 +125,10 @@ pub async fn read<B: Future<Output = Result<Against, StoreError>>>(
             source: SyncIoBridge::new_with_handle(body, runtime),
             fault: None,
         };
-        let start = Start { chosen, against };
+        let start = Start {
+            chosen,
+            begun: told,
+        };
         parse(source, order, start, packs)
     });
     let starting = async move {
@@ -159,14 +175,14 @@ impl<R: Read> Read for Faults<R> {
 /// The agreement with `begin`: it's told the scanner, and tells what to hold the findings against.
 struct Start {
     chosen: oneshot::Sender<&'static Scanner>,
-    against: oneshot::Receiver<Against>,
+    begun: oneshot::Receiver<Begun>,
 }
 
 fn parse<R: Read>(
     mut source: Faults<R>,
     order: Order,
     start: Start,
-    packs: mpsc::Sender<(u32, Vec<Texts>)>,
+    packs: mpsc::Sender<(u64, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let parsed = scan(&mut source, order, start, packs);
     match source.fault {
@@ -180,7 +196,7 @@ fn scan(
     source: impl Read,
     order: Order,
     start: Start,
-    packs: mpsc::Sender<(u32, Vec<Texts>)>,
+    packs: mpsc::Sender<(u64, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let broke_off = |what: &str| ReadError::BrokeOff(what.to_owned());
     let report = Report::new(order.name, source).map_err(|e| broke_off(&e.to_string()))?;
@@ -200,14 +216,15 @@ fn scan(
         })?,
     };
     let _ = start.chosen.send(scanner);
-    let against = start.against.blocking_recv();
-    let against = against.map_err(|_| broke_off("what the test holds cannot be read"))?;
+    let begun = start.begun.blocking_recv();
+    let Begun { against, reading } =
+        begun.map_err(|_| broke_off("what the test holds cannot be read"))?;
     let mut keeper = Keeper {
         import: order.import,
         scanner,
         common: order.common,
         packs,
-        pack: 0,
+        pack: reading * PACKS,
         texts: Vec::new(),
         bytes: 0,
         contents: Contents {
@@ -244,8 +261,8 @@ struct Keeper {
     import: ImportId,
     scanner: &'static Scanner,
     common: Common,
-    packs: mpsc::Sender<(u32, Vec<Texts>)>,
-    pack: u32,
+    packs: mpsc::Sender<(u64, Vec<Texts>)>,
+    pack: u64,
     texts: Vec<Texts>,
     bytes: usize,
     contents: Contents,

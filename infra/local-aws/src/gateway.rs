@@ -109,7 +109,7 @@ impl Services {
     async fn route(&self, request: Request<Incoming>, app: Router) -> Response {
         let (parts, body) = request.into_parts();
         match sigv4::service(&parts) {
-            Some("s3") => self.s3(Request::from_parts(parts, body)).await,
+            Some("s3") => self.s3(Request::from_parts(parts, body.into())).await,
             Some("dynamodb") => self.dynamodb(&parts, body).await,
             Some("sqs") => self.sqs(&parts, body).await,
             _ => {
@@ -119,8 +119,19 @@ impl Services {
         }
     }
 
-    async fn s3(&self, request: Request<Incoming>) -> Response {
-        match self.s3.call(request.map(s3s::Body::from)).await {
+    /// Answers a request of somebody inside the process, which came over no connection.
+    pub(crate) async fn answer(&self, request: Request<Bytes>) -> Response {
+        let (parts, body) = request.into_parts();
+        let target = header(&parts, "x-amz-target");
+        match sigv4::service(&parts) {
+            Some("dynamodb") => self.tables.handle(target, body).await,
+            Some("sqs") => sqs::handle(&self.queues, target, header(&parts, "host"), &body).await,
+            _ => self.s3(Request::from_parts(parts, body.into())).await,
+        }
+    }
+
+    async fn s3(&self, request: Request<s3s::Body>) -> Response {
+        match self.s3.call(request).await {
             Ok(response) => response.map(Body::new),
             Err(error) => {
                 tracing::error!(?error, "local S3 call failed");

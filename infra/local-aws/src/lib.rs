@@ -171,6 +171,12 @@ impl LocalAws {
         format!("http://{}", self.address)
     }
 
+    /// Answers a request of an SDK client in the process without a connection, and for DynamoDB and
+    /// SQS without a look at its signature. Tests that make millions of calls use it.
+    pub async fn answer(&self, request: http::Request<bytes::Bytes>) -> axum::response::Response {
+        self.services.answer(request).await
+    }
+
     /// The queues, without HTTP.
     pub fn queues(&self) -> &Queues {
         &self.services.queues

@@ -264,7 +264,7 @@ impl Blobs {
     pub async fn put_pack(
         &self,
         import: ImportId,
-        n: u32,
+        n: u64,
         texts: &[Texts],
     ) -> Result<String, BlobError> {
         let key = pack_key(import, n);
@@ -385,7 +385,7 @@ pub struct PresignedPut {
 }
 
 /// The key of an import's pack.
-pub fn pack_key(import: ImportId, n: u32) -> String {
+pub fn pack_key(import: ImportId, n: u64) -> String {
     format!("i/{import}/{n}")
 }
 

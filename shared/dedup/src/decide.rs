@@ -56,7 +56,10 @@ pub fn reported_state(reported: Flags, options: &ImportOptions) -> ReportedState
 impl From<&Finding> for Existing {
     fn from(finding: &Finding) -> Self {
         let f = finding.flags;
-        if f.false_p || f.out_of_scope || f.risk_accepted {
+        if f.duplicate {
+            // its original speaks for it: opened again it would be active, which no duplicate is
+            Self::Other
+        } else if f.false_p || f.out_of_scope || f.risk_accepted {
             Self::Decided
         } else if f.is_mitigated {
             Self::Mitigated
@@ -83,8 +86,8 @@ pub fn decide_reimport(
     }
 }
 
-/// The finding with what its report adds while it stays as it is: an empty component is filled in,
-/// and whether a fix exists follows the report. `None` where that changes nothing.
+/// The finding with what its report adds while it stays as it is: an empty component of an active one
+/// is filled in, and whether a fix exists follows the report. `None` where that changes nothing.
 pub fn filled_in(finding: &Finding, reported: &Finding) -> Option<Finding> {
     let empty = |text: &Option<String>| text.as_deref().unwrap_or_default().is_empty();
     let name = empty(&finding.component_name) && !empty(&reported.component_name);
@@ -92,7 +95,7 @@ pub fn filled_in(finding: &Finding, reported: &Finding) -> Option<Finding> {
     let available =
         reported.fix_available.is_some() && finding.fix_available != reported.fix_available;
     let fix = reported.fix_version.is_some() && finding.fix_version != reported.fix_version;
-    if !(name || version || available || fix) {
+    if !finding.flags.active || !(name || version || available || fix) {
         return None;
     }
     let mut filled = finding.clone();
@@ -188,6 +191,22 @@ mod tests {
         );
         assert_eq!(decide(Existing::Decided, open), Outcome::Untouched);
         assert_eq!(decide(Existing::Other, open), Outcome::Untouched);
+    }
+
+    #[test]
+    fn a_duplicate_is_not_opened_again() {
+        let flags = Flags {
+            active: false,
+            duplicate: true,
+            is_mitigated: true,
+            ..Flags::OPEN
+        };
+        let duplicate = Finding {
+            flags,
+            ..Finding::default()
+        };
+        let decided = decide_reimport(Existing::from(&duplicate), closed(|_| ()), false);
+        assert_eq!(decided, Outcome::Untouched);
     }
 
     #[test]

@@ -7,7 +7,7 @@ mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
 pub use services::{Services, StartError, plain_http_client};
-pub use settings::{Settings, SettingsError};
+pub use settings::{Cut, Settings, SettingsError};
 
 /// Starts logging as JSON lines on standard output, at the level that `TATAMI_LOG` names.
 pub fn init_logging() {

@@ -48,6 +48,27 @@ pub struct Settings {
     pub admin_password: Option<String>,
     pub admin_token: Option<String>,
     pub max_report_bytes: u64,
+    pub cut: Cut,
+}
+
+/// How the findings of a report are cut into transactions and messages. Nobody sets it but tests,
+/// which want many of both from few findings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cut {
+    /// A chunk's findings and their keys take at most this many items of a transaction; the count
+    /// delta and the marker take the rest.
+    pub chunk_items: usize,
+    /// A part is closed when it reaches this size as JSON.
+    pub part_bytes: usize,
+}
+
+impl Default for Cut {
+    fn default() -> Self {
+        Self {
+            chunk_items: 96,
+            part_bytes: 200 * 1024,
+        }
+    }
 }
 
 /// The environment doesn't say what it must.
@@ -114,6 +135,7 @@ impl Settings {
             admin_password: variable(ADMIN_PASSWORD),
             admin_token: variable(ADMIN_TOKEN),
             max_report_bytes,
+            cut: Cut::default(),
         })
     }
 
