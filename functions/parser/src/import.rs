@@ -264,7 +264,9 @@ async fn parse(
     let name = import.key.rsplit('/').next().unwrap_or_default().to_owned();
     let given = import.options.scan_type.clone();
     let given = given.or_else(|| target.test.as_ref()?.scan_type.clone());
-    let read = read::read(&services.blobs, import.id, name, opened.body, given, common).await;
+    let levels = services.store.dedupe_levels(target.product.id).await?;
+    let (body, blobs) = (opened.body, &services.blobs);
+    let read = read::read(blobs, import.id, name, body, given, common, levels).await;
     let (scanner, contents) = match read {
         Ok(read) => read,
         Err(ReadError::Refused(error)) => return Err(Stop::Refused(error)),
@@ -416,7 +418,14 @@ async fn send(
         }
     }
     import.state = ImportState::Processing;
+    import.settings = Some(contents.settings.clone());
     store.save_import(import).await?;
+    // From here on a change of the settings waits for this import; it may have missed it before.
+    let levels = store.dedupe_levels(target.product.id).await?;
+    if levels.resolve(&scanner.dedupe, scanner.scan_type) != contents.settings {
+        let changed = "the deduplication settings changed meanwhile; it is read again";
+        return Err(ParserError::Read(changed.into()).into());
+    }
 
     let mut findings = contents.findings;
     for finding in &mut findings {
@@ -426,7 +435,7 @@ async fn send(
         finding.test_type = test.test_type;
         let hash = finding.keys.pop().unwrap_or_default();
         let unique = finding.unique_id_from_tool.as_deref();
-        finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+        finding.keys = combine(contents.settings.algorithm, unique, hash, test.test_type);
     }
     let parts = parts::cut(findings);
     let count = u32::try_from(parts.len()).unwrap_or(u32::MAX);

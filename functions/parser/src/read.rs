@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use tatami_blobs::{BlobError, Blobs, PACK_BYTES, PACK_TEXTS, pack_key, size_of_texts};
 use tatami_dedup_rules::hashes;
 use tatami_domain::{
-    Finding, ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest,
-    Severity, TextRef, Texts,
+    DedupeLevels, Finding, ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS,
+    ReportFinding, ReportTest, ResolvedDedupe, Severity, TextRef, Texts,
 };
 use tatami_scanners::{
     DetectError, Refusal, Report, Scanner, Sink, Stop, Warning, by_scan_type, detect,
@@ -41,6 +41,8 @@ pub struct Contents {
     pub warnings_total: u64,
     /// What the report says of its own test.
     pub test: Option<ReportTest>,
+    /// By which settings the hashes were computed.
+    pub settings: ResolvedDedupe,
 }
 
 /// Why a report could not be read.
@@ -65,6 +67,7 @@ pub async fn read(
     body: impl AsyncRead + Send + Unpin + 'static,
     scan_type: Option<String>,
     common: Common,
+    levels: DedupeLevels,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
     let (packs, mut waiting) = mpsc::channel::<(u32, Vec<Texts>)>(PACKS_WAITING);
     let runtime = tokio::runtime::Handle::current();
@@ -73,7 +76,12 @@ pub async fn read(
             source: SyncIoBridge::new_with_handle(body, runtime),
             fault: None,
         };
-        parse(source, import, name, scan_type.as_deref(), common, packs)
+        let name = Named {
+            import,
+            name,
+            scan_type,
+        };
+        parse(source, name, common, &levels, packs)
     });
     // Takes the receiver with it: a reader that still wants to write after a failure is let go.
     let storing = async move {
@@ -108,15 +116,21 @@ impl<R: Read> Read for Faults<R> {
     }
 }
 
-fn parse<R: Read>(
-    mut source: Faults<R>,
+/// What is known of a report before it's read.
+struct Named {
     import: ImportId,
     name: String,
-    scan_type: Option<&str>,
+    scan_type: Option<String>,
+}
+
+fn parse<R: Read>(
+    mut source: Faults<R>,
+    named: Named,
     common: Common,
+    levels: &DedupeLevels,
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
-    let parsed = scan(&mut source, import, name, scan_type, common, packs);
+    let parsed = scan(&mut source, named, common, levels, packs);
     match source.fault {
         // a lost connection looks like a truncated report: it isn't one
         Some(fault) => Err(ReadError::BrokeOff(fault)),
@@ -126,14 +140,18 @@ fn parse<R: Read>(
 
 fn scan(
     source: impl Read,
-    import: ImportId,
-    name: String,
-    scan_type: Option<&str>,
+    named: Named,
     common: Common,
+    levels: &DedupeLevels,
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
 ) -> Result<(&'static Scanner, Contents), ReadError> {
+    let Named {
+        import,
+        name,
+        scan_type,
+    } = named;
     let report = Report::new(name, source).map_err(|e| ReadError::BrokeOff(e.to_string()))?;
-    let scanner = match scan_type {
+    let scanner = match scan_type.as_deref() {
         Some(name) => by_scan_type(name).ok_or_else(|| {
             refused(
                 Refusal::new(format!("there is no scan type \"{name}\""))
@@ -150,13 +168,15 @@ fn scan(
     };
     let mut keeper = Keeper {
         import,
-        scanner,
         common,
         packs,
         pack: 0,
         texts: Vec::new(),
         bytes: 0,
-        contents: Contents::default(),
+        contents: Contents {
+            settings: levels.resolve(&scanner.dedupe, scanner.scan_type),
+            ..Contents::default()
+        },
         stopped: false,
     };
     let parsed = scanner.parse(report, &mut keeper);
@@ -182,7 +202,6 @@ fn refused(refusal: Refusal) -> ReadError {
 /// Keeps the compact findings and lets the texts go.
 struct Keeper {
     import: ImportId,
-    scanner: &'static Scanner,
     common: Common,
     packs: mpsc::Sender<(u32, Vec<Texts>)>,
     pack: u32,
@@ -221,7 +240,7 @@ impl Sink for Keeper {
             return Ok(());
         }
         self.common.apply(&mut finding);
-        let hashes = hashes(&finding, &self.scanner.dedupe);
+        let hashes = hashes(&finding, &self.contents.settings);
         let (mut stored, texts) = self.common.split(finding);
         stored.keys = vec![hashes.key];
         stored.hash_code = hashes.compatible;

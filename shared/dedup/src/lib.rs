@@ -3,8 +3,14 @@
 
 mod decide;
 mod keys;
+mod reconsider;
 
 pub use decide::{
-    Existing, Outcome, ReportedState, decide_reimport, may_be_original, reported_state,
+    Existing, Outcome, ReportedState, as_duplicate, as_false_positive, cluster, decide_reimport,
+    may_be_original, original_of, reported_state, was_false_positive,
 };
-pub use keys::{Hashes, Keys, combine, endpoint_places, hashes, keys, share_a_place};
+pub use keys::{
+    Hashes, Keys, combine, endpoint_places, hash_needs_texts, hashes, keys, keys_of_stored,
+    share_a_place,
+};
+pub use reconsider::{Standing, reconsider, stand};

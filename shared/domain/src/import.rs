@@ -5,8 +5,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EngagementId, Finding, Flags, IdSet, ImportId, ProductId, ProductTypeId, Severity, TestId,
-    TestTypeId, UserId,
+    EngagementId, Finding, Flags, IdSet, ImportId, ProductId, ProductTypeId, ResolvedDedupe,
+    Severity, TestId, TestTypeId, UserId,
 };
 
 /// How many warnings an import keeps; the number of all of them is kept too.
@@ -220,6 +220,9 @@ pub struct Import {
     pub scan_date: Date,
     /// Version of Tatami whose parser read it.
     pub parser_version: String,
+    /// Deduplication as it was when the report was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<ResolvedDedupe>,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
     pub below_minimum: u64,

@@ -104,6 +104,19 @@ impl Claim {
         }
     }
 
+    /// Puts a finding in, or its new standing.
+    pub fn set(&mut self, member: Member) {
+        match (self.members.iter_mut()).find(|m| m.finding == member.finding) {
+            Some(known) => *known = member,
+            None => self.add(member),
+        }
+    }
+
+    /// Takes a finding out.
+    pub fn remove(&mut self, finding: FindingId) {
+        self.members.retain(|m| m.finding != finding);
+    }
+
     /// Notes that the claim was committed as it is.
     pub fn written(&mut self) {
         self.version += 1;
@@ -169,6 +182,15 @@ mod tests {
         assert_eq!(claim.members.len(), Claim::MAX_MEMBERS);
         assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(0)]);
         assert!(claim.overflow);
+        assert_eq!(claim.of_test(TestId(99)).count(), 1);
+        claim.remove(FindingId(0));
+        assert_eq!(claim.originals().count(), 0);
+        claim.set(Member {
+            test: TestId(99),
+            finding: FindingId(99),
+            original: true,
+        });
+        assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(99)]);
         assert_eq!(claim.of_test(TestId(99)).count(), 1);
     }
 }

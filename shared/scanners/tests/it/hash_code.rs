@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 use tatami_dedup_rules::hashes;
-use tatami_domain::ReportFinding;
+use tatami_domain::{ReportFinding, ResolvedDedupe};
 use tatami_scanners::{Collected, Report, Scanner, by_scan_type};
 
 /// So many per cent of the findings whose hash is taken without the description have the hash that the
@@ -149,8 +149,9 @@ fn compare(file: &str, bytes: &[u8], scanner: &Scanner, result: &Value, sums: &m
     if result["error"].is_object() || parsed.is_err() {
         return;
     }
+    let dedupe = ResolvedDedupe::from(&scanner.dedupe);
     let mut ours: Vec<(String, &ReportFinding)> = (out.findings.iter())
-        .map(|finding| (hashes(finding, &scanner.dedupe).compatible, finding))
+        .map(|finding| (hashes(finding, &dedupe).compatible, finding))
         .collect();
     let mut left = Vec::new();
     for theirs in result["findings"].as_array().into_iter().flatten() {

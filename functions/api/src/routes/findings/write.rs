@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use tatami_auth::{Permission, Place};
-use tatami_dedup_rules::keys;
+use tatami_dedup_rules::keys_of_stored;
 use tatami_domain::{
-    Algorithm, Dedupe, Engagement, Finding, FlagChange, Flags, Note, Product, ReportFinding,
-    ShortStatus, Test, Texts, UserId,
+    Dedupe, Engagement, Finding, FlagChange, Flags, Note, Product, ShortStatus, Test, TestType,
+    Texts, UserId,
 };
 use tatami_store::{Change, Commit, Committed, Member, Scope, StoreError};
 
@@ -28,14 +28,7 @@ use crate::routes::catalog::check_references;
 use crate::view::finding::{FIELDS, closed};
 
 /// How often a change is tried again when others change the same finding.
-const TRIES: usize = 10;
-
-/// Findings made by hand are recognised by what everybody fills in.
-const BY_HAND: Dedupe = Dedupe {
-    algorithm: Algorithm::Legacy,
-    fields: &[],
-    allows_null_cwe: true,
-};
+pub const TRIES: usize = 10;
 
 const CLOSE_FIELDS: &[Field] = &[
     Field::new("is_mitigated", Kind::Bool),
@@ -121,7 +114,10 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     apply_mitigation(&mut finding, &sent);
     let mut texts = Texts::default();
     apply_texts(&mut texts, &sent);
-    let keys = keys(&reported(&finding, &texts), &BY_HAND, finding.test_type);
+    let levels = store.dedupe_levels(finding.product).await?;
+    let kind: TestType = store.get(finding.test_type).await?;
+    let kind = test.scan_type.as_ref().unwrap_or(&kind.name);
+    let keys = keys_of_stored(&finding, &texts, &levels.resolve(&Dedupe::BY_HAND, kind));
     finding.keys = keys.keys;
     finding.hash_code = keys.hash_code;
     finding.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
@@ -241,6 +237,10 @@ pub async fn change(
         if !flags.is_empty() {
             new.set_flags(old.flags.changed(&flags, simple)?, Some(by), now);
         }
+        if new.flags.duplicate != old.flags.duplicate {
+            new.duplicate_by = Some(by);
+            new.proposed_duplicate = None;
+        }
         apply_mitigation(&mut new, sent);
         if sent.keys().any(|name| is_text(name)) {
             let mut texts = match &old.texts {
@@ -287,7 +287,8 @@ fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
-fn commit(finding: &Finding, change: Change) -> Commit {
+/// A commit of one change.
+pub fn commit(finding: &Finding, change: Change) -> Commit {
     Commit {
         product: finding.product,
         test: finding.test,
@@ -446,20 +447,6 @@ fn apply_texts(texts: &mut Texts, sent: &Object) {
             "severity_justification" => texts.severity_justification = text(value),
             _ => {}
         }
-    }
-}
-
-/// What of a finding made by hand its keys are computed from.
-fn reported(finding: &Finding, texts: &Texts) -> ReportFinding {
-    ReportFinding {
-        title: finding.title.clone(),
-        severity: finding.severity,
-        description: texts.description.clone(),
-        cwe: finding.cwe,
-        line: finding.line,
-        file_path: finding.file_path.clone(),
-        service: finding.service.clone(),
-        ..ReportFinding::default()
     }
 }
 
