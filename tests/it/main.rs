@@ -11,3 +11,4 @@ mod bad_input;
 mod budgets;
 mod delivery;
 mod imports;
+mod rehash;

@@ -2,11 +2,13 @@
 
 mod catalog;
 mod common;
+mod dedupe_settings;
 mod engagements;
 mod findings;
 mod imports;
 mod product_types;
 mod products;
+mod rehash_jobs;
 mod scans;
 mod system;
 mod tests;
@@ -27,6 +29,8 @@ pub fn all() -> Routes {
     tests::add(&mut routes);
     common::add(&mut routes);
     users::add(&mut routes);
+    dedupe_settings::add(&mut routes);
+    rehash_jobs::add(&mut routes);
     scans::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);

@@ -9,6 +9,7 @@
 mod app;
 mod auth;
 mod catalog;
+mod dedupe_settings;
 mod findings;
 mod imports;
 mod schema;

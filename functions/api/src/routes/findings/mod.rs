@@ -1,6 +1,8 @@
-//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`.
+//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`,
+//! proposed duplicates in `duplicates`.
 
 mod annotate;
+mod duplicates;
 mod filter;
 mod order;
 mod write;
@@ -43,6 +45,7 @@ pub fn add(routes: &mut Routes) {
     routes.add(&get, self::get);
     write::add(routes);
     annotate::add(routes);
+    duplicates::add(routes);
     routes.schemas("Finding", FIELDS);
     routes.schemas("Note", note::FIELDS);
     routes.schemas("UserStub", note::AUTHOR);
