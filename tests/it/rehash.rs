@@ -58,6 +58,20 @@ async fn ended(local: &Local, job: &Value) -> Value {
         .await
 }
 
+/// Messages that come again, and such as nobody sent yet, change nothing.
+async fn deliver_again(local: &Local, job: u64) {
+    for step in [0, 0, 1, 7] {
+        let message = FindingsMessage::Rehash {
+            job: RehashJobId(job),
+            step,
+        };
+        let body = tatami_queue::write(&message).unwrap();
+        let message = Outgoing { body, import: None };
+        let sender = &local.stack.services.findings;
+        sender.send([message]).await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn findings_get_the_keys_of_new_settings_and_their_old_ones_back() {
     let local = Local::start().await;
@@ -90,20 +104,8 @@ async fn findings_get_the_keys_of_new_settings_and_their_old_ones_back() {
 
     let level = client.patch(&path, change.clone()).await.expect(200);
     assert_eq!(level["pending"]["hash_fields"], json!(["component_name"]));
-    // Messages that come again, and such as nobody sent yet, change nothing.
     let job = level["rehash_job"].as_u64().unwrap();
-    for step in [0, 0, 1, 7] {
-        let message = FindingsMessage::Rehash {
-            job: RehashJobId(job),
-            step,
-        };
-        let body = tatami_queue::write(&message).unwrap();
-        let sender = &local.stack.services.findings;
-        sender
-            .send([Outgoing { body, import: None }])
-            .await
-            .unwrap();
-    }
+    deliver_again(&local, job).await;
     let done = ended(&local, &level["rehash_job"]).await;
     assert_eq!(done["state"], "done");
     assert_eq!(done["counts"]["changed"], 40, "{done:#}");

@@ -454,9 +454,9 @@ mod tests {
             let chunk = [reported("h", &[]), reported("h", &[])];
             plan_with(&mut world(&[]), ImportKind::Import, Some(settings), &chunk)
         };
-        for off in [(|s| s.enabled = false) as fn(&mut ResolvedDedupe), |s| {
-            s.clustering = Clustering::None
-        }] {
+        let disabled: fn(&mut ResolvedDedupe) = |s| s.enabled = false;
+        let unclustered: fn(&mut ResolvedDedupe) = |s| s.clustering = Clustering::None;
+        for off in [disabled, unclustered] {
             let plan = settings(off);
             assert_eq!(created(&plan), [(100, None), (101, None)]);
             assert_eq!(plan.claims.len(), 1, "keys are kept for re-imports");

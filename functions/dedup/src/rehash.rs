@@ -135,14 +135,11 @@ async fn send(services: &Services, job: &RehashJob, wait: Option<u16>) -> Result
         step: job.step,
     };
     let body = tatami_queue::write(&message)?;
-    match wait {
-        Some(seconds) => services.findings.send_later(body, seconds).await?,
-        None => {
-            services
-                .findings
-                .send([Outgoing { body, import: None }])
-                .await?
-        }
+    if let Some(seconds) = wait {
+        services.findings.send_later(body, seconds).await?;
+    } else {
+        let message = Outgoing { body, import: None };
+        services.findings.send([message]).await?;
     }
     Ok(())
 }
@@ -406,21 +403,20 @@ impl World {
                 hash_code: target.hash_code.clone(),
                 ..old.clone()
             };
-            match saved.and_then(|saved| saved.get(&old.id)) {
-                Some(saved) => restore(&mut new, saved, now),
-                None => {
-                    let claims = self.claims.get(&scope);
-                    let known = &self.known;
-                    let claimed = (new.keys.iter())
-                        .filter_map(|key| claims?.get(key))
-                        .flat_map(Claim::originals);
-                    let same_key: Vec<&Finding> = (claimed.chain(old.duplicate_finding))
-                        .filter_map(|id| known.get(&id))
-                        .filter(|other| other.keys.iter().any(|key| target.keys.contains(key)))
-                        .collect();
-                    let standing = reconsider(old, &same_key, &rekey.settings(old));
-                    stand(&mut new, standing, now);
-                }
+            if let Some(saved) = saved.and_then(|saved| saved.get(&old.id)) {
+                restore(&mut new, saved, now);
+            } else {
+                let claims = self.claims.get(&scope);
+                let known = &self.known;
+                let claimed = (new.keys.iter())
+                    .filter_map(|key| claims?.get(key))
+                    .flat_map(Claim::originals);
+                let same_key: Vec<&Finding> = (claimed.chain(old.duplicate_finding))
+                    .filter_map(|id| known.get(&id))
+                    .filter(|other| other.keys.iter().any(|key| target.keys.contains(key)))
+                    .collect();
+                let standing = reconsider(old, &same_key, &rekey.settings(old));
+                stand(&mut new, standing, now);
             }
             self.known.insert(new.id, new.clone());
             if new == *old {

@@ -131,10 +131,10 @@ pub fn add(routes: &mut Routes) {
         .body("SystemSettingsRequest")
         .answers(200, one);
     routes.add(&put, change_system_settings);
-    let patch = Operation::patch(path, "Change some of the system's settings; its id is 1")
+    let change = Operation::patch(path, "Change some of the system's settings; its id is 1")
         .body("PatchedSystemSettingsRequest")
         .answers(200, one);
-    routes.add(&patch, change_system_settings);
+    routes.add(&change, change_system_settings);
     routes.schemas("SystemSettings", SYSTEM_FIELDS);
 }
 
