@@ -8,6 +8,7 @@ mod finalise;
 mod grouping;
 mod part;
 mod plan;
+mod rehash;
 
 use aws_lambda_events::sqs::SqsEvent;
 use jiff::Timestamp;
@@ -29,6 +30,12 @@ pub enum DedupError {
     /// DynamoDB.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// What a finding's keys are made of.
+    #[error(transparent)]
+    Rekey(#[from] tatami_rehash::RekeyError),
+    /// S3.
+    #[error(transparent)]
+    Blobs(#[from] tatami_blobs::BlobError),
     /// SQS.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -56,6 +63,11 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), DedupErro
     if let (true, Some(import)) = (delivery.is_last_try(), delivery.import) {
         give_up(&services, import, &error).await?;
     }
+    if let (true, Ok(FindingsMessage::Rehash { job, .. })) =
+        (delivery.is_last_try(), tatami_queue::read(&delivery.body))
+    {
+        rehash::give_up(&services, job, &error).await?;
+    }
     Err(error)
 }
 
@@ -67,6 +79,7 @@ async fn work(services: &Services, body: &str) -> Result<(), DedupError> {
             chunks,
         } => part::run(services, import, part, chunks).await,
         FindingsMessage::Finalise { import } => finalise::run(services, import).await,
+        FindingsMessage::Rehash { job, step } => rehash::run(services, job, step).await,
     }
 }
 

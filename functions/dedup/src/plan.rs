@@ -6,10 +6,13 @@ use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 use tatami_dedup_rules::{
-    Existing, Outcome, ReportedState, decide_reimport, filled_in, may_be_original, replaced,
-    share_a_place,
+    Existing, Outcome, ReportedState, as_duplicate, as_false_positive, decide_reimport, filled_in,
+    original_of, replaced, was_false_positive,
 };
-use tatami_domain::{Finding, FindingId, Flags, Import, ImportActions, ImportKind, TestId};
+use tatami_domain::{
+    DedupeMode, Finding, FindingId, Flags, Import, ImportActions, ImportKind, ResolvedDedupe,
+    TestId,
+};
 use tatami_queue::Reported;
 use tatami_store::{Change, Claim, Member};
 
@@ -182,6 +185,8 @@ impl World {
     ) -> Plan {
         let mut plan = Plan::default();
         let mut handled: HashSet<FindingId> = HashSet::new();
+        let settings = import.settings.clone().unwrap_or_default();
+        let settings = &settings;
         for reported in chunk {
             if import.options.kind != ImportKind::Import {
                 let matches = self.matches(reported, import);
@@ -197,24 +202,33 @@ impl World {
             }
             let Some(id) = ids.next() else { continue };
             handled.insert(id);
-            self.create(id, &reported.finding, &mut plan);
+            self.create(id, &reported.finding, settings, now, &mut plan);
         }
         plan
     }
 
-    fn create(&mut self, id: FindingId, finding: &Finding, plan: &mut Plan) {
+    fn create(
+        &mut self,
+        id: FindingId,
+        finding: &Finding,
+        settings: &ResolvedDedupe,
+        now: Timestamp,
+        plan: &mut Plan,
+    ) {
         let mut new = finding.clone();
         new.id = id;
         new.version = 0;
-        if let Some(original) = self.original_of(finding) {
-            new.flags = Flags {
-                duplicate: true,
-                active: false,
-                verified: false,
-                ..new.flags
-            };
-            new.duplicate_finding = Some(original);
-            plan.actions.duplicates.insert(id);
+        if was_false_positive(finding, self.same_key(finding), settings) {
+            new.set_flags(as_false_positive(new.flags), None, now);
+        } else if let Some(original) = original_of(finding, self.same_key(finding), settings) {
+            match settings.mode {
+                DedupeMode::Automatic => {
+                    new.flags = as_duplicate(new.flags);
+                    new.duplicate_finding = Some(original.id);
+                    plan.actions.duplicates.insert(id);
+                }
+                DedupeMode::Manual => new.proposed_duplicate = Some(original.id),
+            }
         }
         for key in &new.keys {
             if let Some(claim) = self.claims.get_mut(key) {
@@ -236,17 +250,12 @@ impl World {
         plan.changes.push(Change::Create(Box::new(new)));
     }
 
-    /// The earliest finding that a new one is a duplicate of.
-    fn original_of(&self, finding: &Finding) -> Option<FindingId> {
+    /// The findings that a new one may be a duplicate of, by their keys.
+    fn same_key(&self, finding: &Finding) -> impl Iterator<Item = &Finding> {
         let claims = finding.keys.iter().filter_map(|key| self.claims.get(key));
-        let originals = claims
+        claims
             .flat_map(Claim::originals)
-            .filter_map(|id| self.findings.get(&id));
-        originals
-            .filter(|original| may_be_original(original))
-            .filter(|original| share_a_place(&original.endpoint_places, &finding.endpoint_places))
-            .map(|original| original.id)
-            .min()
+            .filter_map(|id| self.findings.get(&id))
     }
 
     fn hold_against(
@@ -399,7 +408,7 @@ fn moved_note(old: &Finding, new: &Finding) -> Cow<'static, str> {
 
 #[cfg(test)]
 mod tests {
-    use tatami_domain::{ImportOptions, ProductId};
+    use tatami_domain::{Clustering, ImportOptions, ProductId};
     use tatami_store::Scope;
 
     use super::*;
@@ -448,16 +457,33 @@ mod tests {
     }
 
     fn plan(world: &mut World, kind: ImportKind, chunk: &[Finding]) -> Plan {
-        let chunk: Vec<Reported> = chunk.iter().cloned().map(Reported::from).collect();
-        plan_of(world, kind, &chunk)
+        plan_with(world, kind, None, chunk)
     }
 
-    fn plan_of(world: &mut World, kind: ImportKind, chunk: &[Reported]) -> Plan {
+    fn plan_with(
+        world: &mut World,
+        kind: ImportKind,
+        settings: Option<ResolvedDedupe>,
+        chunk: &[Finding],
+    ) -> Plan {
+        let chunk: Vec<Reported> = chunk.iter().cloned().map(Reported::from).collect();
+        plan_of(world, kind, settings, &chunk)
+    }
+
+    fn plan_of(
+        world: &mut World,
+        kind: ImportKind,
+        settings: Option<ResolvedDedupe>,
+        chunk: &[Reported],
+    ) -> Plan {
         for key in chunk.iter().flat_map(|r| &r.finding.keys) {
             let claim = world.claims.entry(key.clone());
             claim.or_insert_with(|| Claim::unheld(Scope::Product(ProductId(1)), key));
         }
-        let import = import(kind);
+        let import = Import {
+            settings,
+            ..import(kind)
+        };
         let new = world.count_new(chunk, &import);
         let mut ids = (100..).map(FindingId).take(new);
         let plan = world.plan(chunk, &import, &mut ids, Timestamp::UNIX_EPOCH);
@@ -525,6 +551,60 @@ mod tests {
     }
 
     #[test]
+    fn settings_say_what_a_finding_with_an_original_becomes() {
+        let settings = |change: fn(&mut ResolvedDedupe)| {
+            let mut settings = ResolvedDedupe::default();
+            change(&mut settings);
+            let chunk = [reported("h", &[]), reported("h", &[])];
+            plan_with(&mut world(&[]), ImportKind::Import, Some(settings), &chunk)
+        };
+        let disabled: fn(&mut ResolvedDedupe) = |s| s.enabled = false;
+        let unclustered: fn(&mut ResolvedDedupe) = |s| s.clustering = Clustering::None;
+        for off in [disabled, unclustered] {
+            let plan = settings(off);
+            assert_eq!(created(&plan), [(100, None), (101, None)]);
+            assert_eq!(plan.claims.len(), 1, "keys are kept for re-imports");
+        }
+        let plan = settings(|s| s.mode = DedupeMode::Manual);
+        let Change::Create(second) = &plan.changes[1] else {
+            panic!("it is new");
+        };
+        assert!(second.flags.active && !second.flags.duplicate);
+        assert_eq!(second.proposed_duplicate, Some(FindingId(100)));
+        assert_eq!(plan.actions.duplicates.len(), 0);
+    }
+
+    #[test]
+    fn what_was_a_false_positive_is_one_again_where_that_is_remembered() {
+        let mut old = Finding {
+            id: FindingId(1),
+            test: TestId(1),
+            ..reported("h", &[])
+        };
+        old.flags = as_false_positive(old.flags);
+        let chunk = [reported("h", &[])];
+        for (remembered, duplicate) in [(true, None), (false, Some(1))] {
+            let settings = ResolvedDedupe {
+                false_positive_history: remembered,
+                ..ResolvedDedupe::default()
+            };
+            let known = &[(TestId(1), old.clone())];
+            let plan = plan_with(
+                &mut world(known),
+                ImportKind::Import,
+                Some(settings),
+                &chunk,
+            );
+            assert_eq!(created(&plan), [(100, duplicate)]);
+            let Change::Create(new) = &plan.changes[0] else {
+                panic!("it is new");
+            };
+            assert_eq!(new.flags.false_p, remembered);
+            assert_eq!(new.mitigated.is_some(), remembered);
+        }
+    }
+
+    #[test]
     fn an_unchanged_reimport_writes_nothing() {
         let old = Finding {
             id: FindingId(1),
@@ -586,7 +666,7 @@ mod tests {
             matched: vec![old.id],
             replaces: true,
         };
-        let plan = plan_of(&mut world, ImportKind::Reimport, &[moved]);
+        let plan = plan_of(&mut world, ImportKind::Reimport, None, &[moved]);
         assert!(created(&plan).is_empty());
         let [Change::Update { new, .. }] = plan.changes.as_slice() else {
             panic!("{:?}", plan.changes);

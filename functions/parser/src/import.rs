@@ -324,7 +324,11 @@ async fn parse(
         services.store.end_import(other.test(), import.id).await?;
         import.sequence = 0;
         let opened = services.blobs.open(&import.bucket, &import.key).await?;
-        let nothing = |_| std::future::ready(Ok(Begun::default()));
+        let begun = Begun {
+            settings: contents.settings,
+            ..Begun::default()
+        };
+        let nothing = |_| std::future::ready(Ok(begun));
         contents = read::read(blobs, again, opened.body, nothing).await?.1;
     }
     send(services, import, &target, &test, scanner, contents).await
@@ -363,11 +367,12 @@ async fn begin(
     }
     import.state = ImportState::Parsing;
     store.save_import(import).await?;
-    let algorithm = scanner.dedupe.algorithm;
+    let levels = store.dedupe_levels(target.product.id).await?;
+    let settings = levels.resolve(&scanner.dedupe, scanner.scan_type);
     let against = match (test, &import.replay) {
         (None, _) => Against::Nothing,
         (Some(test), None) => {
-            Against::Test(Known::load(store, &test, algorithm, &import.options).await?)
+            Against::Test(Known::load(store, &test, &settings, &import.options).await?)
         }
         (Some(test), Some(replay)) => {
             let original = store.import(replay.import).await?;
@@ -383,12 +388,14 @@ async fn begin(
                 }
             }
             let blobs = &services.blobs;
-            let replay = Replay::load(store, blobs, &test, algorithm, &seen, merges).await?;
+            let replay =
+                Replay::load(store, blobs, &test, settings.algorithm, &seen, merges).await?;
             Against::Replay(replay)
         }
     };
     Ok(Begun {
         against,
+        settings,
         reading: import.reading,
     })
 }
@@ -546,7 +553,7 @@ async fn send(
             for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
                 let hash = finding.keys.pop().unwrap_or_default();
                 let unique = finding.unique_id_from_tool.as_deref();
-                finding.keys = combine(scanner.dedupe.algorithm, unique, hash, test.test_type);
+                finding.keys = combine(contents.settings.algorithm, unique, hash, test.test_type);
             }
         }
         Against::Test(known) => {
@@ -584,7 +591,14 @@ async fn send(
         import.reading = 0;
     }
     import.state = ImportState::Processing;
+    import.settings = Some(contents.settings.clone());
     store.save_import(import).await?;
+    // From here on a change of the settings waits for this import; it may have missed it before.
+    let levels = store.dedupe_levels(target.product.id).await?;
+    if levels.resolve(&scanner.dedupe, scanner.scan_type) != contents.settings {
+        let changed = "the deduplication settings changed meanwhile; it is read again";
+        return Err(ParserError::Read(changed.into()).into());
+    }
 
     let parts = parts::cut(findings, services.settings.cut);
     let first = import.reading * PARTS;

@@ -8,7 +8,8 @@ use tatami_dedup_rules::{
     Existing, Outcome, ReportedState, combine, decide_reimport, filled_in, moved,
 };
 use tatami_domain::{
-    Algorithm, Finding, FindingId, ImportActions, ImportOptions, Test, TestId, TestTypeId,
+    Algorithm, Finding, FindingId, ImportActions, ImportOptions, ResolvedDedupe, Test, TestId,
+    TestTypeId,
 };
 use tatami_queue::Reported;
 use tatami_store::{Store, StoreError};
@@ -22,6 +23,7 @@ pub struct Known {
     test: TestId,
     test_type: TestTypeId,
     algorithm: Algorithm,
+    code_moves: bool,
     do_not_reactivate: bool,
     service: Option<String>,
     findings: Vec<Arc<Finding>>,
@@ -37,7 +39,7 @@ impl Known {
     pub async fn load(
         store: &Store,
         test: &Test,
-        algorithm: Algorithm,
+        settings: &ResolvedDedupe,
         options: &ImportOptions,
     ) -> Result<Self, StoreError> {
         let mut findings = Vec::new();
@@ -53,7 +55,8 @@ impl Known {
         Ok(Self {
             test: test.id,
             test_type: test.test_type,
-            algorithm,
+            algorithm: settings.algorithm,
+            code_moves: settings.code_moves,
             do_not_reactivate: options.do_not_reactivate,
             service: options.service.clone(),
             seen: vec![false; findings.len()],
@@ -121,7 +124,7 @@ impl Known {
             .map(|(finding, _)| finding.as_ref())
             .filter(|f| f.static_finding && f.service.as_deref().unwrap_or_default() == service)
             .collect();
-        if gone.is_empty() {
+        if gone.is_empty() || !self.code_moves {
             return;
         }
         let new: Vec<usize> = (0..reported.len())
@@ -181,6 +184,7 @@ mod tests {
             test: TestId(1),
             test_type: TestTypeId(1),
             algorithm: Algorithm::HashCode,
+            code_moves: true,
             do_not_reactivate: false,
             service: None,
             seen: vec![false; findings.len()],

@@ -6,8 +6,8 @@ use std::io::{self, Read};
 use tatami_blobs::{BlobError, Blobs, PACK_BYTES, PACK_TEXTS, pack_key, size_of_texts};
 use tatami_dedup_rules::{hashes, trace};
 use tatami_domain::{
-    ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest, Severity,
-    TextRef, Texts,
+    ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest,
+    ResolvedDedupe, Severity, TextRef, Texts,
 };
 use tatami_queue::Reported;
 use tatami_scanners::{
@@ -48,6 +48,8 @@ pub struct Contents {
     pub warnings_total: u64,
     /// What the report says of its own test.
     pub test: Option<ReportTest>,
+    /// By which settings the hashes were computed.
+    pub settings: ResolvedDedupe,
 }
 
 /// What the findings of a report are held against while it is read.
@@ -67,6 +69,8 @@ pub enum Against {
 pub struct Begun {
     /// What its findings are to be held against.
     pub against: Against,
+    /// By which settings its findings are recognised.
+    pub settings: ResolvedDedupe,
     /// Its own number: another reading of the same report may find other texts to keep, and must not
     /// write over those that stored findings name.
     pub reading: u64,
@@ -217,11 +221,13 @@ fn scan(
     };
     let _ = start.chosen.send(scanner);
     let begun = start.begun.blocking_recv();
-    let Begun { against, reading } =
-        begun.map_err(|_| broke_off("what the test holds cannot be read"))?;
+    let Begun {
+        against,
+        settings,
+        reading,
+    } = begun.map_err(|_| broke_off("what the test holds cannot be read"))?;
     let mut keeper = Keeper {
         import: order.import,
-        scanner,
         common: order.common,
         packs,
         pack: reading * PACKS,
@@ -229,6 +235,7 @@ fn scan(
         bytes: 0,
         contents: Contents {
             against,
+            settings,
             ..Contents::default()
         },
         keeps_texts: order.packs,
@@ -259,7 +266,6 @@ fn refused(refusal: Refusal) -> ReadError {
 /// Keeps the compact findings and lets the texts go.
 struct Keeper {
     import: ImportId,
-    scanner: &'static Scanner,
     common: Common,
     packs: mpsc::Sender<(u64, Vec<Texts>)>,
     pack: u64,
@@ -300,7 +306,7 @@ impl Sink for Keeper {
             return Ok(());
         }
         self.common.apply(&mut finding);
-        let hashes = hashes(&finding, &self.scanner.dedupe);
+        let hashes = hashes(&finding, &self.contents.settings);
         let trace = trace(&finding);
         let (mut stored, texts) = self.common.split(finding);
         stored.keys = vec![hashes.key];

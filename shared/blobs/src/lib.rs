@@ -15,7 +15,7 @@ use aws_sdk_s3::primitives::ByteStream;
 use moka::sync::Cache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tatami_domain::{ImportId, TextRef, Texts};
+use tatami_domain::{BlockId, ImportId, RehashJobId, RehashSaved, TextRef, Texts};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// A pack is closed when its texts reach this many bytes, before compression.
@@ -280,11 +280,15 @@ impl Blobs {
     }
 
     async fn put_texts(&self, key: &str, texts: &[Texts]) -> Result<(), BlobError> {
+        self.put_packed(key, &texts).await
+    }
+
+    async fn put_packed(&self, key: &str, content: &impl Serialize) -> Result<(), BlobError> {
         let damaged = |reason: String| BlobError::Damaged {
             key: key.to_owned(),
             reason,
         };
-        let json = serde_json::to_vec(texts).map_err(|e| damaged(e.to_string()))?;
+        let json = serde_json::to_vec(content).map_err(|e| damaged(e.to_string()))?;
         let packed = zstd::bulk::compress(&json, ZSTD_LEVEL).map_err(|e| damaged(e.to_string()))?;
         self.client
             .put_object()
@@ -328,6 +332,31 @@ impl Blobs {
         serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))
     }
 
+    /// Keeps what a job is about to change of a block, unless that was kept before; gives what is kept.
+    pub async fn keep_before(
+        &self,
+        job: RehashJobId,
+        block: BlockId,
+        now: impl FnOnce() -> Vec<RehashSaved>,
+    ) -> Result<Vec<RehashSaved>, BlobError> {
+        match self.kept_before(job, block).await {
+            Err(BlobError::NotFound { .. }) => {}
+            other => return other,
+        }
+        let now = now();
+        self.put_packed(&before_key(job, block), &now).await?;
+        Ok(now)
+    }
+
+    /// What a job kept of a block.
+    pub async fn kept_before(
+        &self,
+        job: RehashJobId,
+        block: BlockId,
+    ) -> Result<Vec<RehashSaved>, BlobError> {
+        self.packed(&before_key(job, block)).await
+    }
+
     /// The long texts at a place.
     pub async fn texts(&self, at: &TextRef) -> Result<Texts, BlobError> {
         let pack = self.pack(&at.0).await?;
@@ -343,6 +372,12 @@ impl Blobs {
         if let Some(pack) = self.cache.get(key) {
             return Ok(pack);
         }
+        let texts: Arc<Vec<Texts>> = Arc::new(self.packed(key).await?);
+        self.cache.insert(key.to_owned(), Arc::clone(&texts));
+        Ok(texts)
+    }
+
+    async fn packed<T: DeserializeOwned>(&self, key: &str) -> Result<T, BlobError> {
         let answer = self
             .client
             .get_object()
@@ -367,11 +402,7 @@ impl Blobs {
                 d.decompress(&packed, size.min(MAX_UNPACKED))
             })
             .map_err(|e| damaged(e.to_string()))?;
-        let texts: Vec<Texts> =
-            serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))?;
-        let texts = Arc::new(texts);
-        self.cache.insert(key.to_owned(), Arc::clone(&texts));
-        Ok(texts)
+        serde_json::from_slice(&json).map_err(|e| damaged(e.to_string()))
     }
 }
 
@@ -392,6 +423,10 @@ pub fn pack_key(import: ImportId, n: u64) -> String {
 /// The key of the difference that a replay makes.
 pub fn difference_key(import: ImportId) -> String {
     format!("replays/{import}.json")
+}
+
+fn before_key(job: RehashJobId, block: BlockId) -> String {
+    format!("r/{job}/{block}")
 }
 
 fn text_bytes(texts: &Texts) -> usize {

@@ -1,4 +1,6 @@
-use tatami_domain::{Finding, Flags, ImportOptions};
+use tatami_domain::{Clustering, Finding, FlagChange, Flags, ImportOptions, ResolvedDedupe};
+
+use crate::share_a_place;
 
 /// The state that a report and the import's options give a finding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,6 +144,8 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
         reporter: old.reporter,
         import: old.import,
         group: old.group,
+        proposed_duplicate: old.proposed_duplicate,
+        duplicate_by: old.duplicate_by,
         planned_remediation_date: old.planned_remediation_date,
         planned_remediation_version: old.planned_remediation_version,
         effort_for_fixing: old.effort_for_fixing,
@@ -155,6 +159,69 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
 pub fn may_be_original(original: &Finding) -> bool {
     let f = original.flags;
     !f.duplicate && (!f.is_mitigated || f.false_p || f.out_of_scope)
+}
+
+/// Are two findings of the same key one and the same?
+pub fn cluster(original: &Finding, finding: &Finding, clustering: Clustering) -> bool {
+    let located = |f: &Finding| f.file_path.as_deref().is_some_and(|path| !path.is_empty());
+    let same_line = original.file_path == finding.file_path && original.line == finding.line;
+    match clustering {
+        Clustering::None => false,
+        Clustering::HashAndLocation if located(original) || located(finding) => {
+            same_line && share_a_place(&original.endpoint_places, &finding.endpoint_places)
+        }
+        Clustering::Exact | Clustering::HashAndLocation => {
+            share_a_place(&original.endpoint_places, &finding.endpoint_places)
+        }
+    }
+}
+
+/// Of those that have a key in common with a finding, the earliest that it is a duplicate of.
+pub fn original_of<'f>(
+    finding: &Finding,
+    same_key: impl Iterator<Item = &'f Finding>,
+    settings: &ResolvedDedupe,
+) -> Option<&'f Finding> {
+    if !settings.finds_duplicates() {
+        return None;
+    }
+    same_key
+        .filter(|original| may_be_original(original))
+        .filter(|original| cluster(original, finding, settings.clustering))
+        .min_by_key(|original| original.id)
+}
+
+/// Does a finding share its key with a false positive, in a product that remembers them?
+pub fn was_false_positive<'f>(
+    finding: &Finding,
+    mut same_key: impl Iterator<Item = &'f Finding>,
+    settings: &ResolvedDedupe,
+) -> bool {
+    settings.false_positive_history
+        && same_key.any(|other| {
+            other.flags.false_p && share_a_place(&other.endpoint_places, &finding.endpoint_places)
+        })
+}
+
+/// The flags of a duplicate.
+pub fn as_duplicate(flags: Flags) -> Flags {
+    Flags {
+        duplicate: true,
+        active: false,
+        verified: false,
+        ..flags
+    }
+}
+
+/// The flags of a false positive.
+pub fn as_false_positive(flags: Flags) -> Flags {
+    let change = FlagChange {
+        false_p: Some(true),
+        verified: Some(false),
+        ..FlagChange::default()
+    };
+    // nothing in it contradicts itself
+    flags.changed(&change, false).unwrap_or(flags)
 }
 
 #[cfg(test)]
@@ -218,6 +285,45 @@ mod tests {
         };
         let state = reported_state(Flags::OPEN, &options);
         assert!(!state.flags.active && state.flags.verified);
+    }
+
+    #[test]
+    fn clusters_are_as_narrow_as_the_settings_say() {
+        let at = |path: Option<&str>, line, places: &[u32]| Finding {
+            file_path: path.map(str::to_owned),
+            line,
+            endpoint_places: places.to_vec(),
+            ..Finding::default()
+        };
+        let file = at(Some("a"), Some(1), &[]);
+        let moved = at(Some("a"), Some(2), &[]);
+        let (page, other_page) = (at(None, None, &[1, 2]), at(None, None, &[3]));
+        for (a, b, exact, location) in [
+            (&file, &file, true, true),
+            (&file, &moved, true, false),
+            (&file, &page, false, false),
+            (&page, &at(None, None, &[2]), true, true),
+            (&page, &other_page, false, false),
+            (&at(None, None, &[]), &at(None, Some(4), &[]), true, true),
+        ] {
+            assert!(!cluster(a, b, Clustering::None));
+            assert_eq!(cluster(a, b, Clustering::Exact), exact, "{a:?} {b:?}");
+            assert_eq!(
+                cluster(a, b, Clustering::HashAndLocation),
+                location,
+                "{a:?} {b:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_false_positive_is_one_by_the_status_rules() {
+        let verified = Flags {
+            verified: true,
+            ..Flags::OPEN
+        };
+        let flags = as_false_positive(verified);
+        assert!(flags.false_p && flags.is_mitigated && !flags.active && !flags.verified);
     }
 
     #[test]

@@ -1,7 +1,12 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use sha2::{Digest, Sha256};
-use tatami_domain::{Algorithm, Dedupe, Endpoint, HashField, ReportFinding, TestTypeId};
+use md5::Md5;
+use sha2::Sha256;
+use sha2::digest::Digest;
+use tatami_domain::{
+    Algorithm, Endpoint, Finding, HashAlgorithm, HashField, ReportFinding, ResolvedDedupe,
+    TestTypeId, Texts,
+};
 
 /// What identifies a finding.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -9,7 +14,7 @@ pub struct Keys {
     /// Our keys, at most two, the strongest first: `h…` over fields, `u…` over the scanner's own
     /// id within its test type. Any of them in common makes two findings the same.
     pub keys: Vec<String>,
-    /// Hex SHA-256 as clients of the REST API know it from the field `hash_code`.
+    /// The hash in hex as clients of the REST API know it from the field `hash_code`.
     pub hash_code: String,
 }
 
@@ -23,35 +28,123 @@ const LEGACY: &[HashField] = &[
     HashField::Description,
 ];
 
-/// Computes the keys of a finding as its scanner's settings say.
-pub fn keys(finding: &ReportFinding, dedupe: &Dedupe, test_type: TestTypeId) -> Keys {
-    let Hashes { key, compatible } = hashes(finding, dedupe);
-    Keys {
-        keys: combine(
-            dedupe.algorithm,
-            finding.unique_id_from_tool.as_deref(),
-            key,
-            test_type,
-        ),
-        hash_code: compatible,
+/// A key is made of at most so many bytes of its hash: 144 bits.
+const KEY_BYTES: usize = 18;
+
+/// Computes the keys of a finding.
+pub fn keys(finding: &ReportFinding, dedupe: &ResolvedDedupe, test_type: TestTypeId) -> Keys {
+    let hashes = hashes(finding, dedupe);
+    let unique = finding.unique_id_from_tool.as_deref();
+    Keys::of(hashes, dedupe.algorithm, unique, test_type)
+}
+
+/// Computes the keys of a finding from what is stored of it.
+pub fn keys_of_stored(finding: &Finding, texts: &Texts, dedupe: &ResolvedDedupe) -> Keys {
+    let (reported, urls) = stored(finding, texts);
+    let hashes = hashes_with(&reported, || urls.to_vec(), dedupe);
+    let unique = finding.unique_id_from_tool.as_deref();
+    Keys::of(hashes, dedupe.algorithm, unique, finding.test_type)
+}
+
+/// The fields that go into the hash of a stored finding, with their values before they are folded.
+pub fn hashed_values(
+    finding: &Finding,
+    texts: &Texts,
+    dedupe: &ResolvedDedupe,
+) -> Vec<(&'static str, Option<String>)> {
+    let (reported, urls) = stored(finding, texts);
+    let urls = || urls.to_vec();
+    let fields = fields_of(finding.cwe, dedupe).iter();
+    let mut values: Vec<_> = fields
+        .map(|field| (field.name(), value(&reported, &urls, *field)))
+        .collect();
+    values.push(("service", finding.service.clone()));
+    values
+}
+
+/// What of a stored finding its keys are made of; its endpoints as they are written.
+fn stored<'f>(finding: &'f Finding, texts: &'f Texts) -> (ReportFinding, &'f [String]) {
+    let urls = match texts.endpoints.as_slice() {
+        [] => &finding.endpoints,
+        all => all,
+    };
+    let reported = ReportFinding {
+        title: finding.title.clone(),
+        severity: finding.severity,
+        description: texts.description.clone(),
+        mitigation: texts.mitigation.clone(),
+        cwe: finding.cwe,
+        extra_cwes: finding.extra_cwes.clone(),
+        vulnerability_ids: finding.vulnerability_ids.clone(),
+        component_name: finding.component_name.clone(),
+        component_version: finding.component_version.clone(),
+        file_path: finding.file_path.clone(),
+        line: finding.line,
+        payload: texts.payload.clone(),
+        service: finding.service.clone(),
+        unique_id_from_tool: finding.unique_id_from_tool.clone(),
+        vuln_id_from_tool: finding.vuln_id_from_tool.clone(),
+        ..ReportFinding::default()
+    };
+    (reported, urls)
+}
+
+/// Are the long texts of a finding needed for its hash?
+pub fn hash_needs_texts(finding: &Finding, dedupe: &ResolvedDedupe) -> bool {
+    fields_of(finding.cwe, dedupe)
+        .iter()
+        .any(|field| match field {
+            HashField::Description | HashField::Mitigation | HashField::Payload => true,
+            // more of them than these are among the texts
+            HashField::Endpoints => finding.endpoints.len() >= Finding::INLINE_ENDPOINTS,
+            _ => false,
+        })
+}
+
+impl Keys {
+    fn of(hashes: Hashes, by: Algorithm, unique: Option<&str>, test_type: TestTypeId) -> Self {
+        Self {
+            keys: combine(by, unique, hashes.key, test_type),
+            hash_code: hashes.compatible,
+        }
     }
 }
 
-/// The hashes of a finding over the scanner's fields, ours and the one that clients know.
+/// The hashes of a finding over its fields, ours and the one that clients know.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Hashes {
     /// A key of kind `h…`.
     pub key: String,
-    /// Hex SHA-256 as in the REST API's `hash_code`.
+    /// In hex, as in the REST API's `hash_code`.
     pub compatible: String,
 }
 
 /// Computes the hashes of a finding, for where the test type isn't known yet.
-pub fn hashes(finding: &ReportFinding, dedupe: &Dedupe) -> Hashes {
-    let fields = fields_of(finding, dedupe);
+pub fn hashes(finding: &ReportFinding, dedupe: &ResolvedDedupe) -> Hashes {
+    let urls = || finding.endpoints.iter().map(ToString::to_string).collect();
+    hashes_with(finding, urls, dedupe)
+}
+
+fn hashes_with(
+    finding: &ReportFinding,
+    urls: impl Fn() -> Vec<String>,
+    dedupe: &ResolvedDedupe,
+) -> Hashes {
+    let value = |field| value(finding, &urls, field);
+    let values: Vec<_> = (fields_of(finding.cwe, dedupe).iter().copied())
+        .map(value)
+        .collect();
+    let service = finding.service.as_deref();
+    match dedupe.hash_algorithm {
+        HashAlgorithm::Sha256 => hashes_by::<Sha256>(&values, service),
+        HashAlgorithm::Md5 => hashes_by::<Md5>(&values, service),
+    }
+}
+
+fn hashes_by<D: Digest>(values: &[Option<String>], service: Option<&str>) -> Hashes {
     Hashes {
-        key: hash_key(finding, fields),
-        compatible: compatible_hash(finding, fields),
+        key: hash_key::<D>(values, service),
+        compatible: compatible_hash::<D>(values, service),
     }
 }
 
@@ -73,26 +166,17 @@ pub fn combine(
     }
 }
 
-fn fields_of<'a>(finding: &ReportFinding, dedupe: &'a Dedupe) -> &'a [HashField] {
-    let legacy = dedupe.fields.is_empty() || (finding.cwe == 0 && !dedupe.allows_null_cwe);
-    if legacy { LEGACY } else { dedupe.fields }
-}
-
-/// The fields that go into a finding's hash, with their values before they are folded.
-pub fn hashed_values(
-    finding: &ReportFinding,
-    dedupe: &Dedupe,
-) -> Vec<(&'static str, Option<String>)> {
-    let fields = fields_of(finding, dedupe).iter();
-    let mut values: Vec<_> = fields
-        .map(|field| (field.name(), value(finding, *field)))
-        .collect();
-    values.push(("service", finding.service.clone()));
-    values
+fn fields_of(cwe: u32, dedupe: &ResolvedDedupe) -> &[HashField] {
+    let legacy = dedupe.hash_fields.is_empty() || (cwe == 0 && !dedupe.allow_null_cwe);
+    if legacy { LEGACY } else { &dedupe.hash_fields }
 }
 
 /// The value of one field, as text; `None` where the finding has none.
-fn value(finding: &ReportFinding, field: HashField) -> Option<String> {
+fn value(
+    finding: &ReportFinding,
+    urls: impl Fn() -> Vec<String>,
+    field: HashField,
+) -> Option<String> {
     match field {
         HashField::Title => Some(finding.title.clone()),
         HashField::Cwe => Some(finding.cwe.to_string()),
@@ -104,7 +188,7 @@ fn value(finding: &ReportFinding, field: HashField) -> Option<String> {
         HashField::ComponentName => finding.component_name.clone(),
         HashField::ComponentVersion => finding.component_version.clone(),
         HashField::Description => Some(finding.description.clone()),
-        HashField::Endpoints => Some(joined(finding.endpoints.iter().map(ToString::to_string))),
+        HashField::Endpoints => Some(joined(urls().into_iter())),
         HashField::UniqueIdFromTool => finding.unique_id_from_tool.clone(),
         HashField::Severity => Some(finding.severity.name().to_owned()),
         HashField::VulnIdFromTool => finding.vuln_id_from_tool.clone(),
@@ -119,20 +203,18 @@ fn joined(values: impl Iterator<Item = String>) -> String {
     values.concat()
 }
 
-/// SHA-256 over the length and the case-folded text of each field, so that no two lists of values
-/// run together; the first 144 bits as URL-safe base64.
-fn hash_key(finding: &ReportFinding, fields: &[HashField]) -> String {
-    let mut hash = Sha256::new();
-    for field in fields {
-        feed(&mut hash, value(finding, *field).as_deref());
+/// A hash over the length and the case-folded text of each field, so that no two lists of values run
+/// together; its first bits as URL-safe base64.
+fn hash_key<D: Digest>(values: &[Option<String>], service: Option<&str>) -> String {
+    let mut hash = D::new();
+    for value in values {
+        feed(&mut hash, value.as_deref());
     }
-    feed(
-        &mut hash,
-        finding.service.as_deref().filter(|s| !s.is_empty()),
-    );
+    feed(&mut hash, service.filter(|s| !s.is_empty()));
     key_text("h", hash)
 }
 
+/// The key of a scanner's own id; the same whatever fields are hashed by.
 fn unique_key(id: &str, test_type: TestTypeId) -> String {
     let mut hash = Sha256::new();
     hash.update(test_type.0.to_be_bytes());
@@ -140,7 +222,7 @@ fn unique_key(id: &str, test_type: TestTypeId) -> String {
     key_text("u", hash)
 }
 
-fn feed(hash: &mut Sha256, value: Option<&str>) {
+fn feed(hash: &mut impl Digest, value: Option<&str>) {
     match value {
         Some(text) => {
             let folded = folded(text.trim());
@@ -151,33 +233,27 @@ fn feed(hash: &mut Sha256, value: Option<&str>) {
     }
 }
 
-fn key_text(kind: &str, hash: Sha256) -> String {
-    format!("{kind}{}", URL_SAFE_NO_PAD.encode(&hash.finalize()[..18]))
+fn key_text(kind: &str, hash: impl Digest) -> String {
+    let digest = hash.finalize();
+    let first = &digest[..digest.len().min(KEY_BYTES)];
+    format!("{kind}{}", URL_SAFE_NO_PAD.encode(first))
 }
 
 /// The hash that clients of the REST API compare: the same fields joined without anything between
 /// them, a missing one reading `None`, trimmed of ASCII white space and case-folded.
-fn compatible_hash(finding: &ReportFinding, fields: &[HashField]) -> String {
-    let mut text = String::new();
-    for field in fields {
-        match value(finding, *field) {
-            Some(value) => text.push_str(&value),
-            None => text.push_str("None"),
-        }
-    }
-    if let Some(service) = finding.service.as_deref() {
-        text.push_str(service);
-    }
+fn compatible_hash<D: Digest>(values: &[Option<String>], service: Option<&str>) -> String {
+    let mut text: String = (values.iter())
+        .map(|value| value.as_deref().unwrap_or("None"))
+        .collect();
+    text.push_str(service.unwrap_or_default());
     let trimmed = text.trim_matches(|c: char| c.is_ascii_whitespace() || c == '\x0b');
-    let digest = Sha256::digest(folded(trimmed).as_bytes());
-    digest
-        .iter()
-        .fold(String::with_capacity(64), |mut hex, byte| {
-            for nibble in [byte >> 4, byte & 15] {
-                hex.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
-            }
-            hex
-        })
+    let digest = D::digest(folded(trimmed).as_bytes());
+    (digest.iter()).fold(String::with_capacity(64), |mut hex, byte| {
+        for nibble in [byte >> 4, byte & 15] {
+            hex.push(char::from_digit(nibble.into(), 16).unwrap_or('0'));
+        }
+        hex
+    })
 }
 
 fn folded(text: &str) -> String {
@@ -229,11 +305,14 @@ mod tests {
         }
     }
 
-    const BY_HASH: Dedupe = Dedupe {
-        algorithm: Algorithm::HashCode,
-        fields: &[HashField::Title, HashField::ComponentName],
-        allows_null_cwe: false,
-    };
+    fn by_hash() -> ResolvedDedupe {
+        ResolvedDedupe {
+            algorithm: Algorithm::HashCode,
+            hash_fields: vec![HashField::Title, HashField::ComponentName],
+            allow_null_cwe: false,
+            ..ResolvedDedupe::default()
+        }
+    }
 
     #[test]
     fn neighbouring_fields_do_not_run_together() {
@@ -248,8 +327,8 @@ mod tests {
             ..finding()
         };
         let (a, b) = (
-            keys(&a, &BY_HASH, TestTypeId(1)),
-            keys(&b, &BY_HASH, TestTypeId(1)),
+            keys(&a, &by_hash(), TestTypeId(1)),
+            keys(&b, &by_hash(), TestTypeId(1)),
         );
         assert_ne!(a.keys, b.keys);
         assert_eq!(
@@ -261,13 +340,83 @@ mod tests {
     #[test]
     fn the_compatible_hash_is_the_known_one() {
         // sha256("sql injection89nonenonein login")
-        let legacy = Dedupe {
-            algorithm: Algorithm::Legacy,
-            fields: &[],
-            allows_null_cwe: true,
-        };
+        let legacy = ResolvedDedupe::default();
         let expected = "a104ceb7e1739998f91589c498ac5d66e4b30f1f1a8196b91c7ea83c470658d5";
         assert_eq!(keys(&finding(), &legacy, TestTypeId(1)).hash_code, expected);
+        let md5 = ResolvedDedupe {
+            hash_algorithm: HashAlgorithm::Md5,
+            ..legacy
+        };
+        let keys = keys(&finding(), &md5, TestTypeId(1));
+        assert_eq!(keys.hash_code, "246527d49038cfd1c16117d23b31fd44");
+        assert_eq!(keys.keys[0].len(), 1 + 22, "all 128 bits");
+    }
+
+    #[test]
+    fn what_is_stored_gives_the_same_keys_as_what_was_reported() {
+        let reported = ReportFinding {
+            mitigation: Some("escape".into()),
+            payload: Some("' or 1=1".into()),
+            extra_cwes: vec![20, 79],
+            vulnerability_ids: vec!["CVE-2025-2".into(), "CVE-2025-1".into()],
+            component_name: Some("lib".into()),
+            component_version: Some("1.2".into()),
+            file_path: Some("src/a.rs".into()),
+            line: Some(7),
+            service: Some("shop".into()),
+            unique_id_from_tool: Some("u1".into()),
+            vuln_id_from_tool: Some("v1".into()),
+            endpoints: ["https://a.test/x?q=%2541", "b.test"]
+                .map(|url| Endpoint::parse(url).unwrap())
+                .to_vec(),
+            ..finding()
+        };
+        let stored = Finding {
+            title: reported.title.clone(),
+            severity: reported.severity,
+            cwe: reported.cwe,
+            extra_cwes: reported.extra_cwes.clone(),
+            vulnerability_ids: reported.vulnerability_ids.clone(),
+            component_name: reported.component_name.clone(),
+            component_version: reported.component_version.clone(),
+            file_path: reported.file_path.clone(),
+            line: reported.line,
+            service: reported.service.clone(),
+            unique_id_from_tool: reported.unique_id_from_tool.clone(),
+            vuln_id_from_tool: reported.vuln_id_from_tool.clone(),
+            endpoints: reported.endpoints.iter().map(ToString::to_string).collect(),
+            test_type: TestTypeId(3),
+            ..Finding::default()
+        };
+        let texts = Texts {
+            description: reported.description.clone(),
+            mitigation: reported.mitigation.clone(),
+            payload: reported.payload.clone(),
+            ..Texts::default()
+        };
+        let all = ResolvedDedupe {
+            algorithm: Algorithm::UniqueIdOrHashCode,
+            hash_fields: HashField::ALL.to_vec(),
+            ..ResolvedDedupe::default()
+        };
+        let expected = keys(&reported, &all, TestTypeId(3));
+        assert_eq!(keys_of_stored(&stored, &texts, &all), expected);
+        // and each field counts
+        for field in HashField::ALL {
+            let one = ResolvedDedupe {
+                hash_fields: vec![field],
+                ..all.clone()
+            };
+            let with = keys(&reported, &one, TestTypeId(3));
+            assert_eq!(
+                keys_of_stored(&stored, &texts, &one),
+                with,
+                "{}",
+                field.name()
+            );
+            let without = keys(&ReportFinding::default(), &one, TestTypeId(3));
+            assert_ne!(with.keys[1], without.keys[0], "{}", field.name());
+        }
     }
 
     #[test]
@@ -277,16 +426,16 @@ mod tests {
             description: text.into(),
             ..finding()
         };
-        let a = keys(&with_description("a"), &BY_HASH, TestTypeId(1));
-        let b = keys(&with_description("b"), &BY_HASH, TestTypeId(1));
+        let a = keys(&with_description("a"), &by_hash(), TestTypeId(1));
+        let b = keys(&with_description("b"), &by_hash(), TestTypeId(1));
         assert_ne!(a.keys, b.keys);
     }
 
     #[test]
     fn an_id_of_the_tool_counts_only_within_its_test_type() {
-        let dedupe = Dedupe {
+        let dedupe = ResolvedDedupe {
             algorithm: Algorithm::UniqueIdOrHashCode,
-            ..BY_HASH
+            ..by_hash()
         };
         let finding = ReportFinding {
             unique_id_from_tool: Some("7".into()),

@@ -4,12 +4,15 @@
 mod decide;
 mod keys;
 mod moves;
+mod reconsider;
 
 pub use decide::{
-    Existing, Outcome, ReportedState, decide_reimport, filled_in, may_be_original, replaced,
-    reported_state,
+    Existing, Outcome, ReportedState, as_duplicate, as_false_positive, cluster, decide_reimport,
+    filled_in, may_be_original, original_of, replaced, reported_state, was_false_positive,
 };
 pub use keys::{
-    Hashes, Keys, combine, endpoint_places, hashed_values, hashes, keys, share_a_place,
+    Hashes, Keys, combine, endpoint_places, hash_needs_texts, hashed_values, hashes, keys,
+    keys_of_stored, share_a_place,
 };
 pub use moves::{moved, read_again, trace};
+pub use reconsider::{Standing, reconsider, stand};

@@ -122,6 +122,12 @@ pub struct Finding {
     /// The original, where this is a duplicate.
     #[serde(rename = "o", skip_serializing_if = "Option::is_none")]
     pub duplicate_finding: Option<FindingId>,
+    /// An original that is proposed to a person, where duplicates are decided by hand.
+    #[serde(rename = "po", skip_serializing_if = "Option::is_none")]
+    pub proposed_duplicate: Option<FindingId>,
+    /// Who decided whether it is a duplicate, where that was a person: it's then not decided again.
+    #[serde(rename = "ob", skip_serializing_if = "Option::is_none")]
+    pub duplicate_by: Option<UserId>,
     #[serde(rename = "cr", with = "seconds")]
     pub created: Timestamp,
     #[serde(

@@ -61,6 +61,8 @@ integer_id! {
     NoteId,
     /// Id of one import or re-import.
     ImportId,
+    /// Id of one job that gives findings new keys.
+    RehashJobId,
     /// A run of 1,024 consecutive finding ids that belongs to one product and is one partition.
     BlockId,
 }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     EngagementId, Finding, FindingId, Flags, GroupBy, IdSet, ImportId, ProductId, ProductTypeId,
-    Severity, TestId, TestTypeId, UserId,
+    ResolvedDedupe, Severity, TestId, TestTypeId, UserId,
 };
 
 /// How many warnings an import keeps; the number of all of them is kept too.
@@ -263,6 +263,9 @@ pub struct Import {
     /// Version of the tool, where the report says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tool_version: Option<String>,
+    /// Deduplication as it was when the report was read.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub settings: Option<ResolvedDedupe>,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
     pub below_minimum: u64,

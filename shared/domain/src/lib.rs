@@ -9,6 +9,7 @@ mod id_set;
 mod ids;
 mod import;
 mod options;
+mod rehash;
 mod report;
 mod severity;
 mod sla;
@@ -16,20 +17,26 @@ mod status;
 mod tree;
 mod user;
 
-pub use dedupe::{Algorithm, Dedupe, HashField};
+pub use dedupe::{
+    Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
+    DedupeSettings, HashAlgorithm, HashField, ResolvedDedupe,
+};
 pub use endpoint::{Endpoint, EndpointError};
 pub use finding::{Finding, Note, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
     BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, ImportId, NoteId, ProductId,
-    ProductTypeId, TestId, TestTypeId, UserId,
+    ProductTypeId, RehashJobId, TestId, TestTypeId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
 pub use options::{FieldError, parse_bool, parse_date};
+pub use rehash::{
+    MAX_REHASH_NOTES, RehashCounts, RehashJob, RehashPhase, RehashSaved, RehashState,
+};
 pub use report::{AttachedFile, ReportFinding, ReportTest, RequestResponse};
 pub use severity::{Severity, UnknownSeverity};
 pub use sla::{SlaConfiguration, SlaDays};

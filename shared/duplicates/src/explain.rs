@@ -1,8 +1,8 @@
 //! Why a finding is a duplicate, or why it is none.
 
 use serde::Serialize;
-use tatami_dedup_rules::{hashed_values, keys, may_be_original, share_a_place};
-use tatami_domain::{Algorithm, Dedupe, Endpoint, Finding, FindingId, ReportFinding, Texts};
+use tatami_dedup_rules::{hashed_values, keys_of_stored, may_be_original, share_a_place};
+use tatami_domain::{Algorithm, Finding, FindingId, ResolvedDedupe, Texts};
 use tatami_store::Scope;
 
 use crate::held::scopes;
@@ -69,7 +69,7 @@ impl Duplicates<'_> {
         &self,
         finding: &Finding,
         texts: &Texts,
-        dedupe: &Dedupe,
+        dedupe: &ResolvedDedupe,
     ) -> Result<Explanation> {
         let view = self.store.view(Some(&[finding.product])).await?;
         let mut others: Vec<&Finding> = (view.iter().flat_map(|block| block.iter()))
@@ -87,7 +87,6 @@ impl Duplicates<'_> {
         let candidates: Vec<Candidate> = (others.into_iter())
             .map(|other| candidate(finding, other, scopes.get(&other.id) == Some(&scope)))
             .collect();
-        let reported = as_reported(finding, texts);
         let (kind, scope_id) = match scope {
             Scope::Product(id) => ("product", id.0),
             Scope::Engagement(id) => ("engagement", id.0),
@@ -105,10 +104,10 @@ impl Duplicates<'_> {
             scope_id,
             algorithm: dedupe.algorithm.name(),
             unique_id_from_tool: finding.unique_id_from_tool.clone().filter(|_| by_id),
-            fields: hashed_values(&reported, dedupe),
+            fields: hashed_values(finding, texts, dedupe),
             hash_code: finding.hash_code.clone(),
             keys: finding.keys.clone(),
-            changed_since: keys(&reported, dedupe, finding.test_type).keys != finding.keys,
+            changed_since: keys_of_stored(finding, texts, dedupe).keys != finding.keys,
             candidates,
             candidates_total: total,
         })
@@ -179,35 +178,6 @@ fn reason(finding: &Finding, candidates: &[Candidate]) -> String {
             "No duplicate: {n} others have a key in common, each with the reason why it is not the \
              original."
         ),
-    }
-}
-
-/// What of a stored finding its keys are computed from.
-pub fn as_reported(finding: &Finding, texts: &Texts) -> ReportFinding {
-    let urls = match texts.endpoints.as_slice() {
-        [] => &finding.endpoints,
-        all => all,
-    };
-    ReportFinding {
-        title: finding.title.clone(),
-        severity: finding.severity,
-        description: texts.description.clone(),
-        mitigation: texts.mitigation.clone(),
-        cwe: finding.cwe,
-        extra_cwes: finding.extra_cwes.clone(),
-        vulnerability_ids: finding.vulnerability_ids.clone(),
-        component_name: finding.component_name.clone(),
-        component_version: finding.component_version.clone(),
-        file_path: finding.file_path.clone(),
-        line: finding.line,
-        endpoints: (urls.iter())
-            .filter_map(|url| Endpoint::parse(url).ok())
-            .collect(),
-        payload: texts.payload.clone(),
-        service: finding.service.clone(),
-        unique_id_from_tool: finding.unique_id_from_tool.clone(),
-        vuln_id_from_tool: finding.vuln_id_from_tool.clone(),
-        ..ReportFinding::default()
     }
 }
 

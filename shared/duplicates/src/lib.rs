@@ -27,7 +27,7 @@ use tatami_domain::{Finding, FindingId, Note, ProductId, UserId};
 use tatami_store::{Change, Commit, Store, StoreError};
 
 pub use cluster::Clusters;
-pub use explain::{Candidate, Explanation, as_reported};
+pub use explain::{Candidate, Explanation};
 pub use held::{Held, moves};
 pub use merge::{MarkAs, Merge};
 pub use state::{as_duplicate, as_original};

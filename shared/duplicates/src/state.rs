@@ -11,14 +11,10 @@ pub fn as_duplicate(
     now: Timestamp,
 ) -> Finding {
     let mut new = finding.clone();
-    let flags = Flags {
-        duplicate: true,
-        active: false,
-        verified: false,
-        ..finding.flags
-    };
-    new.set_flags(flags, by, now);
+    new.set_flags(tatami_dedup_rules::as_duplicate(finding.flags), by, now);
     new.duplicate_finding = Some(of);
+    new.duplicate_by = by;
+    new.proposed_duplicate = None;
     new
 }
 
@@ -26,13 +22,14 @@ pub fn as_duplicate(
 pub fn as_original(finding: &Finding, by: Option<UserId>, now: Timestamp) -> Finding {
     let mut new = finding.clone();
     let f = finding.flags;
-    let closed = f.is_mitigated || f.false_p || f.out_of_scope || f.risk_accepted;
     let flags = Flags {
         duplicate: false,
-        active: !closed,
+        active: !f.is_closed(),
         ..f
     };
     new.set_flags(flags, by, now);
+    new.duplicate_by = by;
+    new.proposed_duplicate = None;
     new
 }
 

@@ -4,7 +4,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tatami_domain::{Finding, FindingId, ImportId, ProductId};
+use tatami_domain::{Finding, FindingId, ImportId, ProductId, RehashJobId};
 
 /// The version that this build writes.
 pub const VERSION: u32 = 2;
@@ -56,6 +56,13 @@ pub enum FindingsMessage {
     Finalise {
         /// The import to finish.
         import: ImportId,
+    },
+    /// The next step of a job that gives findings new keys.
+    Rehash {
+        /// Which job.
+        job: RehashJobId,
+        /// Which of its steps.
+        step: u64,
     },
 }
 
@@ -166,6 +173,22 @@ impl Sender {
             return Ok(());
         }
         self.send_call(call).await
+    }
+
+    /// Sends one message that is delivered no earlier than in `seconds`, at most 900.
+    pub async fn send_later(&self, body: String, seconds: u16) -> Result<(), SendError> {
+        let sent = self
+            .client
+            .send_message()
+            .queue_url(&self.url)
+            .message_body(body)
+            .delay_seconds(i32::from(seconds))
+            .send()
+            .await;
+        sent.map(drop).map_err(|e| SendError {
+            queue: self.url.clone(),
+            reason: DisplayErrorContext(e).to_string(),
+        })
     }
 
     async fn send_call(&self, messages: Vec<Outgoing>) -> Result<(), SendError> {

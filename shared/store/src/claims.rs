@@ -195,6 +195,15 @@ mod tests {
         assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(0)]);
         assert!(claim.overflow);
         assert_eq!(claim.of_test(TestId(99)).count(), 1);
+        claim.remove(FindingId(0));
+        assert_eq!(claim.originals().count(), 0);
+        claim.mark(Member {
+            test: TestId(99),
+            finding: FindingId(99),
+            original: true,
+        });
+        assert_eq!(claim.originals().collect::<Vec<_>>(), [FindingId(99)]);
+        assert_eq!(claim.of_test(TestId(99)).count(), 1);
     }
 
     #[test]

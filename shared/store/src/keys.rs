@@ -1,6 +1,9 @@
 //! Every key of every table, one function for each kind of item.
 
-use tatami_domain::{BlockId, EngagementId, FindingId, ImportId, NoteId, ProductId, TestId};
+use tatami_domain::{
+    BlockId, DedupeScope, EngagementId, FindingId, ImportId, NoteId, ProductId, RehashJobId,
+    TestId, TestTypeId,
+};
 
 /// Partition and sort key.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,6 +82,32 @@ pub(crate) fn token(sha256: &str) -> Key {
 /// Blocks and re-import numbers of a test; apart from the test itself, since imports write here.
 pub(crate) fn test_state(test: TestId) -> Key {
     key(format!("TEST#{test}#STATE"), "STATE")
+}
+
+/// Where deduplication settings lie: those that count for every product, and those of products.
+pub(crate) const DEDUPE_PARTITIONS: [&str; 2] = ["DEDUPE", "DEDUPE#PRODUCT"];
+
+const DEDUPE_SYSTEM: &str = "SYSTEM";
+const DEDUPE_TEST_TYPE: &str = "TTYPE#";
+
+pub(crate) fn dedupe(scope: DedupeScope) -> Key {
+    let [common, products] = DEDUPE_PARTITIONS.map(str::to_owned);
+    match scope {
+        DedupeScope::System => key(common, DEDUPE_SYSTEM),
+        DedupeScope::TestType(id) => key(common, format!("{DEDUPE_TEST_TYPE}{}", digits(id.0))),
+        DedupeScope::Product(id) => key(products, digits(id.0)),
+    }
+}
+
+pub(crate) fn dedupe_scope(pk: &str, sk: &str) -> Option<DedupeScope> {
+    if pk == DEDUPE_PARTITIONS[1] {
+        return Some(DedupeScope::Product(ProductId(sk.parse().ok()?)));
+    }
+    match sk.strip_prefix(DEDUPE_TEST_TYPE) {
+        Some(id) => Some(DedupeScope::TestType(TestTypeId(id.parse().ok()?))),
+        None if sk == DEDUPE_SYSTEM => Some(DedupeScope::System),
+        None => None,
+    }
 }
 
 // findings
@@ -220,6 +249,18 @@ pub(crate) fn import_lines(block: u64) -> String {
     format!("IMPORTS#{block}")
 }
 
+/// The jobs that give findings new keys; there are few of them.
+pub(crate) const REHASH_JOBS: &str = "REHASH";
+
+pub(crate) fn rehash_job(job: RehashJobId) -> Key {
+    key(REHASH_JOBS.into(), digits(job.0))
+}
+
+/// Which of them is under way.
+pub(crate) fn rehash_active() -> Key {
+    key(format!("{REHASH_JOBS}#ACTIVE"), "ACTIVE")
+}
+
 /// One S3 event of one object, so that the second delivery finds the first one's import.
 pub(crate) fn upload_event(bucket: &str, object: &str, event: &str) -> Key {
     key(format!("S3#{bucket}/{object}"), event)
@@ -236,6 +277,19 @@ mod tests {
         assert_eq!(first.pk, finding(FindingId(3071)).pk);
         assert_ne!(first.pk, finding(FindingId(3072)).pk);
         assert!(first.sk < finding(FindingId(3071)).sk);
+    }
+
+    #[test]
+    fn levels_are_told_by_their_keys() {
+        for scope in [
+            DedupeScope::System,
+            DedupeScope::TestType(TestTypeId(3)),
+            DedupeScope::Product(ProductId(3)),
+        ] {
+            let key = dedupe(scope);
+            assert_eq!(dedupe_scope(&key.pk, &key.sk), Some(scope));
+        }
+        assert_eq!(dedupe_scope("DEDUPE", "OTHER"), None);
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! `pk` and a text sort key `sk`:
 //!
 //! - *catalog*: product types, products, engagements, tests, test types, environments, users,
-//!   tokens, and the counters that give them their ids;
+//!   tokens, deduplication settings, and the counters that give them their ids;
 //! - *findings*: findings in blocks of 1,024, claims, notes, count deltas and their bases;
 //! - *jobs*: imports with their parts and what they did.
 //!
@@ -16,12 +16,14 @@ mod claims;
 mod commit;
 mod counts;
 mod db;
+mod dedupe;
 mod error;
 mod findings;
 mod groups;
 mod history;
 mod imports;
 mod keys;
+mod rehash;
 mod setup;
 mod target;
 mod view;

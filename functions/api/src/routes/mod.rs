@@ -2,12 +2,14 @@
 
 mod catalog;
 mod common;
+mod dedupe_settings;
 mod engagements;
 mod finding_groups;
 mod findings;
 mod imports;
 mod product_types;
 mod products;
+mod rehash_jobs;
 mod replays;
 mod scans;
 mod system;
@@ -30,6 +32,8 @@ pub fn all() -> Routes {
     tests::add(&mut routes);
     common::add(&mut routes);
     users::add(&mut routes);
+    dedupe_settings::add(&mut routes);
+    rehash_jobs::add(&mut routes);
     scans::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);

@@ -9,6 +9,7 @@
 mod app;
 mod auth;
 mod catalog;
+mod dedupe_settings;
 mod duplicates;
 mod finding_groups;
 mod findings;

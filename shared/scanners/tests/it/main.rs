@@ -12,4 +12,5 @@
 )]
 
 mod fuzz_targets;
+mod hash_code;
 mod hostile;

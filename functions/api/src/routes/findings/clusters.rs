@@ -6,11 +6,11 @@ use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Dedupe, Finding, FindingId, Texts};
+use tatami_domain::{Dedupe, Finding, FindingId, ResolvedDedupe, Test, Texts};
 use tatami_duplicates::{Duplicates, Explanation, MarkAs, Merge};
 use tatami_scanners::by_scan_type;
 
-use super::write::BY_HAND;
+use super::write::settings_by_hand;
 use super::{detail, permitted};
 use crate::Api;
 use crate::auth::Caller;
@@ -251,17 +251,23 @@ async fn explain(
     Ok(Json(explanation(&explained)))
 }
 
-/// How findings of its kind are recognised.
-async fn dedupe_of(api: &Api, finding: &Finding) -> Result<Dedupe> {
+/// How findings of its kind are recognised now.
+async fn dedupe_of(api: &Api, finding: &Finding) -> Result<ResolvedDedupe> {
+    let store = &api.services.store;
     let Some(import) = finding.import else {
-        return Ok(BY_HAND);
+        let test: Test = store.get(finding.test).await?;
+        return settings_by_hand(store, &test).await;
     };
-    let scan_type = match api.services.store.import(import).await {
+    let scan_type = match store.import(import).await {
         Err(error) if error.is_not_found() => None,
         other => other?.scan_type,
     };
     let scanner = scan_type.and_then(|name| by_scan_type(&name));
-    Ok(scanner.map_or(BY_HAND, |scanner| scanner.dedupe))
+    let levels = store.dedupe_levels(finding.product).await?;
+    Ok(match scanner {
+        Some(scanner) => levels.resolve(&scanner.dedupe, scanner.scan_type),
+        None => levels.resolve(&Dedupe::BY_HAND, ""),
+    })
 }
 
 fn explanation(explained: &Explanation) -> Value {

@@ -127,6 +127,14 @@ const FILTERS: &[(&str, How)] = &[
         How::Ids(|f| f.duplicate_finding.map(u64::from)),
     ),
     (
+        "proposed_duplicate",
+        How::Ids(|f| f.proposed_duplicate.map(u64::from)),
+    ),
+    (
+        "has_proposed_duplicate",
+        How::Bool(|f| f.proposed_duplicate.is_some()),
+    ),
+    (
         "nb_occurences",
         How::Ids(|f| f.nb_occurences.map(u64::from)),
     ),

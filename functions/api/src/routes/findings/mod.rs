@@ -1,9 +1,11 @@
 //! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`, many at
-//! once in `bulk`, duplicates and merging in `clusters`, deleting in `remove`.
+//! once in `bulk`, duplicates and merging in `clusters`, proposed ones in `duplicates`, deleting in
+//! `remove`.
 
 mod annotate;
 mod bulk;
 mod clusters;
+mod duplicates;
 mod filter;
 mod order;
 mod remove;
@@ -51,6 +53,7 @@ pub fn add(routes: &mut Routes) {
     bulk::add(routes);
     clusters::add(routes);
     remove::add(routes);
+    duplicates::add(routes);
     routes.schemas("Finding", FIELDS);
     routes.schemas("Note", note::FIELDS);
     routes.schemas("UserStub", note::AUTHOR);

@@ -8,10 +8,10 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use tatami_auth::{Permission, Place};
-use tatami_dedup_rules::keys;
+use tatami_dedup_rules::keys_of_stored;
 use tatami_domain::{
-    Algorithm, Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ReportFinding,
-    ShortStatus, Test, Texts, UserId,
+    Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ResolvedDedupe, ShortStatus,
+    Test, TestType, Texts, UserId,
 };
 use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
 use tatami_store::{Change, Commit, Committed, Store, StoreError};
@@ -30,13 +30,6 @@ use crate::view::finding::{FIELDS, closed};
 
 /// How often a change is tried again when others change the same finding.
 pub const TRIES: usize = 10;
-
-/// Findings made by hand are recognised by what everybody fills in.
-pub const BY_HAND: Dedupe = Dedupe {
-    algorithm: Algorithm::Legacy,
-    fields: &[],
-    allows_null_cwe: true,
-};
 
 const CLOSE_FIELDS: &[Field] = &[
     Field::new("is_mitigated", Kind::Bool),
@@ -130,7 +123,8 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     apply_mitigation(&mut finding, &sent);
     let mut texts = Texts::default();
     apply_texts(&mut texts, &sent);
-    let keys = keys(&reported(&finding, &texts), &BY_HAND, finding.test_type);
+    let settings = settings_by_hand(store, &test).await?;
+    let keys = keys_of_stored(&finding, &texts, &settings);
     finding.keys = keys.keys;
     finding.hash_code = keys.hash_code;
     finding.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
@@ -145,7 +139,7 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         let held = Held::read(store, [&finding]).await?;
         let mut new = finding.clone();
         match duplicates.original_by_keys(&held, &finding).await? {
-            Some(original) => new = as_duplicate(&finding, original.id, by, now),
+            Some(original) => new = as_duplicate(&finding, original.id, None, now),
             None if new.flags.duplicate => return Err(no_original()),
             None => {}
         }
@@ -158,6 +152,14 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         }
     }
     Err(StoreError::Contention(format!("finding {}", finding.id)).into())
+}
+
+/// How findings that are made by hand in a test are recognised.
+pub async fn settings_by_hand(store: &Store, test: &Test) -> Result<ResolvedDedupe> {
+    let levels = store.dedupe_levels(test.product).await?;
+    let kind: TestType = store.get(test.test_type).await?;
+    let kind = test.scan_type.as_ref().unwrap_or(&kind.name);
+    Ok(levels.resolve(&Dedupe::BY_HAND, kind))
 }
 
 /// Something is said to be a duplicate, and nobody knows of what.
@@ -261,7 +263,9 @@ pub async fn change(
             let mut texts = before.clone();
             apply_texts(&mut texts, sent);
             if rekey {
-                let keys = keys(&reported(&new, &texts), &BY_HAND, new.test_type);
+                let test: Test = store.get(new.test).await?;
+                let settings = settings_by_hand(store, &test).await?;
+                let keys = keys_of_stored(&new, &texts, &settings);
                 new.keys = keys.keys;
                 new.hash_code = keys.hash_code;
             }
@@ -525,20 +529,6 @@ fn apply_texts(texts: &mut Texts, sent: &Object) {
             "severity_justification" => texts.severity_justification = text(value),
             _ => {}
         }
-    }
-}
-
-/// What of a finding made by hand its keys are computed from.
-fn reported(finding: &Finding, texts: &Texts) -> ReportFinding {
-    ReportFinding {
-        title: finding.title.clone(),
-        severity: finding.severity,
-        description: texts.description.clone(),
-        cwe: finding.cwe,
-        line: finding.line,
-        file_path: finding.file_path.clone(),
-        service: finding.service.clone(),
-        ..ReportFinding::default()
     }
 }
 
