@@ -13,6 +13,8 @@ mod budgets;
 mod concurrency;
 mod delivery;
 mod duplicates;
+mod groups;
+mod history;
 mod faults;
 mod imports;
 mod model;

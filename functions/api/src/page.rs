@@ -36,6 +36,13 @@ pub struct Page<T> {
     results: Vec<T>,
 }
 
+impl<T> Page<T> {
+    /// What is on it.
+    pub fn results_mut(&mut self) -> &mut [T] {
+        &mut self.results
+    }
+}
+
 impl Listing {
     fn new(url: String, query: Query) -> Self {
         let number = |name: &str| query.get(name)?.trim().parse::<u32>().ok();

@@ -13,8 +13,8 @@ use tatami_queue::{Outgoing, SlaMessage};
 use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Store, StoreError};
 
-use crate::DedupError;
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
+use crate::{DedupError, grouping};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -45,6 +45,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
         close(store, &import, &import, product, gone).await?;
         actions = store.import_actions(import.id).await?;
     }
+    grouping::run(store, &import, &actions, test).await?;
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))

@@ -5,6 +5,7 @@
 //! one transaction with a marker of its own, and what was done already is not done again.
 
 mod finalise;
+mod grouping;
 mod part;
 mod plan;
 

@@ -534,6 +534,7 @@ async fn send(
     import.test_type = Some(test.test_type);
     import.scan_type = Some(scanner.scan_type.to_owned());
     env!("CARGO_PKG_VERSION").clone_into(&mut import.parser_version);
+    import.tool_version = contents.test.as_ref().and_then(|t| t.version.clone());
     import.findings = contents.total;
     import.below_minimum = contents.below_minimum;
     import.warnings = contents.warnings;

@@ -3,7 +3,7 @@
 use std::io::{Cursor, Read};
 use std::time::Duration;
 
-use anyhow::{anyhow, bail};
+use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
 use serde_json::{Map, Value};
 use tatami_runtime::Settings;
@@ -19,6 +19,8 @@ const LOCAL_TOKEN: &str = ".tatami/token";
 const CONNECT: Duration = Duration::from_secs(10);
 /// An import answers after 25 s at the latest.
 const ANSWER: Duration = Duration::from_mins(2);
+/// How many things of a list are asked for at once.
+const PAGE: usize = 500;
 /// How much of an answer that isn't JSON is shown.
 const SHOWN: usize = 200;
 
@@ -108,6 +110,37 @@ impl Client {
                 .query_pairs(query.iter().map(|(n, v)| (*n, v.as_str())))
                 .call(),
         )
+    }
+
+    /// Gets up to `limit` things of a list, and says how many there are in all.
+    pub fn list(
+        &self,
+        path: &str,
+        query: &[(&str, String)],
+        limit: usize,
+    ) -> anyhow::Result<(u64, Vec<Value>)> {
+        let mut all = Vec::new();
+        loop {
+            let mut query = query.to_vec();
+            // a limit of 0 would mean the default one
+            query.push(("limit", (limit - all.len()).clamp(1, PAGE).to_string()));
+            query.push(("offset", all.len().to_string()));
+            let mut answer = self.get(path, &query)?;
+            if answer.status != 200 {
+                return Err(self.refusal(&answer));
+            }
+            let count = answer.body["count"].as_u64();
+            let count = count.context("the list has no count")?;
+            let Value::Array(page) = answer.body["results"].take() else {
+                bail!("the list has no results");
+            };
+            let is_last = page.is_empty();
+            all.extend(page);
+            all.truncate(limit);
+            if is_last || all.len() as u64 >= count || all.len() >= limit {
+                return Ok((count, all));
+            }
+        }
     }
 
     /// POSTs JSON to a path below `/api/v2/`.

@@ -36,6 +36,8 @@ enum Command {
     Demo(DemoArgs),
     /// Send reports to a Tatami and show what became of them
     Import(Box<commands::import::ImportArgs>),
+    /// List the imports of a Tatami, or show one of them
+    Imports(commands::imports::ImportsArgs),
     /// Read a report and print its findings as JSON; needs no server
     Parse(commands::parse::ParseArgs),
     /// List the scan types
@@ -91,6 +93,7 @@ fn main() -> ExitCode {
         },
         Command::Parse(args) => (commands::parse::run(&args), ExitCode::from(REFUSED)),
         Command::Scanners(args) => (commands::scanners::run(&args), ExitCode::FAILURE),
+        Command::Imports(args) => (commands::imports::run(&args), ExitCode::FAILURE),
         Command::Findings(args) => (commands::findings::run(&args), ExitCode::FAILURE),
     };
     match result {

@@ -230,6 +230,35 @@ impl Blobs {
         })
     }
 
+    /// A link by which somebody without AWS credentials may GET one raw report, to be saved as
+    /// `file_name` (of letters, digits, `.`, `-` and `_`). Whether the report is still there, shows
+    /// only when the link is used.
+    pub async fn presign_download(
+        &self,
+        bucket: &str,
+        key: &str,
+        file_name: &str,
+        valid: Duration,
+    ) -> Result<String, BlobError> {
+        let call_failed = |reason: String| BlobError::Call {
+            call: "presigning",
+            bucket: bucket.to_owned(),
+            key: key.to_owned(),
+            reason,
+        };
+        let config = PresigningConfig::expires_in(valid).map_err(|e| call_failed(e.to_string()))?;
+        let request = self
+            .signer
+            .get_object()
+            .bucket(bucket)
+            .key(key)
+            .response_content_disposition(format!("attachment; filename=\"{file_name}\""))
+            .presigned(config)
+            .await
+            .map_err(|e| call_failed(DisplayErrorContext(e).to_string()))?;
+        Ok(request.uri().to_owned())
+    }
+
     /// Stores the texts of some findings of an import as its pack number `n`; gives the pack's key.
     /// Writing the same pack again changes nothing.
     pub async fn put_pack(

@@ -141,6 +141,7 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
         duplicate_finding: old.duplicate_finding,
         reporter: old.reporter,
         import: old.import,
+        group: old.group,
         planned_remediation_date: old.planned_remediation_date,
         planned_remediation_version: old.planned_remediation_version,
         effort_for_fixing: old.effort_for_fixing,

@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EngagementId, FindingId, Flags, ImportId, NoteId, ProductId,
-    RequestResponse, Severity, TestId, TestTypeId, UserId,
+    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, Flags, ImportId, NoteId,
+    ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -155,6 +155,9 @@ pub struct Finding {
     /// The import that created it; none for one made by hand.
     #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
     pub import: Option<ImportId>,
+    /// The finding group it is in; one that is gone counts as none.
+    #[serde(rename = "g", skip_serializing_if = "Option::is_none")]
+    pub group: Option<FindingGroupId>,
     /// Where its long texts lie.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub texts: Option<TextRef>,

@@ -55,6 +55,8 @@ integer_id! {
     UserId,
     /// Id of a finding: `block * 1024 + place in the block`.
     FindingId,
+    /// Id of a finding group.
+    FindingGroupId,
     /// Id of a note.
     NoteId,
     /// Id of one import or re-import.

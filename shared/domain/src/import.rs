@@ -6,8 +6,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EngagementId, Finding, FindingId, Flags, IdSet, ImportId, ProductId, ProductTypeId, Severity,
-    TestId, TestTypeId, UserId,
+    EngagementId, Finding, FindingId, Flags, GroupBy, IdSet, ImportId, ProductId, ProductTypeId,
+    Severity, TestId, TestTypeId, UserId,
 };
 
 /// How many warnings an import keeps; the number of all of them is kept too.
@@ -87,6 +87,11 @@ pub struct ImportOptions {
     pub close_old_findings_product_scope: bool,
     pub do_not_reactivate: bool,
     pub deduplication_on_engagement: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<GroupBy>,
+    /// Is one finding enough for a group? Default: true.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub create_finding_groups_for_all_findings: Option<bool>,
 }
 
 impl ImportOptions {
@@ -96,6 +101,11 @@ impl ImportOptions {
             ImportKind::Import | ImportKind::Replay => false,
             ImportKind::Reimport => true,
         })
+    }
+
+    /// Is one finding enough for a group?
+    pub fn groups_single_findings(&self) -> bool {
+        self.create_finding_groups_for_all_findings.unwrap_or(true)
     }
 }
 
@@ -250,6 +260,9 @@ pub struct Import {
     pub scan_date: Date,
     /// Version of Tatami whose parser read it.
     pub parser_version: String,
+    /// Version of the tool, where the report says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tool_version: Option<String>,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
     pub below_minimum: u64,

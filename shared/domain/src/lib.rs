@@ -4,6 +4,7 @@
 mod dedupe;
 mod endpoint;
 mod finding;
+mod group;
 mod id_set;
 mod ids;
 mod import;
@@ -18,10 +19,11 @@ mod user;
 pub use dedupe::{Algorithm, Dedupe, HashField};
 pub use endpoint::{Endpoint, EndpointError};
 pub use finding::{Finding, Note, TextRef, Texts};
+pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    BlockId, EngagementId, EnvironmentId, FindingId, ImportId, NoteId, ProductId, ProductTypeId,
-    TestId, TestTypeId, UserId,
+    BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, ImportId, NoteId, ProductId,
+    ProductTypeId, TestId, TestTypeId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,

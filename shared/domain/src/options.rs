@@ -1,6 +1,6 @@
 use jiff::civil::Date;
 
-use crate::{EngagementId, ImportOptions, ProductId, Severity, TestId, UserId};
+use crate::{EngagementId, GroupBy, ImportOptions, ProductId, Severity, TestId, UserId};
 
 /// A field of an import that isn't what it should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -110,6 +110,18 @@ impl ImportOptions {
             }
             "do_not_reactivate" => self.do_not_reactivate = boolean()?,
             "deduplication_on_engagement" => self.deduplication_on_engagement = boolean()?,
+            "group_by" => {
+                let by = GroupBy::parse(value).ok_or_else(|| {
+                    let names = GroupBy::NAMES.join(", ");
+                    wrong(format!(
+                        "\"{value}\" is not a valid choice: use one of {names}"
+                    ))
+                });
+                self.group_by = Some(by?);
+            }
+            "create_finding_groups_for_all_findings" => {
+                self.create_finding_groups_for_all_findings = Some(boolean()?);
+            }
             _ => return Ok(false),
         }
         Ok(true)
@@ -147,6 +159,8 @@ impl ImportOptions {
         "close_old_findings_product_scope",
         "do_not_reactivate",
         "deduplication_on_engagement",
+        "group_by",
+        "create_finding_groups_for_all_findings",
     ];
 }
 
@@ -164,6 +178,8 @@ mod tests {
                 "2026-01-31"
             } else if *name == "minimum_severity" {
                 "Low"
+            } else if *name == "group_by" {
+                "file_path"
             } else {
                 "1"
             };

@@ -3,8 +3,9 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tatami_domain::{
-    BlockId, DevelopmentEnvironment, Engagement, EngagementId, EnvironmentId, Product, ProductId,
-    ProductType, ProductTypeId, Test, TestId, TestType, TestTypeId, Token, User, UserId,
+    BlockId, DevelopmentEnvironment, Engagement, EngagementId, EnvironmentId, FindingGroup,
+    FindingGroupId, Product, ProductId, ProductType, ProductTypeId, Test, TestId, TestType,
+    TestTypeId, Token, User, UserId,
 };
 
 use crate::db::{
@@ -88,6 +89,17 @@ impl Entity for Test {
     }
 }
 
+impl Entity for FindingGroup {
+    entity!(FindingGroup, FindingGroupId, "GROUP", "finding group");
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        Some((Test::KIND, self.test.0))
+    }
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((self.test.0, &self.name))
+    }
+}
+impl Named for FindingGroup {}
+
 impl Entity for TestType {
     entity!(TestType, TestTypeId, "TTYPE", "test type");
     fn unique_name(&self) -> Option<(u64, &str)> {
@@ -113,7 +125,7 @@ impl Entity for User {
 impl Named for User {}
 
 /// Names are compared trimmed and without regard to case.
-fn folded(name: &str) -> String {
+pub(crate) fn folded(name: &str) -> String {
     name.trim().to_lowercase()
 }
 
@@ -144,7 +156,7 @@ impl Store {
         Ok(last + 1 - n)
     }
 
-    async fn last_id(&self, kind: &str) -> Result<u64> {
+    pub(crate) async fn last_id(&self, kind: &str) -> Result<u64> {
         let item = self.db.get(Table::Catalog, &keys::counter(kind)).await?;
         Ok(item.and_then(|i| number_of(&i, "n")).unwrap_or(0))
     }
@@ -252,30 +264,36 @@ impl Store {
 
     /// The entity with this name; case and white space around it don't count.
     pub async fn find<T: Named>(&self, name: &str) -> Result<Option<T>> {
-        match self.id_by_name::<T>(0, name).await? {
-            Some(id) => self.get(id.into()).await.map(Some),
-            None => Ok(None),
+        self.find_within(0, name).await
+    }
+
+    /// The same for names that may exist once within something (0: everywhere).
+    pub async fn find_within<T: Named>(&self, within: u64, name: &str) -> Result<Option<T>> {
+        let Some(id) = self.id_by_name::<T>(within, name).await? else {
+            return Ok(None);
+        };
+        match self.get(id.into()).await {
+            Err(error) if error.is_not_found() => Ok(None), // removed just now
+            found => found.map(Some),
         }
     }
 
     /// The entity with the name that `entity` has, made where there is none; and whether it was made.
     /// Of several callers at once one makes it and all get the same.
     pub async fn find_or_create<T: Named>(&self, entity: T) -> Result<(T, bool)> {
-        let name = entity
-            .unique_name()
-            .map(|(_, n)| n.to_owned())
-            .unwrap_or_default();
-        if let Some(found) = self.find(&name).await? {
-            return Ok((found, false));
+        let name = entity.unique_name();
+        let (within, name) = name.map(|(w, n)| (w, n.to_owned())).unwrap_or_default();
+        for _ in 0..TRIES {
+            if let Some(found) = self.find_within(within, &name).await? {
+                return Ok((found, false));
+            }
+            match self.create(entity.clone()).await {
+                Ok(made) => return Ok((made, true)),
+                Err(StoreError::NameTaken { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
-        match self.create(entity).await {
-            Ok(made) => Ok((made, true)),
-            Err(StoreError::NameTaken { kind, .. }) => match self.find(&name).await? {
-                Some(found) => Ok((found, false)),
-                None => Err(StoreError::NotFound { kind, id: name }),
-            },
-            Err(error) => Err(error),
-        }
+        Err(StoreError::Contention(T::WORD.into()))
     }
 
     /// The child that holds `name` within `parent`, made by `make` where there is none; and whether
@@ -459,6 +477,32 @@ impl Store {
                 Ok(false)
             }
         }
+    }
+
+    /// An entity together with its item as it is stored; `None` where there is none.
+    pub(crate) async fn stored<T: Entity>(&self, id: T::Id) -> Result<Option<(Item, T)>> {
+        let key = keys::entity(T::KIND, id.into());
+        let item = self.db.get(Table::Catalog, &key).await?;
+        let Some(item) = item else { return Ok(None) };
+        let entity = read_entity(&item)?;
+        Ok(Some((item, entity)))
+    }
+
+    /// Removes an entity with its name, unless somebody changed it since it was read (then `false`).
+    pub(crate) async fn remove<T: Entity>(&self, item: &Item, entity: &T) -> Result<bool> {
+        let id: u64 = entity.id().into();
+        let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
+        let key = keys::entity(T::KIND, id);
+        let mut items = vec![(self.db).delete_in(Table::Catalog, &key, "d = :d", unchanged)?];
+        if let Some((kind, parent)) = entity.parent() {
+            let key = keys::child(kind, parent, T::KIND, id);
+            items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
+        }
+        if let Some((parent, name)) = entity.unique_name() {
+            let key = keys::name(T::KIND, parent, &folded(name));
+            items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
+        }
+        Ok(self.db.transact(items).await? == Transacted::Done)
     }
 
     /// The blocks in which findings of the test lie.

@@ -60,6 +60,18 @@ impl Store {
         Ok(import)
     }
 
+    /// The same for one whose id is part of the key of its report.
+    pub async fn create_import_at(
+        &self,
+        mut import: Import,
+        key: impl FnOnce(ImportId) -> String,
+    ) -> Result<Import> {
+        import.id = ImportId(self.next_ids("IMPORT", 1).await?);
+        import.key = key(import.id);
+        self.put_new_import(&import).await?;
+        Ok(import)
+    }
+
     async fn put_new_import(&self, import: &Import) -> Result<()> {
         let mut item = document(&keys::import(import.id), import)?;
         item.insert("state".into(), state_name(import.state));
@@ -133,7 +145,10 @@ impl Store {
             ],
         };
         match self.db.update_state(Table::Jobs, &key, update).await {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                self.note_done(import).await?;
+                Ok(true)
+            }
             Err(error) if error.is_condition() => Ok(false),
             Err(error) => Err(error),
         }
@@ -142,6 +157,9 @@ impl Store {
     /// Lets a failed import go on, when its message is delivered again after a fix.
     pub async fn revive_import(&self, import: &Import) -> Result<()> {
         let key = keys::import(import.id);
+        if import.state != ImportState::Done {
+            self.forget_done(import.id).await?;
+        }
         let update = Update {
             expression: "SET d = :d, #s = :s",
             condition: Some("attribute_exists(pk)"),
@@ -151,7 +169,7 @@ impl Store {
             ],
         };
         self.db.update_state(Table::Jobs, &key, update).await?;
-        Ok(())
+        self.note_done(import).await
     }
 
     /// Gives an import its place among the imports of a test, from 1, and tells which others had

@@ -211,6 +211,15 @@ pub(crate) fn import_of_test(test: TestId, sequence: u64) -> Key {
     key(imports_of_test(test), digits(sequence))
 }
 
+/// What lists need of the imports that are done, in partitions of 1,024 ids.
+pub(crate) fn import_line(import: ImportId) -> Key {
+    key(import_lines(import.0 / CATALOG_BLOCK), digits(import.0))
+}
+
+pub(crate) fn import_lines(block: u64) -> String {
+    format!("IMPORTS#{block}")
+}
+
 /// One S3 event of one object, so that the second delivery finds the first one's import.
 pub(crate) fn upload_event(bucket: &str, object: &str, event: &str) -> Key {
     key(format!("S3#{bucket}/{object}"), event)

@@ -229,13 +229,17 @@ fn tags(view: &Object) -> impl Iterator<Item = &str> {
     tags.into_iter().flatten().filter_map(Value::as_str)
 }
 
+/// The parameters of a resource's list.
+pub fn parameters<T: Resource>() -> impl Iterator<Item = Field> {
+    let filters = T::FILTERS.iter().map(Filter::parameter);
+    filters.chain([Field::new("o", Kind::Texts)])
+}
+
 /// Adds the routes of a resource.
 pub fn add<T: Resource>(routes: &mut Routes) {
     let request = format!("{}Request", T::SCHEMA);
-    let filters = T::FILTERS.iter().map(Filter::parameter);
     let list = Operation::get(T::PATH, "A page of the list")
-        .query(filters)
-        .query([Field::new("o", Kind::Texts)])
+        .query(parameters::<T>())
         .answers(200, Answer::Page(T::SCHEMA));
     routes.add(&list, self::list::<T>);
     let create = Operation::post(T::PATH, "Make one")
@@ -260,7 +264,8 @@ pub fn id_in_path(text: &str) -> Result<u64> {
     text.parse().map_err(|_| ApiError::not_found())
 }
 
-async fn list<T: Resource>(
+/// Answers with a page of a resource's list.
+pub async fn list<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     listing: Listing,

@@ -3,6 +3,7 @@
 mod catalog;
 mod common;
 mod engagements;
+mod finding_groups;
 mod findings;
 mod imports;
 mod product_types;
@@ -10,6 +11,7 @@ mod products;
 mod replays;
 mod scans;
 mod system;
+mod test_imports;
 mod tests;
 mod token;
 mod uploads;
@@ -32,6 +34,8 @@ pub fn all() -> Routes {
     uploads::add(&mut routes);
     imports::add(&mut routes);
     replays::add(&mut routes);
+    test_imports::add(&mut routes);
     findings::add(&mut routes);
+    finding_groups::add(&mut routes);
     routes
 }

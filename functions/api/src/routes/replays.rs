@@ -232,9 +232,8 @@ async fn start(api: &Api, caller: &Caller, original: &Import, apply: bool) -> Re
         }),
         ..Import::default()
     };
-    let mut import = services.store.create_import(import).await?;
-    import.key = format!("replays/{}", import.id);
-    services.store.save_import(&import).await?;
+    let key = |id| format!("replays/{id}");
+    let import = services.store.create_import_at(import, key).await?;
     let metadata = HashMap::from([("import".to_owned(), import.id.to_string())]);
     let order = format!("replay of import {}", original.id);
     services

@@ -14,8 +14,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Finding, Import, ImportActions, ImportId, ImportKind, ImportOptions, ImportState, Severity,
-    SeverityCounts, Test, TestId, TestType, User,
+    Finding, GroupBy, Import, ImportActions, ImportId, ImportKind, ImportOptions, ImportState,
+    Severity, SeverityCounts, Test, TestId, TestType, User,
 };
 use tatami_scanners::Report;
 use tatami_store::Target;
@@ -81,6 +81,10 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
             | "close_old_findings_product_scope"
             | "do_not_reactivate"
             | "deduplication_on_engagement" => json!({"type": "boolean"}),
+            "create_finding_groups_for_all_findings" => {
+                json!({"type": "boolean", "default": true})
+            }
+            "group_by" => json!({"type": "string", "enum": GroupBy::NAMES}),
             _ => json!({"type": "string"}),
         };
         (name.to_owned(), schema)
@@ -319,10 +323,8 @@ pub async fn record(
         options,
         ..Import::default()
     };
-    let mut import = store.create_import(import).await?;
-    import.key = format!("imports/{}/{}", import.id, safe(file_name));
-    store.save_import(&import).await?;
-    Ok(import)
+    let key = |id| format!("imports/{id}/{}", safe(file_name));
+    Ok(store.create_import_at(import, key).await?)
 }
 
 /// A file name for a key: without folders and without what needs quoting anywhere.

@@ -1,14 +1,19 @@
 //! Tests.
 
+use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, Test, TestType, TestTypeId};
+use tatami_domain::{Engagement, FindingGroup, Test, TestId, TestType, TestTypeId};
 use tatami_store::{Entity as _, Store};
 
 use super::catalog::{self, Filter, How, Resource, constants};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
+use crate::view::group::GroupStub;
+
+/// The groups of how many tests are read side by side.
+const PARALLEL: usize = 8;
 
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
@@ -47,7 +52,7 @@ impl Resource for Test {
         Field::answer("api_scan_configuration", Kind::Ref(Target::Unknown)).nullable(),
         Field::answer("notes", Kind::Other("Note", true)),
         Field::answer("files", Kind::Other("", true)),
-        Field::answer("finding_groups", Kind::Other("", true)),
+        Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
     ];
     const FILTERS: &'static [Filter] = &[
         Filter::of("id", How::Ids),
@@ -113,8 +118,19 @@ impl Resource for Test {
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
         constants(
             views,
-            &json!({"api_scan_configuration": null, "notes": [], "files": [], "finding_groups": []}),
+            &json!({"api_scan_configuration": null, "notes": [], "files": []}),
         );
+        let groups: Vec<_> = (views.iter())
+            .map(|view| store.groups_of(TestId(view["id"].as_u64().unwrap_or_default())))
+            .collect();
+        let groups: Vec<Vec<FindingGroup>> = futures::stream::iter(groups)
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        for (view, groups) in views.iter_mut().zip(&groups) {
+            let stubs: Vec<GroupStub<'_>> = groups.iter().map(GroupStub::from).collect();
+            view.insert("finding_groups".into(), json!(stubs));
+        }
         let type_id = |view: &Object| TestTypeId(view["test_type"].as_u64().unwrap_or_default());
         let wanted: Vec<TestTypeId> = views.iter().map(type_id).collect();
         let types: Vec<TestType> = store.get_all(wanted).await?;

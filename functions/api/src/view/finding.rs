@@ -14,6 +14,7 @@ use tatami_domain::{Finding, RequestResponse, SlaConfiguration, TextRef, Texts};
 use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::query::{day_of, today};
+use crate::view::group::{GroupStub, Groups};
 
 /// How many packs are read side by side.
 const PARALLEL: usize = 8;
@@ -111,7 +112,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("jira_creation", Kind::DateTime).nullable(),
     Field::answer("jira_change", Kind::DateTime).nullable(),
     Field::answer("accepted_risks", Kind::Other("", true)),
-    Field::answer("finding_groups", Kind::Other("", true)),
+    Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
     Field::answer("finding_meta", Kind::Other("", true)),
     Field::answer("related_fields", Kind::Other("", false)).nullable(),
     Field::answer("request_response", Kind::Other("", false)),
@@ -266,7 +267,7 @@ pub struct FindingView<'a> {
     jira_creation: Option<Timestamp>,
     jira_change: Option<Timestamp>,
     accepted_risks: [u64; 0],
-    finding_groups: [u64; 0],
+    finding_groups: Vec<GroupStub<'a>>,
     finding_meta: [u64; 0],
     related_fields: Option<u64>,
     request_response: Requests<'a>,
@@ -387,7 +388,7 @@ impl<'a> FindingView<'a> {
             jira_creation: None,
             jira_change: None,
             accepted_risks: [],
-            finding_groups: [],
+            finding_groups: Vec::new(),
             finding_meta: [],
             related_fields: None,
             request_response: Requests {
@@ -397,6 +398,16 @@ impl<'a> FindingView<'a> {
             notes: Vec::new(),
             push_to_jira: false,
         }
+    }
+
+    /// With its group.
+    pub fn with_group(mut self, finding: &Finding, groups: &'a Groups) -> Self {
+        self.finding_groups = groups
+            .of(finding)
+            .map(GroupStub::from)
+            .into_iter()
+            .collect();
+        self
     }
 
     /// With its notes.
@@ -445,6 +456,14 @@ impl Packs {
             pack.get(usize::try_from(*n).ok()?)
         });
         texts.unwrap_or(&NO_TEXTS)
+    }
+
+    /// All endpoints of a finding, as far as its pack is among these.
+    pub fn endpoints_of<'a>(&'a self, finding: &'a Finding) -> &'a [String] {
+        match self.of(finding).endpoints.as_slice() {
+            [] => &finding.endpoints,
+            all => all,
+        }
     }
 }
 

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tatami_domain::{
-    FlagCounts, Import, ImportError, ImportKind, ImportState, Severity, SeverityCounts,
+    FindingId, FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind,
+    ImportState, Severity, SeverityCounts,
 };
 
 use crate::fields::{Field, Kind, Target};
@@ -31,7 +32,11 @@ pub const FIELDS: &[Field] = &[
     Field::answer("bucket", Kind::Text(0)),
     Field::answer("key", Kind::Text(0)),
     Field::answer("size", Kind::Integer(0, i64::MAX)),
+    Field::answer("file_name", Kind::Text(0)),
     Field::answer("options", Kind::Other("", false)),
+    Field::answer("scan_date", Kind::Date).nullable(),
+    Field::answer("parser_version", Kind::Text(0)).nullable(),
+    Field::answer("tool_version", Kind::Text(0)).nullable(),
     Field::answer("findings", Kind::Integer(0, i64::MAX)),
     Field::answer("below_minimum", Kind::Integer(0, i64::MAX)),
     Field::answer("counts", Kind::Other("", false)),
@@ -41,11 +46,75 @@ pub const FIELDS: &[Field] = &[
     Field::answer("replay", Kind::Other("", false)).nullable(),
     Field::answer("statistics", Kind::Other("", false)),
     Field::answer("status_url", Kind::Text(0)),
+    Field::answer("report_url", Kind::Text(0)),
+    Field::answer("findings_url", Kind::Text(0)),
 ];
 
 /// Where the record of an import is.
 pub fn status_url(base: &str, import: &Import) -> String {
     format!("{base}/api/v2/imports/{}/", import.id)
+}
+
+/// The name of the raw report.
+pub fn file_name(import: &Import) -> &str {
+    import.key.rsplit('/').next().unwrap_or_default()
+}
+
+/// What an import may have done with a finding.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Made it.
+    Created,
+    /// Closed it.
+    Closed,
+    /// Opened it again.
+    Reactivated,
+    /// Left it as it was.
+    Untouched,
+}
+
+impl Action {
+    /// All of them.
+    pub const ALL: [Self; 4] = [
+        Self::Created,
+        Self::Closed,
+        Self::Reactivated,
+        Self::Untouched,
+    ];
+    /// The names, in the same order.
+    pub const NAMES: &[&str] = &["created", "closed", "reactivated", "untouched"];
+    /// DefectDojo's letters, in the same order.
+    pub const LETTERS: &[&str] = &["N", "C", "R", "U"];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        Self::NAMES[self as usize]
+    }
+
+    /// The findings that an import did this with.
+    pub fn findings(self, actions: &ImportActions) -> impl Iterator<Item = FindingId> + '_ {
+        let set = match self {
+            Self::Created => &actions.created,
+            Self::Closed => &actions.closed,
+            Self::Reactivated => &actions.reactivated,
+            Self::Untouched => &actions.untouched,
+        };
+        set.iter().filter(move |id| {
+            // what came back or was closed by something else of the report was not left as it was
+            self != Self::Untouched
+                || !(actions.reactivated.contains(*id) || actions.closed.contains(*id))
+        })
+    }
+
+    /// How many they are.
+    pub const fn count(self, counts: &ImportCounts) -> u64 {
+        match self {
+            Self::Created => counts.created,
+            Self::Closed => counts.closed,
+            Self::Reactivated => counts.reactivated,
+            Self::Untouched => counts.untouched,
+        }
+    }
 }
 
 /// The record of an import.
@@ -58,6 +127,8 @@ pub fn record(base: &str, import: &Import) -> Value {
         statistics.insert("after".into(), severities(after));
     }
     let finished: Option<Timestamp> = import.finished;
+    let url = status_url(base, import);
+    let is_read = !import.parser_version.is_empty();
     json!({
         "id": import.id,
         "import_id": import.id,
@@ -75,7 +146,11 @@ pub fn record(base: &str, import: &Import) -> Value {
         "bucket": import.bucket,
         "key": import.key,
         "size": import.size,
+        "file_name": file_name(import),
         "options": import.options,
+        "scan_date": is_read.then_some(import.scan_date),
+        "parser_version": is_read.then_some(&import.parser_version),
+        "tool_version": import.tool_version,
         "findings": import.findings,
         "below_minimum": import.below_minimum,
         "counts": import.counts,
@@ -84,7 +159,9 @@ pub fn record(base: &str, import: &Import) -> Value {
         "error": import.error,
         "replay": import.replay,
         "statistics": statistics,
-        "status_url": status_url(base, import),
+        "status_url": url,
+        "report_url": format!("{url}report/"),
+        "findings_url": format!("{url}findings/"),
     })
 }
 
@@ -132,6 +209,8 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
         "close_old_findings": options.closes_old(),
         "close_old_findings_product_scope": options.close_old_findings_product_scope,
         "deduplication_on_engagement": options.deduplication_on_engagement,
+        "group_by": options.group_by,
+        "create_finding_groups_for_all_findings": options.groups_single_findings(),
         "deduplication_complete": true,
         "push_to_jira": false,
         "pro": [],
@@ -229,6 +308,21 @@ mod tests {
             sentence(&error),
             "the report ends too early (line 3, column 7): upload it again"
         );
+    }
+
+    #[test]
+    fn what_came_back_was_not_left_as_it_was() {
+        let set = |ids: &[u64]| ids.iter().copied().map(FindingId).collect();
+        let actions = ImportActions {
+            created: set(&[1]),
+            reactivated: set(&[3]),
+            closed: set(&[4]),
+            untouched: set(&[2, 3, 4]),
+            ..ImportActions::default()
+        };
+        let ids =
+            |action: Action| -> Vec<u64> { action.findings(&actions).map(|id| id.0).collect() };
+        assert_eq!(Action::ALL.map(ids), [vec![1], vec![4], vec![3], vec![2]]);
     }
 
     #[test]

@@ -226,7 +226,7 @@ async fn fill(app: &TestApp, [product, engagement, test]: [u64; 3], n: u64) {
                 ..Texts::default()
             })
             .collect();
-        let key = services.blobs.put_pack(1.into(), pack, &texts).await;
+        let key = services.blobs.put_pack(1.into(), pack.into(), &texts).await;
         let key = key.unwrap();
         for (chunk, ids) in ids.chunks(90).enumerate() {
             let of = |(at, id): (u32, &FindingId)| Finding {

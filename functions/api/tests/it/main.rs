@@ -10,6 +10,8 @@ mod app;
 mod auth;
 mod catalog;
 mod duplicates;
+mod finding_groups;
 mod findings;
+mod history;
 mod imports;
 mod schema;

@@ -43,9 +43,6 @@ pub struct FindingsArgs {
     json: bool,
 }
 
-/// How many findings are asked for at once.
-const PAGE: usize = 500;
-
 /// Some findings, and how many there are in all.
 pub struct Listed {
     count: u64,
@@ -83,34 +80,8 @@ pub fn run(args: &FindingsArgs) -> anyhow::Result<()> {
 
 /// Gets up to `limit` of the findings that a query asks for.
 pub fn list(client: &Client, query: &[(&str, String)], limit: usize) -> anyhow::Result<Listed> {
-    let mut listed = Listed {
-        count: 0,
-        findings: Vec::new(),
-    };
-    loop {
-        let offset = listed.findings.len();
-        let mut query = query.to_vec();
-        // a limit of 0 would mean the default one
-        query.push(("limit", (limit - offset).clamp(1, PAGE).to_string()));
-        query.push(("offset", offset.to_string()));
-        let mut answer = client.get("findings/", &query)?;
-        if answer.status != 200 {
-            return Err(client.refusal(&answer));
-        }
-        listed.count = answer.body["count"]
-            .as_u64()
-            .context("the list has no count")?;
-        let Value::Array(page) = answer.body["results"].take() else {
-            anyhow::bail!("the list has no results");
-        };
-        let is_last = page.is_empty();
-        listed.findings.extend(page);
-        listed.findings.truncate(limit);
-        let all = listed.findings.len() as u64 >= listed.count;
-        if is_last || all || listed.findings.len() >= limit {
-            return Ok(listed);
-        }
-    }
+    let (count, findings) = client.list("findings/", query, limit)?;
+    Ok(Listed { count, findings })
 }
 
 impl Listed {

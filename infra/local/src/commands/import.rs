@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow, bail};
 use clap::Args;
+use clap::builder::PossibleValuesParser;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Map, Value, json};
-use tatami_domain::{Severity, parse_bool, parse_date};
+use tatami_domain::{GroupBy, Severity, parse_bool, parse_date};
 
 use super::findings::severity;
 use crate::client::{Answer, Client, Report, ServerArgs};
@@ -91,6 +92,9 @@ pub struct ImportArgs {
     /// Close findings that the report no longer has [default: true with --reimport]
     #[arg(long, value_name = "BOOL", value_parser = boolean)]
     close_old_findings: Option<bool>,
+    /// Put new findings into groups by what they have in common
+    #[arg(long, value_name = "FIELD", value_parser = PossibleValuesParser::new(GroupBy::NAMES))]
+    group_by: Option<String>,
     /// Leave closed what was closed, though the report has it again
     #[arg(long)]
     do_not_reactivate: bool,
@@ -483,6 +487,7 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
             "close_old_findings",
             args.close_old_findings.map(|b| b.to_string()),
         ),
+        ("group_by", args.group_by.clone()),
         ("do_not_reactivate", yes(args.do_not_reactivate)),
     ];
     fields

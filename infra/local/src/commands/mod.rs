@@ -2,5 +2,6 @@
 
 pub mod findings;
 pub mod import;
+pub mod imports;
 pub mod parse;
 pub mod scanners;

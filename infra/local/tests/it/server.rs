@@ -150,6 +150,22 @@ fn good_reports_go_in_though_others_fail() {
     assert_eq!(record["state"], "done");
     assert_eq!(record["counts"]["untouched"], 2, "{record}");
 
+    let list = |more: &[&str]| tatami(folder.path(), &[&["imports", "--url", &url], more].concat());
+    let imports = json(&list(&["--json", "--state", "done,failed"]));
+    assert_eq!(imports["count"], 3, "{imports}");
+    assert_eq!(imports["results"][0]["id"], record["id"], "latest first");
+    let said = stdout(&list(&["--state", "failed"]));
+    assert!(
+        said.contains("cut.json") && said.contains("1 import."),
+        "{said}"
+    );
+    let id = record["id"].to_string();
+    assert!(stdout(&list(&[&id])).contains("good.json"), "{id}");
+    let failed = imports["results"][2]["id"].to_string();
+    let told = stderr(&list(&[&failed]));
+    assert!(told.contains("cut.json: "), "{told}");
+    assert_eq!(code(&list(&["99"])), Some(1));
+
     let high = [
         "findings",
         "--json",

@@ -15,7 +15,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingId, Product, ProductId, Test};
+use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, Product, ProductId, Test};
 use tatami_store::BlockView;
 
 use super::catalog::id_in_path;
@@ -27,6 +27,7 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, cut_sorted};
 use crate::query::Query;
 use crate::view::finding::{Clock, FIELDS, FindingView, Packs};
+use crate::view::group::Groups;
 use crate::view::note;
 
 use filter::Filters;
@@ -79,8 +80,11 @@ async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Resul
     let count = found.len();
     let page = cut_sorted(found, &listing, |a, b| order.compare(a, b));
     let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
+    let groups = Groups::load(&api.services.store, page.iter().copied()).await?;
     let views: Vec<FindingView<'_>> = (page.into_iter())
-        .map(|finding| FindingView::new(finding, packs.of(finding), &clock))
+        .map(|finding| {
+            FindingView::new(finding, packs.of(finding), &clock).with_group(finding, &groups)
+        })
         .collect();
     Ok(Json(listing.page(count, views)).into_response())
 }
@@ -124,8 +128,17 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
             narrow(products);
         }
     }
-    let tests = query.ids("test")?;
     let mut one_test = None;
+    let groups = query.ids("finding_group")?;
+    if !groups.is_empty() {
+        let groups = groups.into_iter().map(FindingGroupId);
+        let groups = store.get_all::<FindingGroup>(groups).await?;
+        if let [group] = &groups[..] {
+            one_test = Some((group.product, group.test));
+        }
+        narrow(groups.iter().map(|group| group.product).collect());
+    }
+    let tests = query.ids("test")?;
     if !tests.is_empty() {
         let tests = tests.into_iter().map(tatami_domain::TestId);
         let tests = store.get_all::<Test>(tests).await?;
@@ -203,6 +216,9 @@ async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
     let store = &api.services.store;
     let packs = Packs::load(&api.services.blobs, [finding]).await?;
     let notes = note::views(store, &store.notes(finding.id).await?).await?;
-    let view = FindingView::new(finding, packs.of(finding), &Clock::now()).with_notes(notes);
+    let groups = Groups::load(store, [finding]).await?;
+    let view = FindingView::new(finding, packs.of(finding), &Clock::now())
+        .with_group(finding, &groups)
+        .with_notes(notes);
     Ok(Json(view).into_response())
 }

@@ -1,0 +1,134 @@
+//! Finding groups as clients see them.
+
+use std::collections::{BTreeSet, HashMap};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+use tatami_domain::{
+    Finding, FindingGroup, FindingGroupId, ProductId, Severity, SeverityCounts, TestId,
+};
+use tatami_store::Store;
+
+use crate::Api;
+use crate::error::Result;
+use crate::fields::{Field, Kind, Object, Target};
+use crate::view::finding::Packs;
+use crate::view::import::severities;
+
+/// The fields of a finding group.
+pub const FIELDS: &[Field] = &[
+    Field::answer("id", Kind::Ref(Target::Unknown)),
+    Field::new("name", Kind::Text(FindingGroup::MAX_NAME)).required(),
+    Field::new("test", Kind::Ref(Target::Test))
+        .required()
+        .fixed(),
+    Field::new("findings", Kind::Refs(Target::Finding)).required(),
+    Field::answer("engagement", Kind::Ref(Target::Engagement)),
+    Field::answer("product", Kind::Ref(Target::Product)),
+    Field::answer("creator", Kind::Ref(Target::User)).nullable(),
+    Field::answer("import", Kind::Ref(Target::Unknown)).nullable(),
+    Field::answer("created", Kind::DateTime),
+    Field::answer("updated", Kind::DateTime),
+    Field::answer("findings_count", Kind::Integer(0, i64::MAX)),
+    Field::answer("severity", Kind::Severity).nullable(),
+    Field::answer("active", Kind::Bool),
+    Field::answer("statistics", Kind::Other("", false)),
+    Field::answer("endpoints", Kind::Texts),
+    Field::answer("jira_issue", Kind::Other("", false)).nullable(),
+];
+
+/// The fields of a finding group where it is shown on something else.
+pub const STUB: &[Field] = &[
+    Field::answer("id", Kind::Ref(Target::Unknown)),
+    Field::answer("name", Kind::Text(FindingGroup::MAX_NAME)),
+    Field::answer("test", Kind::Ref(Target::Test)),
+    Field::answer("jira_issue", Kind::Other("", false)).nullable(),
+];
+
+/// A finding group where it is shown on something else.
+#[derive(Debug, Serialize)]
+pub struct GroupStub<'a> {
+    id: u64,
+    name: &'a str,
+    test: u64,
+    jira_issue: Option<u64>,
+}
+
+impl<'a> From<&'a FindingGroup> for GroupStub<'a> {
+    fn from(group: &'a FindingGroup) -> Self {
+        Self {
+            id: group.id.0,
+            name: &group.name,
+            test: group.test.0,
+            jira_issue: None,
+        }
+    }
+}
+
+/// The groups of some findings.
+#[derive(Default)]
+pub struct Groups(HashMap<FindingGroupId, FindingGroup>);
+
+impl Groups {
+    /// Those that exist.
+    pub async fn load(store: &Store, findings: impl IntoIterator<Item = &Finding>) -> Result<Self> {
+        let ids: BTreeSet<FindingGroupId> = findings.into_iter().filter_map(|f| f.group).collect();
+        if ids.is_empty() {
+            return Ok(Self::default());
+        }
+        let groups: Vec<FindingGroup> = store.get_all(ids).await?;
+        Ok(Self(groups.into_iter().map(|g| (g.id, g)).collect()))
+    }
+
+    /// The group of a finding.
+    pub fn of(&self, finding: &Finding) -> Option<&FindingGroup> {
+        self.0.get(&finding.group?)
+    }
+}
+
+/// Adds to groups what follows from their findings.
+pub async fn decorate(api: &Api, views: &mut [Object]) -> Result<()> {
+    let id = |view: &Object, name: &str| view[name].as_u64().unwrap_or_default();
+    let tests: BTreeSet<(ProductId, TestId)> = (views.iter())
+        .map(|view| (ProductId(id(view, "product")), TestId(id(view, "test"))))
+        .collect();
+    for (product, test) in tests {
+        let blocks = api.services.store.view_of_test(product, test).await?;
+        let mut members: HashMap<u64, Vec<&Finding>> = HashMap::new();
+        for finding in blocks.iter().flat_map(|block| block.iter()) {
+            if let Some(group) = finding.group {
+                members.entry(group.0).or_default().push(finding);
+            }
+        }
+        for view in views.iter_mut().filter(|view| id(view, "test") == test.0) {
+            let members = members.remove(&id(view, "id")).unwrap_or_default();
+            let cut = |finding: &&Finding| finding.endpoints.len() >= Finding::INLINE_ENDPOINTS;
+            let packs =
+                Packs::load(&api.services.blobs, members.iter().copied().filter(cut)).await?;
+            add_members(view, &members, &packs);
+        }
+    }
+    Ok(())
+}
+
+fn add_members(view: &mut Object, members: &[&Finding], packs: &Packs) {
+    let counts: SeverityCounts = members.iter().copied().collect();
+    let worst: Option<Severity> = members.iter().map(|f| f.severity).min();
+    let endpoints: BTreeSet<&str> = (members.iter())
+        .flat_map(|finding| packs.endpoints_of(finding))
+        .map(String::as_str)
+        .collect();
+    let ids: Vec<u64> = members.iter().map(|f| f.id.0).collect();
+    let fields = json!({
+        "findings": ids,
+        "findings_count": members.len(),
+        "severity": worst.map(Severity::name),
+        "active": members.iter().any(|f| f.flags.active),
+        "statistics": severities(&counts),
+        "endpoints": endpoints,
+        "jira_issue": null,
+    });
+    if let Value::Object(fields) = fields {
+        view.extend(fields);
+    }
+}
