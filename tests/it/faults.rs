@@ -23,8 +23,8 @@ const DELIVERIES: u32 = 5;
 /// One or two reports for one product.
 fn scenario(number: u64) -> Vec<Report> {
     let mut rng = StdRng::seed_from_u64(number);
-    let most = if number % 8 == 0 { 40 } else { 12 };
-    let first = report(&mut rng, most, number % 3 != 0, false);
+    let most = if number.is_multiple_of(8) { 40 } else { 12 };
+    let first = report(&mut rng, most, !number.is_multiple_of(3), false);
     if number % 5 < 2 {
         return vec![first];
     }
@@ -227,15 +227,15 @@ async fn run_some(test: &'static str, seeds: Vec<u64>) -> Deaths {
         let _witness = seed::Witness::new(test, seed);
         let number = seed % SCENARIOS;
         let reports = scenario(number);
-        if !known.contains_key(&number) {
-            let name = format!("Clean {number}");
-            known.insert(number, clean(&lab, &name, &reports).await);
-        }
+        let mut wanted = match known.get(&number) {
+            Some(end) => end.clone(),
+            None => clean(&lab, &format!("Clean {number}"), &reports).await,
+        };
+        known.entry(number).or_insert_with(|| wanted.clone());
         let name = format!("Product {seed}");
         let mut rng = StdRng::seed_from_u64(seed);
         deaths.extend(storm(&lab, &name, &reports, &mut rng).await);
-        let detailed = seed / SCENARIOS % 4 == 0;
-        let mut wanted = known[&number].clone();
+        let detailed = (seed / SCENARIOS).is_multiple_of(4);
         wanted.details = wanted.details.filter(|_| detailed);
         assert_eq!(end(&lab, &name, detailed).await, wanted, "seed {seed}");
     }

@@ -54,9 +54,9 @@ fn reported() -> impl Strategy<Value = Reported> {
 
 /// A report that names a weakness several times says the same of it each time: which of two
 /// contradicting words counts is another question.
-fn consistent(findings: Vec<Reported>) -> Vec<Reported> {
+fn consistent(findings: &[Reported]) -> Vec<Reported> {
     let mut first = BTreeMap::new();
-    for finding in &findings {
+    for finding in findings {
         let known = first.entry(finding.weakness);
         known.or_insert_with(|| finding.clone());
     }
@@ -109,7 +109,7 @@ fn a_report() -> impl Strategy<Value = Report> {
                     finding.word = Word::Open;
                 }
             }
-            consistent(findings)
+            consistent(&findings)
         });
         (0usize..3, into, findings, asked(again)).prop_map(
             move |(engagement, into, findings, asked)| Report {

@@ -152,6 +152,7 @@ async fn a_fingerprint_follows_code_whatever_its_message_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[allow(clippy::many_single_char_names, reason = "the findings' own names")]
 async fn a_replay_shows_the_difference_and_then_applies_it() {
     let local = Local::start().await;
     let client = &local.client;

@@ -74,7 +74,7 @@ enum Verdict {
     Send,
     SendAndDie,
     Dead,
-    Answer(HttpResponse),
+    Answer(Box<HttpResponse>),
     /// Send it, and say of some of it that it wasn't done.
     Part,
 }
@@ -193,13 +193,13 @@ impl Trouble {
                     Some(reasons),
                 ))
             }
-            "BatchGetItem" if half => Verdict::Part,
-            "SendMessageBatch" if half => Verdict::Part,
+            "BatchGetItem" | "SendMessageBatch" if half => Verdict::Part,
             "SendMessageBatch" => {
                 let failed: Vec<Value> = (body["Entries"].as_array().into_iter().flatten())
                     .map(|entry| json!({"Id": entry["Id"], "Code": "InternalError", "SenderFault": false}))
                     .collect();
-                Verdict::Answer(response(200, json!({"Successful": [], "Failed": failed})))
+                let answer = json!({"Successful": [], "Failed": failed});
+                Verdict::Answer(response(200, &answer))
             }
             call if call.starts_with("s3 ") => Verdict::Answer(slow_down()),
             _ if half => Verdict::Answer(refusal("ThrottlingException", "Rate exceeded", None)),
@@ -231,14 +231,14 @@ impl HttpConnector for Wire {
         match verdict {
             Verdict::Send => HttpConnectorFuture::new(async move { send(&aws, request).await }),
             Verdict::Dead => HttpConnectorFuture::ready(Err(gone())),
-            Verdict::Answer(answer) => HttpConnectorFuture::ready(Ok(answer)),
+            Verdict::Answer(answer) => HttpConnectorFuture::ready(Ok(*answer)),
             Verdict::SendAndDie => HttpConnectorFuture::new(async move {
                 send(&aws, request).await?;
                 Err(gone())
             }),
             Verdict::Part => HttpConnectorFuture::new(async move {
                 let answer = send(&aws, request).await?;
-                Ok(by_half(&call, answer))
+                Ok(by_half(&call, &answer))
             }),
         }
     }
@@ -311,26 +311,27 @@ fn contains(text: &[u8], part: &[u8]) -> bool {
     text.windows(part.len()).any(|window| window == part)
 }
 
-fn response(status: u16, body: Value) -> HttpResponse {
+fn response(status: u16, body: &Value) -> Box<HttpResponse> {
     let status = status.try_into().expect("a status");
-    HttpResponse::new(status, SdkBody::from(body.to_string()))
+    Box::new(HttpResponse::new(status, SdkBody::from(body.to_string())))
 }
 
-fn refusal(code: &str, message: &str, reasons: Option<Vec<Value>>) -> HttpResponse {
+fn refusal(code: &str, message: &str, reasons: Option<Vec<Value>>) -> Box<HttpResponse> {
     let mut body = json!({"__type": format!("com.amazonaws#{code}"), "message": message});
     if let Some(reasons) = reasons {
         body["CancellationReasons"] = reasons.into();
     }
-    response(400, body)
+    response(400, &body)
 }
 
-fn slow_down() -> HttpResponse {
+fn slow_down() -> Box<HttpResponse> {
     let body = "<Error><Code>SlowDown</Code><Message>Reduce your request rate.</Message></Error>";
-    HttpResponse::new(503.try_into().expect("a status"), SdkBody::from(body))
+    let status = 503.try_into().expect("a status");
+    Box::new(HttpResponse::new(status, SdkBody::from(body)))
 }
 
 /// Takes the second half of what was done out of an answer, as left undone.
-fn by_half(call: &str, answer: HttpResponse) -> HttpResponse {
+fn by_half(call: &str, answer: &HttpResponse) -> HttpResponse {
     let status = answer.status();
     let bytes = answer.body().bytes().unwrap_or_default();
     let mut body: Value = serde_json::from_slice(bytes).unwrap_or_default();

@@ -105,10 +105,8 @@ impl Later {
 
     /// The latest of them that has the finding, and in what state.
     fn word(&self, id: FindingId) -> Option<(&Import, Flags)> {
-        let newest = self.imports.iter().rev();
-        newest
-            .filter_map(|(import, actions)| Some((import, actions.word(id)?)))
-            .next()
+        let mut newest = self.imports.iter().rev();
+        newest.find_map(|(import, actions)| Some((import, actions.word(id)?)))
     }
 
     /// Does the latest that closes what it doesn't have lack the finding, and each one after it?
@@ -300,18 +298,18 @@ async fn change_some(
             findings = store.findings(ids).await?;
         }
         let now = Timestamp::now();
-        let changed: Vec<_> = (findings.iter())
+        let wanted: Vec<_> = (findings.iter())
             .filter_map(|old| Some((old, apply(old, now)?)))
             .collect();
-        let Some((first, _)) = changed.first() else {
+        let Some((first, _)) = wanted.first() else {
             return Ok(());
         };
-        let unique = format!("{}.{}.{}", first.id, first.version, changed.len());
-        let ids = store.note_ids(changed.len() as u64).await?;
+        let unique = format!("{}.{}.{}", first.id, first.version, wanted.len());
+        let ids = store.note_ids(wanted.len() as u64).await?;
         let mut actions = ImportActions::default();
         let mut changes = Vec::new();
         let mut notes = Vec::new();
-        for ((old, (new, entry)), id) in changed.into_iter().zip(ids) {
+        for ((old, (new, entry)), id) in wanted.into_iter().zip(ids) {
             let actions = if new.flags.active {
                 &mut actions.reactivated
             } else {

@@ -341,7 +341,10 @@ mod tests {
         assert_eq!(trace(&finding), "");
         let without = Finding::default();
         assert_eq!(
-            pairs(std::slice::from_ref(&without), &[without.clone()]),
+            pairs(
+                std::slice::from_ref(&without),
+                std::slice::from_ref(&without)
+            ),
             []
         );
     }
