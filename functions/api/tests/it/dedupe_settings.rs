@@ -119,7 +119,6 @@ async fn a_proposed_duplicate_is_confirmed_or_rejected_by_a_person() {
         change(&mut new);
         let commit = tatami_store::Commit {
             product: ProductId(product),
-            test: new.test,
             changes: vec![tatami_store::Change::Update {
                 old: Box::new(old),
                 new: Box::new(new),
