@@ -28,6 +28,9 @@ pub struct ImportLine {
     pub state: ImportState,
     #[serde(rename = "k")]
     pub kind: ImportKind,
+    /// Of a replay: was it applied?
+    #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
+    pub replay: Option<bool>,
     #[serde(rename = "s", skip_serializing_if = "Option::is_none")]
     pub scan_type: Option<String>,
     #[serde(rename = "p", skip_serializing_if = "Option::is_none")]
@@ -61,6 +64,7 @@ impl From<&Import> for ImportLine {
             id: import.id,
             state: import.state,
             kind: options.kind,
+            replay: import.replay.map(|replay| replay.apply),
             scan_type: import.scan_type.clone(),
             product: import.product,
             engagement: import.engagement,

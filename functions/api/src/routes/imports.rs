@@ -32,7 +32,8 @@ const VALID: Duration = Duration::from_mins(15);
 /// What imports did is read for so many side by side.
 const PARALLEL: usize = 8;
 const STATES: &[&str] = &["queued", "parsing", "processing", "done", "failed"];
-const TYPES: &[&str] = &["import", "reimport"];
+/// In the order of the kinds of imports.
+const TYPES: &[&str] = &["import", "reimport", "replay"];
 
 /// The parameters of lists of imports.
 const FILTERS: &[Field] = &[

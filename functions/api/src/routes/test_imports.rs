@@ -98,6 +98,8 @@ async fn list(
     let query = &listing.query;
     let mut lines = lines(&api, caller, query).await?;
     lines.retain(|line| line.state == ImportState::Done && line.test.is_some());
+    // a replay that was only looked at did nothing
+    lines.retain(|line| line.replay != Some(false));
     let letters = choices(query, ACTION, Action::LETTERS)?;
     for letter in letters {
         let at = Action::LETTERS.iter().position(|known| *known == letter);
@@ -145,7 +147,8 @@ async fn get(
     let import = store.import(ImportId(id_in_path(&id)?)).await?;
     let place = import.product.map_or(Place::Everywhere, Place::Product);
     caller.require(Permission::ViewProducts, place)?;
-    if import.state != ImportState::Done || import.test.is_none() {
+    let only_looked_at = import.replay.is_some_and(|replay| !replay.apply);
+    if import.state != ImportState::Done || import.test.is_none() || only_looked_at {
         return Err(ApiError::not_found());
     }
     let actions = store.import_actions(import.id).await?;

@@ -101,9 +101,9 @@ impl Action {
             Self::Untouched => &actions.untouched,
         };
         set.iter().filter(move |id| {
-            // what came back or was closed by something else of the report was not left as it was
-            self != Self::Untouched
-                || !(actions.reactivated.contains(*id) || actions.closed.contains(*id))
+            // what something else of the report made, closed or opened again was not left as it was
+            let others = [&actions.created, &actions.reactivated, &actions.closed];
+            self != Self::Untouched || !others.iter().any(|set| set.contains(*id))
         })
     }
 
@@ -319,7 +319,7 @@ mod tests {
             created: set(&[1]),
             reactivated: set(&[3]),
             closed: set(&[4]),
-            untouched: set(&[2, 3, 4]),
+            untouched: set(&[1, 2, 3, 4]),
             ..ImportActions::default()
         };
         let ids =

@@ -217,6 +217,29 @@ async fn a_group_takes_only_free_findings_of_its_test() {
 }
 
 #[tokio::test]
+async fn a_group_goes_with_its_last_finding() {
+    let app = TestApp::start().await;
+    let [_, _, test] = app.tree().await;
+    let mut ids = Vec::new();
+    for title in ["a", "b", "c"] {
+        ids.push(app.finding(test, json!({"title": title})).await);
+    }
+    for some in [&ids[..2], &ids[2..]] {
+        let body = json!({"name": format!("{some:?}"), "test": test, "findings": some});
+        assert_eq!(app.post("finding_groups/", body).await.0, 201);
+    }
+    for (n, left) in [(0, 2), (1, 1)] {
+        let path = format!("findings/{}/", ids[n]);
+        assert_eq!(app.call(Method::DELETE, &path, None).await.0, 204);
+        assert_eq!(count(&app, "finding_groups/").await, left);
+    }
+    let bulk = json!({"ids": [ids[2]], "changes": {"delete": true}});
+    let (status, answer) = app.post("findings/bulk/", bulk).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(count(&app, "finding_groups/").await, 0);
+}
+
+#[tokio::test]
 async fn a_test_is_grouped_by_what_its_findings_have_in_common() {
     let app = TestApp::start().await;
     let [_, _, test] = app.tree().await;

@@ -303,6 +303,18 @@ async fn defectdojos_clients_see_what_each_import_did() {
             "{query}"
         );
     }
+    let mut replay = app.services.store.import(third.into()).await.unwrap();
+    replay.options.kind = ImportKind::Replay;
+    replay.replay = Some(tatami_domain::ReplayOf {
+        import: third.into(),
+        apply: false,
+        counts: None,
+    });
+    let replay = app.services.store.create_import(replay).await.unwrap().id.0;
+    assert_eq!(ids(&app, "imports/?type=replay").await, [replay]);
+    assert_eq!(ids(&app, "imports/?type=import").await, [second]);
+    assert_eq!(ids(&app, "test_imports/").await, [third, second, first]);
+    assert_eq!(app.get(&format!("test_imports/{replay}/")).await.0, 404);
     for query in [
         "test_import_finding_action__action=X",
         "test_import_finding_action__created=soon",

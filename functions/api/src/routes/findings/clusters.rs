@@ -10,6 +10,7 @@ use tatami_domain::{Dedupe, Finding, FindingId, ResolvedDedupe, Test, Texts};
 use tatami_duplicates::{Duplicates, Explanation, MarkAs, Merge};
 use tatami_scanners::by_scan_type;
 
+use super::remove::without_empty_groups;
 use super::write::settings_by_hand;
 use super::{detail, permitted};
 use crate::Api;
@@ -184,13 +185,18 @@ async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
             _ => MarkAs::Duplicate,
         },
     };
+    let mut deleted = Vec::new();
     if merge.mark_as == MarkAs::Delete {
         let finding = api.services.store.finding(primary).await?;
         caller.require(Permission::DeleteFinding, Place::Product(finding.product))?;
+        deleted = (api.services.store)
+            .findings(merge.findings.iter().copied())
+            .await?;
     }
     let duplicates = duplicates(&api, caller);
     let merged = duplicates.merge(&api.services.blobs, &merge).await;
     let merged = merged.map_err(|error| ApiError::duplicates("findings", error))?;
+    without_empty_groups(&api.services.store, &deleted).await?;
     detail(&api, &merged).await
 }
 

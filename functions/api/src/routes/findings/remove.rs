@@ -1,12 +1,16 @@
 //! Deleting findings.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::json;
 use tatami_auth::Permission;
+use tatami_domain::{Finding, FindingGroupId};
 use tatami_duplicates::Duplicates;
+use tatami_store::Store;
 
 use super::permitted;
 use crate::Api;
@@ -47,7 +51,17 @@ async fn delete(
     let finding = permitted(&api, caller, Permission::DeleteFinding, &id).await?;
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
     duplicates.delete(finding.id).await?;
+    without_empty_groups(&api.services.store, &[finding]).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Removes the groups of which these findings, deleted now, were the last.
+pub async fn without_empty_groups(store: &Store, deleted: &[Finding]) -> Result<()> {
+    let groups: BTreeSet<FindingGroupId> = deleted.iter().filter_map(|f| f.group).collect();
+    for group in groups {
+        store.remove_group(group, false).await?;
+    }
+    Ok(())
 }
 
 async fn preview(
