@@ -528,6 +528,7 @@ async fn environment_of(
     Ok(services.store.find_or_create(named).await?.0)
 }
 
+/// Completes the record of an import, and sends its findings where something is to be done with them.
 async fn send(
     services: &Services,
     import: &mut Import,
@@ -599,12 +600,23 @@ async fn send(
         let changed = "the deduplication settings changed meanwhile; it is read again";
         return Err(ParserError::Read(changed.into()).into());
     }
+    Ok(send_parts(services, import, findings, &own).await?)
+}
 
+/// Sends the findings to the dedup function, and notes what is done already (`own`) as parts that are
+/// in.
+async fn send_parts(
+    services: &Services,
+    import: &Import,
+    findings: Findings,
+    own: &[ImportActions],
+) -> Result<(), ParserError> {
+    let store = &services.store;
     let parts = parts::cut(findings, services.settings.cut);
     let first = import.reading * PARTS;
     let mut next = first + parts.len() as u64;
     let own_from = next;
-    for actions in &own {
+    for actions in own {
         store.put_part(import.id, next, actions).await?;
         next += 1;
     }

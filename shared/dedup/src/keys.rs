@@ -56,7 +56,7 @@ pub fn hashed_values(
     let urls = || urls.to_vec();
     let fields = fields_of(finding.cwe, dedupe).iter();
     let mut values: Vec<_> = fields
-        .map(|field| (field.name(), value(&reported, &urls, *field)))
+        .map(|field| (field.name(), value(&reported, urls, *field)))
         .collect();
     values.push(("service", finding.service.clone()));
     values

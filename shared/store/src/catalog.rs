@@ -444,28 +444,30 @@ impl Store {
             return Ok(true);
         }
         let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
-        let put = self.db.put_in(
-            Table::Catalog,
-            document(&key, new)?,
-            Some("d = :d"),
-            unchanged,
-        )?;
-        let mut items = vec![put];
+        let condition = Some("d = :d");
+        let document = document(&key, new)?;
         let (was, is) = (old.unique_name(), new.unique_name());
-        let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
-        if renamed {
-            if let Some((parent, name)) = is {
-                items.push(self.name_in::<T>(parent, name, id)?);
-            }
-            if let Some((parent, name)) = was {
-                let key = keys::name(T::KIND, parent, &folded(name));
-                items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
-            }
+        if was.map(|(p, n)| (p, folded(n))) == is.map(|(p, n)| (p, folded(n))) {
+            let put = self.db.put(Table::Catalog, document, condition, unchanged);
+            return match put.await {
+                Ok(()) => Ok(true),
+                Err(error) if error.is_condition() => Ok(false),
+                Err(error) => Err(error),
+            };
+        }
+        let put = (self.db).put_in(Table::Catalog, document, condition, unchanged)?;
+        let mut items = vec![put];
+        if let Some((parent, name)) = is {
+            items.push(self.name_in::<T>(parent, name, id)?);
+        }
+        if let Some((parent, name)) = was {
+            let key = keys::name(T::KIND, parent, &folded(name));
+            items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
         }
         match self.db.transact(items).await? {
             Transacted::Done => Ok(true),
             Transacted::Conflict(_) => {
-                if let (true, Some((parent, name))) = (renamed, is) {
+                if let Some((parent, name)) = is {
                     let holder = self.id_by_name::<T>(parent, name).await?;
                     if holder.is_some_and(|holder| holder != id) {
                         return Err(StoreError::NameTaken {

@@ -141,14 +141,11 @@ async fn replay_many(
     let mut started = Vec::new();
     let mut left_out = BTreeMap::new();
     for original in originals {
-        match obstacle(&api, &original).await? {
-            Some(reason) => {
-                left_out.insert(original.id.to_string(), reason);
-            }
-            None => {
-                let import = start(&api, &caller, &original, applies(&sent)).await?;
-                started.push(record(&base, &import));
-            }
+        if let Some(reason) = obstacle(&api, &original).await? {
+            left_out.insert(original.id.to_string(), reason);
+        } else {
+            let import = start(&api, &caller, &original, applies(&sent)).await?;
+            started.push(record(&base, &import));
         }
     }
     let answer = json!({

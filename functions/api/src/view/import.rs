@@ -225,7 +225,7 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
     match options.kind {
         ImportKind::Import => answer["engagement"] = json!(import.engagement),
         ImportKind::Reimport | ImportKind::Replay => {
-            answer["do_not_reactivate"] = json!(options.do_not_reactivate)
+            answer["do_not_reactivate"] = json!(options.do_not_reactivate);
         }
     }
     if let Value::Object(fields) = &mut answer {
