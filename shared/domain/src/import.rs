@@ -49,6 +49,7 @@ pub struct ImportOptions {
     pub test: Option<TestId>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_title: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub auto_create_context: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub engagement_end_date: Option<Date>,
@@ -78,14 +79,18 @@ pub struct ImportOptions {
     pub commit_hash: Option<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub apply_tags_to_findings: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
     /// Default: false for an import, true for a re-import.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_old_findings: Option<bool>,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub close_old_findings_product_scope: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub do_not_reactivate: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub deduplication_on_engagement: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<GroupBy>,
@@ -247,6 +252,7 @@ pub struct Import {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub test_type: Option<TestTypeId>,
     /// Does deduplication stay within the engagement?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub engagement_scope: bool,
     /// Place among the re-imports of the test, from 1.
     pub sequence: u64,
@@ -268,6 +274,7 @@ pub struct Import {
     pub settings: Option<ResolvedDedupe>,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
+    #[serde(skip_serializing_if = "is_zero")]
     pub below_minimum: u64,
     pub counts: ImportCounts,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -277,6 +284,7 @@ pub struct Import {
     /// For a replay: of what, and what it came to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replay: Option<ReplayOf>,
+    #[serde(skip_serializing_if = "is_zero")]
     pub warnings_total: u64,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<ImportWarning>,
