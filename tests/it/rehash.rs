@@ -1,17 +1,25 @@
 //! Settings change, findings get new keys, and back again.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 
+use axum::http::Method;
 use serde_json::{Value, json};
 use tatami_domain::{
-    Finding, ImportId, ImportState, ProductId, RehashJobId, ResolvedDedupe, SeverityCounts,
+    Finding, FindingId, HashAlgorithm, ImportId, ImportState, ProductId, RehashJobId,
+    ResolvedDedupe, SeverityCounts,
 };
 use tatami_queue::{FindingsMessage, Outgoing};
-use tatami_tests::Local;
+use tatami_runtime::Services;
+use tatami_tests::{Lab, Local, Queue};
 
 /// Forty findings of four components, told apart only by title and description.
 fn report() -> String {
-    let findings: Vec<Value> = (0..40)
+    report_of(40)
+}
+
+fn report_of(findings: u64) -> String {
+    let findings: Vec<Value> = (0..findings)
         .map(|n| {
             json!({
                 "title": format!("Weakness {n}"), "severity": "High", "active": true,
@@ -58,17 +66,21 @@ async fn ended(local: &Local, job: &Value) -> Value {
         .await
 }
 
+/// Sends for a step of a job.
+async fn send(services: &Services, job: u64, step: u64) {
+    let message = FindingsMessage::Rehash {
+        job: RehashJobId(job),
+        step,
+    };
+    let body = tatami_queue::write(&message).unwrap();
+    let message = Outgoing { body, import: None };
+    services.findings.send([message]).await.unwrap();
+}
+
 /// Messages that come again, and such as nobody sent yet, change nothing.
 async fn deliver_again(local: &Local, job: u64) {
     for step in [0, 0, 1, 7] {
-        let message = FindingsMessage::Rehash {
-            job: RehashJobId(job),
-            step,
-        };
-        let body = tatami_queue::write(&message).unwrap();
-        let message = Outgoing { body, import: None };
-        let sender = &local.stack.services.findings;
-        sender.send([message]).await.unwrap();
+        send(&local.stack.services, job, step).await;
     }
 }
 
@@ -239,4 +251,210 @@ async fn a_job_waits_for_imports_under_the_settings_before() {
         (&json!(0), &json!(0))
     );
     local.stack.stop().await;
+}
+
+/// Puts a report of the product Shop into an engagement.
+async fn upload(lab: &Lab, engagement: &str, findings: u64) {
+    lab.upload("Shop", engagement, &[], report_of(findings))
+        .await;
+}
+
+/// The findings of an engagement's only test, and the settings of the product.
+async fn shop(lab: &Lab, engagement: &str) -> (Vec<Finding>, String) {
+    let product = lab.product("Shop").await.unwrap().id;
+    let test = lab.tests(product).await[&(engagement.to_owned(), 0)].id;
+    let path = format!("deduplication_settings/products/{product}/");
+    (lab.findings(test).await, path)
+}
+
+async fn change(lab: &Lab, path: &str, change: Value) -> Value {
+    lab.call(Method::PATCH, path, Some(change))
+        .await
+        .expect(200)
+}
+
+/// Lets a job come to its end, without the time it waits for imports.
+async fn run_to_the_end(lab: &Lab, job: &Value) -> Value {
+    for _ in 0..50 {
+        lab.settle().await;
+        let path = format!("rehash_jobs/{job}/");
+        let found = lab.call(Method::GET, &path, None).await.expect(200);
+        if !found["finished"].is_null() {
+            return found;
+        }
+        let id = job.as_u64().unwrap();
+        let now = lab.services.store.rehash_job(RehashJobId(id)).await;
+        send(&lab.services, id, now.unwrap().step).await;
+    }
+    panic!("job {job} has no end");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_only_decide_otherwise_count_at_once_and_for_what_is_stored() {
+    let lab = Lab::start().await;
+    upload(&lab, "First", 40).await;
+    lab.settle().await;
+    let (_, path) = shop(&lab, "First").await;
+    let level = change(&lab, &path, json!({"mode": "manual"})).await;
+    assert_eq!(level["effective"]["mode"], "manual");
+    assert_eq!(level["pending"], Value::Null);
+    let job = run_to_the_end(&lab, &level["rehash_job"]).await;
+    assert_eq!(
+        (&job["state"], &job["counts"]["proposed"]),
+        (&json!("done"), &json!(0))
+    );
+    upload(&lab, "Second", 40).await;
+    lab.settle().await;
+    let proposed = |findings: &[Finding]| -> Vec<Option<FindingId>> {
+        findings.iter().map(|f| f.proposed_duplicate).collect()
+    };
+    let (before, _) = shop(&lab, "Second").await;
+    assert!(before.iter().all(|f| f.flags.active));
+    assert!(proposed(&before).iter().all(Option::is_some));
+
+    let automatic = json!({"mode": "automatic"});
+    let preview = format!("{path}preview/");
+    let preview = lab
+        .call(Method::POST, &preview, Some(automatic.clone()))
+        .await;
+    assert_eq!(preview.expect(200)["counts"]["new_duplicates"], 40);
+    let level = change(&lab, &path, automatic).await;
+    let job = run_to_the_end(&lab, &level["rehash_job"]).await;
+    assert_eq!(job["counts"]["new_duplicates"], 40, "{job:#}");
+    let (after, _) = shop(&lab, "Second").await;
+    let originals: Vec<_> = after.iter().map(|f| f.duplicate_finding).collect();
+    assert_eq!(originals, proposed(&before));
+    assert!(after.iter().all(|f| f.flags.duplicate && !f.flags.active));
+    lab.holdings("Shop").await;
+
+    let rollback = format!("rehash_jobs/{}/rollback/", job["id"]);
+    lab.call(Method::POST, &rollback, None).await.expect(202);
+    let job = run_to_the_end(&lab, &job["id"]).await;
+    assert_eq!(job["state"], "rolled_back");
+    let (restored, _) = shop(&lab, "Second").await;
+    assert_eq!(proposed(&restored), proposed(&before));
+    assert!(restored.iter().all(|f| f.flags.active));
+    let level = change(&lab, &path, json!({"clustering": "none"})).await;
+    assert_eq!(level["effective"]["mode"], "manual");
+    run_to_the_end(&lab, &level["rehash_job"]).await;
+    let (none, _) = shop(&lab, "Second").await;
+    assert!(proposed(&none).iter().all(Option::is_none));
+    lab.holdings("Shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_job_that_failed_goes_on_when_it_is_resumed() {
+    let lab = Lab::start().await;
+    upload(&lab, "First", 40).await;
+    lab.settle().await;
+    let (before, path) = shop(&lab, "First").await;
+    let level = change(&lab, &path, json!({"hash_algorithm": "md5"})).await;
+    lab.wire.poison(Some("Weakness 33"));
+    for message in lab.take(Queue::Findings).await {
+        for receives in 1..=5 {
+            assert!(!lab.deliver(&message, receives).await);
+        }
+    }
+    let path_of_job = format!("rehash_jobs/{}/", level["rehash_job"]);
+    let failed = lab.call(Method::GET, &path_of_job, None).await.expect(200);
+    assert_eq!(failed["state"], "failed");
+    let error = failed["errors"][0].as_str().unwrap();
+    assert!(error.contains("poison"), "{error}");
+    // Findings are found by the settings before, and nobody changes these meanwhile.
+    let other = Some(json!({"mode": "manual"}));
+    lab.call(Method::PATCH, &path, other).await.expect(409);
+    lab.wire.poison(None);
+    upload(&lab, "First", 40).await;
+    lab.settle().await;
+    assert_eq!(shop(&lab, "First").await.0.len(), before.len());
+
+    let resume = format!("{path_of_job}resume/");
+    lab.call(Method::POST, &resume, None).await.expect(202);
+    let job = run_to_the_end(&lab, &level["rehash_job"]).await;
+    assert_eq!(
+        (&job["state"], &job["counts"]["changed"]),
+        (&json!("done"), &json!(40))
+    );
+    let (after, _) = shop(&lab, "First").await;
+    for (was, is) in before.iter().zip(&after) {
+        assert_eq!((was.id, was.flags), (is.id, is.flags));
+        assert_eq!((is.keys.len(), is.hash_code.len()), (1, 32));
+    }
+    lab.holdings("Shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn settings_that_change_before_any_write_of_the_parser_count_for_its_report() {
+    let lab = Lab::start().await;
+    upload(&lab, "First", 40).await;
+    lab.settle().await;
+    let (_, path) = shop(&lab, "First").await;
+    let mut writes = 0;
+    for nth in 0..100 {
+        let findings = 41 + nth;
+        let (algorithm, name, len) = if nth % 2 == 0 {
+            (HashAlgorithm::Md5, "md5", 32)
+        } else {
+            (HashAlgorithm::Sha256, "sha256", 64)
+        };
+        upload(&lab, "First", findings).await;
+        let uploads = lab.take(Queue::Uploads).await;
+        let [report] = uploads.as_slice() else {
+            panic!("one report: {uploads:?}");
+        };
+        let gate = lab.wire.gate_at(nth);
+        let changed = async {
+            gate.reached().await;
+            let level = change(&lab, &path, json!({"hash_algorithm": name})).await;
+            // The job goes as far as it can while the parser stands still.
+            loop {
+                let messages = lab.take(Queue::Findings).await;
+                if messages.is_empty() {
+                    break;
+                }
+                for message in messages {
+                    assert!(lab.deliver(&message, 1).await);
+                }
+            }
+            gate.open();
+            level["rehash_job"].clone()
+        };
+        let mut parsed = pin!(lab.deliver(report, 1));
+        let (mut handled, job) = tokio::select! {
+            handled = &mut parsed => {
+                assert!(handled);
+                break; // it makes no more writes than that
+            }
+            job = changed => (parsed.await, job),
+        };
+        writes += 1;
+        for receives in 2..=5 {
+            if !handled {
+                handled = lab.deliver(report, receives).await;
+            }
+        }
+        assert!(handled, "change before write {nth}");
+        assert_eq!(run_to_the_end(&lab, &job).await["state"], "done");
+
+        let (stored, _) = shop(&lab, "First").await;
+        assert_eq!(
+            stored.len() as u64,
+            findings,
+            "change before write {nth}: none twice"
+        );
+        for finding in &stored {
+            assert!(finding.flags.active, "change before write {nth}");
+            assert_eq!((finding.keys.len(), finding.hash_code.len()), (1, len));
+        }
+        upload(&lab, "First", findings).await;
+        lab.settle().await;
+        let product = lab.product("Shop").await.unwrap().id;
+        let imports = lab.imports(product).await;
+        let last = imports.last().unwrap();
+        let settings = last.settings.as_ref().unwrap();
+        assert_eq!(settings.hash_algorithm, algorithm);
+        assert_eq!(shop(&lab, "First").await.0.len() as u64, findings);
+        lab.holdings("Shop").await;
+    }
+    assert!(writes >= 5, "{writes} writes");
 }

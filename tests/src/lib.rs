@@ -23,7 +23,7 @@ use tatami_local::{Options, Stack};
 use tempfile::TempDir;
 
 pub use lab::{Holdings, Lab, Message, Queue, Row, words};
-pub use wire::{Death, Place, Wire};
+pub use wire::{Death, Gate, Place, Wire};
 
 /// How long anything may take before a test gives up.
 const PATIENCE: Duration = Duration::from_mins(2);

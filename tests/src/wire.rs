@@ -17,6 +17,7 @@ use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 use serde_json::{Value, json};
 use tatami_local_aws::LocalAws;
+use tokio::sync::Notify;
 
 /// When a function dies at a write.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -59,6 +60,27 @@ struct State {
     died: Option<Place>,
     trouble: Option<Trouble>,
     poison: Option<String>,
+    /// Before which write, and the gate that stands there.
+    gate: Option<(u64, Gate)>,
+}
+
+/// Where a function stops until a test lets it go on.
+#[derive(Debug, Clone, Default)]
+pub struct Gate {
+    reached: Arc<Notify>,
+    open: Arc<Notify>,
+}
+
+impl Gate {
+    /// Waits until a function stands before it.
+    pub async fn reached(&self) {
+        self.reached.notified().await;
+    }
+
+    /// Lets it go on.
+    pub fn open(&self) {
+        self.open.notify_one();
+    }
 }
 
 /// AWS on a bad day.
@@ -72,6 +94,8 @@ struct Trouble {
 
 enum Verdict {
     Send,
+    /// Send it once the gate is open.
+    Wait(Gate),
     SendAndDie,
     Dead,
     Answer(Box<HttpResponse>),
@@ -106,6 +130,15 @@ impl Wire {
         state.writes = 0;
         state.death = None;
         state.died.take()
+    }
+
+    /// Puts a gate before the `nth` write (from 0) of those to come.
+    pub fn gate_at(&self, nth: u64) -> Gate {
+        let gate = Gate::default();
+        let mut state = self.state();
+        state.writes = 0;
+        state.gate = Some((nth, gate.clone()));
+        gate
     }
 
     /// From now on so many of the calls are throttled or done by half.
@@ -148,6 +181,9 @@ impl Wire {
         if is_write(call) {
             let nth = state.writes;
             state.writes += 1;
+            if let Some((_, gate)) = state.gate.take_if(|(at, _)| *at == nth) {
+                return Verdict::Wait(gate);
+            }
             if let Some((at, death)) = state.death
                 && at == nth
             {
@@ -230,6 +266,11 @@ impl HttpConnector for Wire {
         let aws = Arc::clone(&self.aws);
         match verdict {
             Verdict::Send => HttpConnectorFuture::new(async move { send(&aws, request).await }),
+            Verdict::Wait(gate) => HttpConnectorFuture::new(async move {
+                gate.reached.notify_one();
+                gate.open.notified().await;
+                send(&aws, request).await
+            }),
             Verdict::Dead => HttpConnectorFuture::ready(Err(gone())),
             Verdict::Answer(answer) => HttpConnectorFuture::ready(Ok(*answer)),
             Verdict::SendAndDie => HttpConnectorFuture::new(async move {

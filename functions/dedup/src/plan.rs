@@ -192,8 +192,8 @@ impl World {
                 let matches = self.matches(reported, import);
                 if !matches.is_empty() {
                     for id in matches {
-                        plan.actions.see(id, reported.finding.flags);
                         if handled.insert(id) {
+                            plan.actions.see(id, reported.finding.flags);
                             self.hold_against(id, reported, import, now, &mut plan);
                         }
                     }

@@ -1,12 +1,13 @@
-//! The job that gives findings new keys after settings changed, one block a message.
+//! The job that brings findings in line with settings after these changed, one block a message.
 //!
 //! It goes over the blocks twice. First findings get the keys that will count beside those that do;
 //! then the settings change over, so that a re-import finds every finding before and after; then, once
 //! imports that were read by the old settings are through, the old keys go and duplicates are decided
-//! anew, in the order of ids. Before a block is touched, what may change of it is kept in S3: rolling
+//! anew, in the order of ids. Settings that make the same keys and only decide otherwise count at once;
+//! the job begins with its second walk. Before a block is touched, what may change of it is kept in S3: rolling
 //! back is the same walk towards that. Every write is conditional, and what is done isn't done again.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -14,7 +15,7 @@ use tatami_blobs::BlobError;
 use tatami_dedup_rules::{Keys, reconsider, stand};
 use tatami_domain::{
     BlockId, DedupeLevel, DedupeScope, DedupeSettings, Finding, FindingId, Flags, MAX_REHASH_NOTES,
-    RehashCounts, RehashJob, RehashJobId, RehashPhase, RehashSaved, RehashState, Test, TestId,
+    RehashCounts, RehashJob, RehashJobId, RehashPhase, RehashSaved, RehashState, Test,
 };
 use tatami_queue::{FindingsMessage, Outgoing};
 use tatami_rehash::{Rekey, Wanted};
@@ -490,37 +491,29 @@ fn restore(finding: &mut Finding, saved: &RehashSaved, now: Timestamp) {
     finding.proposed_duplicate = saved.proposed_duplicate;
 }
 
-/// Writes updates, test by test; `false` where somebody else was quicker with one of them.
+/// Writes updates, as many at once as a transaction takes; `false` where somebody else was quicker with
+/// one of them.
 async fn commit(
     store: &Store,
     job: &RehashJob,
     updates: Vec<Update>,
     claims: &mut HashMap<Scope, HashMap<String, Claim>>,
 ) -> Result<bool, StoreError> {
-    let mut by_test: BTreeMap<TestId, Vec<Update>> = BTreeMap::new();
+    let mut some = Vec::new();
+    let mut items = 0;
     for update in updates {
-        by_test.entry(update.new.test).or_default().push(update);
-    }
-    for (_, updates) in by_test {
-        let mut some = Vec::new();
-        let mut items = 0;
-        for update in updates {
-            let more = 1 + update.claims.len();
-            if items + more > ITEMS {
-                let full = std::mem::take(&mut some);
-                if !commit_some(store, job, full, claims).await? {
-                    return Ok(false);
-                }
-                items = 0;
+        let more = 1 + update.claims.len();
+        if items + more > ITEMS {
+            let full = std::mem::take(&mut some);
+            if !commit_some(store, job, full, claims).await? {
+                return Ok(false);
             }
-            items += more;
-            some.push(update);
+            items = 0;
         }
-        if !commit_some(store, job, some, claims).await? {
-            return Ok(false);
-        }
+        items += more;
+        some.push(update);
     }
-    Ok(true)
+    commit_some(store, job, some, claims).await
 }
 
 async fn commit_some(

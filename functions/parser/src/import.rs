@@ -558,7 +558,7 @@ async fn send(
             }
         }
         Against::Test(known) => {
-            known.follow_moves(&mut findings);
+            known.finish(&mut findings);
             own = known.actions();
         }
         Against::Replay(replay) => {

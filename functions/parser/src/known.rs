@@ -1,7 +1,7 @@
 //! What a test holds before a re-import: most of a report is as it was, and what is as it was doesn't
 //! leave the parser.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tatami_dedup_rules::{
@@ -13,6 +13,8 @@ use tatami_domain::{
 };
 use tatami_queue::Reported;
 use tatami_store::{Store, StoreError};
+
+use crate::read::Findings;
 
 /// So many findings that are as they were are noted in one item of the store.
 const NOTED: usize = 5_000;
@@ -28,10 +30,21 @@ pub struct Known {
     service: Option<String>,
     findings: Vec<Arc<Finding>>,
     by_key: HashMap<String, Vec<usize>>,
-    /// Which of the findings the report has.
-    seen: Vec<bool>,
+    /// How the report has each of the findings.
+    seen: Vec<Seen>,
     /// Those that it has just as they are.
     unchanged: Vec<usize>,
+}
+
+/// How a report has a finding of the test, the strongest word last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Seen {
+    /// Not at all.
+    No,
+    /// As closed.
+    Closed,
+    /// As open, perhaps as closed too.
+    Open,
 }
 
 impl Known {
@@ -59,7 +72,7 @@ impl Known {
             code_moves: settings.code_moves,
             do_not_reactivate: options.do_not_reactivate,
             service: options.service.clone(),
-            seen: vec![false; findings.len()],
+            seen: vec![Seen::No; findings.len()],
             unchanged: Vec::new(),
             findings,
             by_key,
@@ -84,8 +97,13 @@ impl Known {
             .collect();
         places.sort_unstable();
         places.dedup();
+        let word = if finding.flags.is_closed() {
+            Seen::Closed
+        } else {
+            Seen::Open
+        };
         for place in &places {
-            self.seen[*place] = true;
+            self.seen[*place] = self.seen[*place].max(word);
         }
         if !places.is_empty()
             && places
@@ -115,12 +133,27 @@ impl Known {
             && filled_in(existing, reported).is_none()
     }
 
+    /// Looks over all that the store has to hear of, once the report is read. What the report has
+    /// as open is open, even if the report has it as closed too.
+    pub fn finish(&self, reported: &mut Findings) {
+        let open: HashSet<FindingId> = (self.findings.iter().zip(&self.seen))
+            .filter(|(_, seen)| **seen == Seen::Open)
+            .map(|(finding, _)| finding.id)
+            .collect();
+        reported.retain(|reported| {
+            let matched = &reported.matched;
+            let is_open = !matched.is_empty() && matched.iter().all(|id| open.contains(id));
+            !(is_open && reported.finding.flags.is_closed())
+        });
+        self.follow_moves(reported);
+    }
+
     /// Finds the code that moved among what is gone and what is new, and tells the new ones which
     /// findings they are.
-    pub fn follow_moves(&mut self, reported: &mut [Box<Reported>]) {
+    fn follow_moves(&self, reported: &mut [Box<Reported>]) {
         let service = self.service.as_deref().unwrap_or_default();
         let gone: Vec<&Finding> = (self.findings.iter().zip(&self.seen))
-            .filter(|(finding, seen)| !**seen && finding.flags.active)
+            .filter(|(finding, seen)| **seen == Seen::No && finding.flags.active)
             .map(|(finding, _)| finding.as_ref())
             .filter(|f| f.static_finding && f.service.as_deref().unwrap_or_default() == service)
             .collect();
@@ -187,7 +220,7 @@ mod tests {
             code_moves: true,
             do_not_reactivate: false,
             service: None,
-            seen: vec![false; findings.len()],
+            seen: vec![Seen::No; findings.len()],
             unchanged: Vec::new(),
             findings: findings.into_iter().map(Arc::new).collect(),
             by_key,
@@ -224,6 +257,23 @@ mod tests {
     }
 
     #[test]
+    fn what_the_report_has_open_and_closed_is_open() {
+        let mut known = known(vec![finding(1, "a"), finding(2, "b")]);
+        let closed = |key: &str| {
+            let mut finding = finding(0, key);
+            finding.flags.active = false;
+            finding.flags.is_mitigated = true;
+            Box::new(finding)
+        };
+        let held = ["a", "b"].map(|key| known.hold(closed(key)));
+        let mut reported: Findings = held.into_iter().flatten().collect();
+        assert!(known.hold(Box::new(finding(0, "a"))).is_none());
+        known.finish(&mut reported);
+        assert_eq!(reported.len(), 1);
+        assert_eq!(reported[0].matched, [FindingId(2)]);
+    }
+
+    #[test]
     fn a_moved_finding_is_told_which_it_is() {
         let in_file = |id, key: &str, line| Finding {
             static_finding: true,
@@ -235,7 +285,7 @@ mod tests {
         let mut known = known(vec![in_file(1, "a", 5), in_file(2, "b", 9)]);
         let mut reported = vec![known.hold(Box::new(in_file(0, "c", 10))).unwrap()];
         assert!(known.hold(Box::new(in_file(0, "a", 5))).is_none());
-        known.follow_moves(&mut reported);
+        known.finish(&mut reported);
         assert_eq!(reported[0].matched, [FindingId(2)]);
         assert!(reported[0].replaces);
     }

@@ -61,8 +61,10 @@ pub fn cut(mut findings: Findings, most: Cut) -> Vec<Vec<Findings>> {
 }
 
 /// The order of findings with the same keys: the first becomes the original, or the one that there is.
+/// Open ones come first, so that open is what the report says where it says closed too.
 fn rank(finding: &Finding) -> impl Ord + '_ {
     (
+        finding.flags.is_closed(),
         finding.severity,
         u16::from(finding.flags),
         &finding.endpoint_places,

@@ -186,6 +186,14 @@ impl DedupeSettings {
             && self.hash_fields == other.hash_fields
             && self.allow_null_cwe == other.allow_null_cwe
     }
+
+    /// Does it say the same of everything that decides which findings are duplicates?
+    pub fn same_duplicates(&self, other: &Self) -> bool {
+        self.same_keys(other)
+            && self.enabled == other.enabled
+            && self.mode == other.mode
+            && self.clustering == other.clustering
+    }
 }
 
 /// Deduplication as it counts for an import: every level resolved.

@@ -1,9 +1,11 @@
 //! Jobs that give findings new keys. One is under way at a time, so that none undoes another's work.
 
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use tatami_domain::{BlockId, DedupeScope, ProductId, RehashJob, RehashJobId};
 
 use crate::db::{
-    ABSENT, Item, Table, Update, corrupt, document, number, number_of, read_document, text_of,
+    ABSENT, Item, Table, Transacted, corrupt, document, key_item, number, number_of, read_document,
+    text_of,
 };
 use crate::{Result, Store, StoreError, keys};
 
@@ -21,59 +23,47 @@ impl Store {
     /// Makes a job and gives it with its id; `None` where another is under way.
     pub async fn create_rehash_job(&self, mut job: RehashJob) -> Result<Option<RehashJob>> {
         job.id = RehashJobId(self.next_ids(KIND, 1).await?);
-        if !self.claim_rehash(job.id).await? {
+        let Some(under_way) = self.under_way(job.id).await? else {
             return Ok(None);
-        }
+        };
         let mut item = document(&keys::rehash_job(job.id), &job)?;
         item.insert("v".into(), number(1));
-        self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await?;
+        let new = (self.db).put_in(Table::Jobs, item, Some(ABSENT), vec![])?;
         job.version = 1;
-        Ok(Some(job))
+        let made = self.db.transact(vec![under_way, new]).await?;
+        Ok(matches!(made, Transacted::Done).then_some(job))
     }
 
     /// Makes a job the one that is under way; `false` where another is.
     pub async fn claim_rehash(&self, job: RehashJobId) -> Result<bool> {
-        let update = Update {
-            expression: "SET job = :job",
-            condition: Some("attribute_not_exists(job) OR job = :job"),
-            values: vec![(":job", number(job.0))],
+        let Some(under_way) = self.under_way(job).await? else {
+            return Ok(false);
         };
-        match self
-            .db
-            .update(Table::Jobs, &keys::rehash_active(), update)
-            .await
+        let claimed = self.db.transact(vec![under_way]).await?;
+        Ok(matches!(claimed, Transacted::Done))
+    }
+
+    /// The write that makes a job the one that is under way, if nobody is quicker; `None` where another
+    /// is.
+    async fn under_way(&self, job: RehashJobId) -> Result<Option<TransactWriteItem>> {
+        let key = keys::rehash_active();
+        let held = self.db.get(Table::Jobs, &key).await?;
+        let held = held.and_then(|item| number_of(&item, "job"));
+        if let Some(held) = held.map(RehashJobId).filter(|held| *held != job)
+            && self.rehash_job(held).await?.finished.is_none()
         {
-            Ok(_) => Ok(true),
-            Err(error) if error.is_condition() => {
-                // One that ended, or was never made, is in nobody's way.
-                let held = self.db.get(Table::Jobs, &keys::rehash_active()).await?;
-                let held = held.and_then(|item| number_of(&item, "job"));
-                let Some(held) = held.map(RehashJobId) else {
-                    return Ok(false);
-                };
-                match self.rehash_job(held).await {
-                    Ok(other) if other.finished.is_none() => return Ok(false),
-                    Ok(_) => {}
-                    Err(error) if error.is_not_found() => {}
-                    Err(error) => return Err(error),
-                }
-                let update = Update {
-                    expression: "SET job = :job",
-                    condition: Some("job = :held"),
-                    values: vec![(":job", number(job.0)), (":held", number(held.0))],
-                };
-                match self
-                    .db
-                    .update(Table::Jobs, &keys::rehash_active(), update)
-                    .await
-                {
-                    Ok(_) => Ok(true),
-                    Err(error) if error.is_condition() => Ok(false),
-                    Err(error) => Err(error),
-                }
-            }
-            Err(error) => Err(error),
+            return Ok(None);
         }
+        let mut item = key_item(&key);
+        item.insert("job".into(), number(job.0));
+        let put = match held {
+            None => self.db.put_in(Table::Jobs, item, Some(ABSENT), vec![]),
+            Some(held) => {
+                let held = vec![(":held", number(held))];
+                self.db.put_in(Table::Jobs, item, Some("job = :held"), held)
+            }
+        };
+        put.map(Some)
     }
 
     /// The job with this id.

@@ -203,7 +203,8 @@ impl Level {
         self.answer(&api.services.store, &level).await
     }
 
-    /// Settings that make other keys count only when a job has given these to every finding.
+    /// Settings that decide about duplicates start a job that decides anew about those findings that
+    /// are stored; where they make other keys, they count only when every finding has them.
     async fn write(
         &self,
         api: &Api,
@@ -213,7 +214,13 @@ impl Level {
         let store = &api.services.store;
         let old = store.dedupe_level(self.scope).await?;
         let settings = change(&old.settings)?;
-        if !settings.same_keys(&old.settings) {
+        let starts_job = if settings.same_keys(&old.settings) {
+            !settings.same_duplicates(&old.settings)
+                && !store.blocks_of(self.scope).await?.is_empty()
+        } else {
+            true
+        };
+        if starts_job {
             free(&old)?;
             let kind = self.test_type.as_deref();
             return rehash_jobs::start(api, &old, kind, settings, by).await;
@@ -224,7 +231,7 @@ impl Level {
                 return Ok(());
             }
             free(level)?;
-            if !settings.same_keys(&level.settings) {
+            if !settings.same_duplicates(&level.settings) && level.version != old.version {
                 return Err(StoreError::Contention("these settings".into()).into());
             }
             level.settings = settings;

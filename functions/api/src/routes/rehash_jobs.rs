@@ -1,4 +1,4 @@
-//! Jobs that give findings new keys after settings changed.
+//! Jobs that bring findings in line with settings after these changed.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -75,7 +75,8 @@ fn scanners() -> std::collections::BTreeMap<String, ResolvedDedupe> {
         .collect()
 }
 
-/// Starts the job that leads a level to settings that make other keys.
+/// Starts the job that leads a level to settings that make other keys, or decide otherwise about
+/// findings of the same keys: these count at once.
 pub async fn start(
     api: &Api,
     level: &DedupeLevel,
@@ -85,7 +86,13 @@ pub async fn start(
 ) -> Result<DedupeLevel> {
     let store = &api.services.store;
     let now = Timestamp::now();
+    let same_keys = settings.same_keys(&level.settings);
     let job = RehashJob {
+        phase: if same_keys {
+            RehashPhase::Settling
+        } else {
+            RehashPhase::Adding
+        },
         scope: level.scope,
         test_type: test_type.map(str::to_owned),
         old: level.settings.clone(),
@@ -104,7 +111,12 @@ pub async fn start(
     };
     let mut level = DedupeLevel {
         test_type: job.test_type.clone(),
-        pending: Some(settings),
+        settings: if same_keys {
+            settings.clone()
+        } else {
+            level.settings.clone()
+        },
+        pending: (!same_keys).then_some(settings),
         job: Some(job.id),
         changed: now,
         by: Some(by),
