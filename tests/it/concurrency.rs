@@ -55,7 +55,9 @@ async fn check(lab: &Lab, product: &str, n: usize, tests: usize, findings: usize
     assert_eq!(products.iter().filter(|p| p.name == name).count(), 1);
 }
 
-async fn all(findings: usize) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn imports_at_once_make_one_original_a_key() {
+    let findings = 5_000;
     let lab = Lab::patient().await;
     for n in [2, 4, 8] {
         let name = format!("Tests of their own {n}");
@@ -65,17 +67,6 @@ async fn all(findings: usize) {
         at_once(&lab, &name, "reimport", n, findings).await;
         check(&lab, &name, n, 1, findings).await;
     }
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn imports_at_once_make_one_original_a_key() {
-    all(400).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-#[ignore = "takes long: see docs/testing.md"]
-async fn imports_of_five_thousand_findings_at_once() {
-    all(5_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]

@@ -16,6 +16,8 @@ pub type Object = Map<String, Value>;
 pub enum Kind {
     /// Text of at most so many characters (0: any length).
     Text(usize),
+    /// An address of the web of at most so many characters, or nothing.
+    Uri(usize),
     /// One of some texts.
     Choice(&'static [&'static str]),
     /// One of the five severities.
@@ -56,6 +58,8 @@ pub enum Target {
     Environment,
     User,
     Finding,
+    /// A record of this kind.
+    Record(&'static str),
     /// Things that Tatami doesn't have; not looked up.
     Unknown,
 }
@@ -157,7 +161,7 @@ pub fn read(body: &Object, fields: &[Field], mode: Mode) -> Result<Object, Probl
             // An empty text is what forms send for nothing at all.
             Some(Value::String(text)) if text.trim().is_empty() => match field.kind {
                 _ if field.required => problems.add(field.name, "This field may not be blank."),
-                Kind::Text(_) => {
+                Kind::Text(_) | Kind::Uri(_) => {
                     read.insert(field.name.into(), json!(""));
                 }
                 Kind::Texts | Kind::Named(_) | Kind::Refs(_) => {
@@ -198,6 +202,20 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
             Value::Number(number) => Ok(json!(number.to_string())),
             _ => not("a text"),
         },
+        Kind::Uri(max) => {
+            let text = read_value(value, Kind::Text(max))?;
+            let address = text
+                .as_str()
+                .and_then(|text| text.parse::<http::Uri>().ok());
+            let schemes = ["http", "https", "ftp", "ftps"];
+            let known = |uri: &http::Uri| {
+                uri.host().is_some() && uri.scheme_str().is_some_and(|s| schemes.contains(&s))
+            };
+            match address.filter(known) {
+                Some(_) => Ok(text),
+                None => not("an address such as https://example.com/"),
+            }
+        }
         Kind::Choice(choices) => match value.as_str().filter(|text| choices.contains(text)) {
             Some(text) => Ok(json!(text)),
             None => Err(format!(
@@ -395,6 +413,10 @@ impl Field {
         let mut schema = match self.kind {
             Kind::Text(0) => json!({"type": "string"}),
             Kind::Text(max) => json!({"type": "string", "maxLength": max}),
+            Kind::Uri(max) => json!({"oneOf": [
+                {"type": "string", "format": "uri", "maxLength": max},
+                {"type": "string", "maxLength": 0},
+            ]}),
             Kind::Choice(choices) => {
                 let mut values: Vec<Value> = choices.iter().map(|c| json!(c)).collect();
                 if self.nullable {

@@ -23,7 +23,7 @@ pub struct Routes {
 /// One operation.
 pub struct Operation {
     method: Method,
-    path: &'static str,
+    path: String,
     summary: &'static str,
     query: Vec<Field>,
     body: Option<Body>,
@@ -54,10 +54,10 @@ pub enum Answer {
 }
 
 impl Operation {
-    fn new(method: Method, path: &'static str, summary: &'static str) -> Self {
+    fn new(method: Method, path: impl Into<String>, summary: &'static str) -> Self {
         Self {
             method,
-            path,
+            path: path.into(),
             summary,
             query: Vec::new(),
             body: None,
@@ -67,27 +67,27 @@ impl Operation {
     }
 
     /// GET.
-    pub fn get(path: &'static str, summary: &'static str) -> Self {
+    pub fn get(path: impl Into<String>, summary: &'static str) -> Self {
         Self::new(Method::GET, path, summary)
     }
 
     /// POST.
-    pub fn post(path: &'static str, summary: &'static str) -> Self {
+    pub fn post(path: impl Into<String>, summary: &'static str) -> Self {
         Self::new(Method::POST, path, summary)
     }
 
     /// PUT.
-    pub fn put(path: &'static str, summary: &'static str) -> Self {
+    pub fn put(path: impl Into<String>, summary: &'static str) -> Self {
         Self::new(Method::PUT, path, summary)
     }
 
     /// PATCH.
-    pub fn patch(path: &'static str, summary: &'static str) -> Self {
+    pub fn patch(path: impl Into<String>, summary: &'static str) -> Self {
         Self::new(Method::PATCH, path, summary)
     }
 
     /// DELETE.
-    pub fn delete(path: &'static str, summary: &'static str) -> Self {
+    pub fn delete(path: impl Into<String>, summary: &'static str) -> Self {
         Self::new(Method::DELETE, path, summary)
     }
 
@@ -269,7 +269,7 @@ impl Routes {
     {
         self.describe(operation, false);
         let routes = std::mem::take(&mut self.private);
-        self.private = routes.route(operation.path, on(filter(&operation.method), handler));
+        self.private = routes.route(&operation.path, on(filter(&operation.method), handler));
     }
 
     /// Adds an operation for everybody.
@@ -280,7 +280,7 @@ impl Routes {
     {
         self.describe(operation, true);
         let routes = std::mem::take(&mut self.public);
-        self.public = routes.route(operation.path, on(filter(&operation.method), handler));
+        self.public = routes.route(&operation.path, on(filter(&operation.method), handler));
     }
 
     fn describe(&mut self, operation: &Operation, public: bool) {

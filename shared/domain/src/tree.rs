@@ -48,6 +48,8 @@ pub struct Product {
     pub enable_simple_risk_acceptance: bool,
     pub enable_full_risk_acceptance: bool,
     pub disable_sla_breach_notifications: bool,
+    /// Ids of laws and standards that it is held to.
+    pub regulations: Vec<u64>,
 }
 
 /// What kind of work an engagement is.

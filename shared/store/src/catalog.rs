@@ -247,6 +247,12 @@ impl Store {
         }
     }
 
+    /// Is there an entity of this kind with this id?
+    pub async fn exists(&self, kind: &str, id: u64) -> Result<bool> {
+        let found = self.db.get(Table::Catalog, &keys::entity(kind, id)).await?;
+        Ok(found.is_some())
+    }
+
     /// Those of the entities that exist, by ascending id.
     pub async fn get_all<T: Entity>(&self, ids: impl IntoIterator<Item = T::Id>) -> Result<Vec<T>> {
         let mut ids: Vec<u64> = ids.into_iter().map(Into::into).collect();
@@ -488,6 +494,23 @@ impl Store {
         let Some(item) = item else { return Ok(None) };
         let entity = read_entity(&item)?;
         Ok(Some((item, entity)))
+    }
+
+    /// Removes an entity with its name. What belongs to it is left.
+    pub async fn delete<T: Entity>(&self, id: T::Id) -> Result<()> {
+        for _ in 0..TRIES {
+            let Some((item, entity)) = self.stored::<T>(id).await? else {
+                let id: u64 = id.into();
+                return Err(StoreError::NotFound {
+                    kind: T::WORD,
+                    id: id.to_string(),
+                });
+            };
+            if self.remove(&item, &entity).await? {
+                return Ok(());
+            }
+        }
+        Err(StoreError::Contention(T::WORD.into()))
     }
 
     /// Removes an entity with its name, unless somebody changed it since it was read (then `false`).

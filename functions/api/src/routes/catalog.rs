@@ -28,8 +28,6 @@ use crate::query::{Query, day_of, today};
 pub trait Resource: Entity + 'static {
     /// Path of the list.
     const PATH: &'static str;
-    /// Path of one of them.
-    const ONE: &'static str;
     /// Name of its schema.
     const SCHEMA: &'static str;
     /// All its fields, under the names that its stored document has too.
@@ -67,6 +65,15 @@ pub trait Resource: Entity + 'static {
     fn decorate(_store: &Store, _views: &mut [Object]) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
+}
+
+/// A resource of which nothing else is a part, so that one can be deleted by itself.
+pub trait Deletable: Resource {
+    /// What it is called.
+    fn name(&self) -> String;
+
+    /// Who uses it, so that it cannot be deleted.
+    fn users(&self, store: &Store) -> impl Future<Output = Result<Option<String>>> + Send;
 }
 
 /// A parameter that lists may be filtered by.
@@ -175,7 +182,11 @@ impl Filter {
             }
             How::Ids => {
                 let ids = query.ids(self.name)?;
-                views.retain(|view| view[field].as_u64().is_some_and(|id| ids.contains(&id)));
+                let wanted = |id: &Value| id.as_u64().is_some_and(|id| ids.contains(&id));
+                views.retain(|view| match &view[field] {
+                    Value::Array(several) => several.iter().any(wanted),
+                    one => wanted(one),
+                });
             }
             How::Bool => {
                 let wanted = query.boolean(self.name)?;
@@ -238,6 +249,7 @@ pub fn parameters<T: Resource>() -> impl Iterator<Item = Field> {
 /// Adds the routes of a resource.
 pub fn add<T: Resource>(routes: &mut Routes) {
     let request = format!("{}Request", T::SCHEMA);
+    let one = format!("{}/{{id}}", T::PATH);
     let list = Operation::get(T::PATH, "A page of the list")
         .query(parameters::<T>())
         .answers(200, Answer::Page(T::SCHEMA));
@@ -246,17 +258,28 @@ pub fn add<T: Resource>(routes: &mut Routes) {
         .body(request.clone())
         .answers(201, Answer::One(T::SCHEMA));
     routes.add(&create, self::create::<T>);
-    let get = Operation::get(T::ONE, "One of them").answers(200, Answer::One(T::SCHEMA));
+    let get = Operation::get(&*one, "One of them").answers(200, Answer::One(T::SCHEMA));
     routes.add(&get, self::get::<T>);
-    let replace = Operation::put(T::ONE, "Replace one")
+    let replace = Operation::put(&*one, "Replace one")
         .body(request)
         .answers(200, Answer::One(T::SCHEMA));
     routes.add(&replace, self::replace::<T>);
-    let change = Operation::patch(T::ONE, "Change some of its fields")
+    let change = Operation::patch(&*one, "Change some of its fields")
         .body(format!("Patched{}Request", T::SCHEMA))
         .answers(200, Answer::One(T::SCHEMA));
     routes.add(&change, self::change::<T>);
     routes.schemas(T::SCHEMA, T::FIELDS);
+}
+
+/// Adds the routes by which one of them is deleted.
+pub fn add_delete<T: Deletable>(routes: &mut Routes) {
+    let path = format!("{}/{{id}}", T::PATH);
+    let delete = Operation::delete(&*path, "Delete one").answers(204, Answer::Empty);
+    routes.add(&delete, self::delete::<T>);
+    let path = format!("{path}/delete_preview");
+    let preview = Operation::get(path, "What would be deleted with it")
+        .answers(200, Answer::Page("DeletePreview"));
+    routes.add(&preview, delete_preview::<T>);
 }
 
 /// The id in a path; what is no number is nothing that exists.
@@ -387,6 +410,37 @@ async fn write<T: Resource>(
     Ok(Json(view(store, &entity).await?))
 }
 
+async fn delete<T: Deletable>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode> {
+    let store = &api.services.store;
+    let entity: T = store.get(id_in_path(&id)?.into()).await?;
+    caller.require(T::EDIT, entity.place())?;
+    if let Some(users) = entity.users(store).await? {
+        return Err(ApiError::Detail(
+            StatusCode::CONFLICT,
+            format!("This {} is in use by {users}.", T::WORD),
+        ));
+    }
+    store.delete::<T>(entity.id()).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn delete_preview<T: Deletable>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    listing: Listing,
+) -> Result<Json<Page<Value>>> {
+    let entity: T = api.services.store.get(id_in_path(&id)?.into()).await?;
+    caller.require(T::VIEW, entity.place())?;
+    let id: u64 = entity.id().into();
+    let gone = json!({"model": T::SCHEMA, "id": id, "name": entity.name()});
+    Ok(Json(listing.cut(vec![gone])))
+}
+
 /// Changes an entity and gives it back.
 pub async fn edit<T: Resource>(
     store: &Store,
@@ -472,6 +526,7 @@ pub async fn check_references(store: &Store, fields: &[Field], sent: &Object) ->
 
 async fn exists(store: &Store, target: Target, id: u64) -> Result<bool> {
     let found: Result<(), StoreError> = match target {
+        Target::Record(kind) => return Ok(store.exists(kind, id).await?),
         Target::ProductType => store.get::<ProductType>(id.into()).await.map(drop),
         Target::Product => store.get::<Product>(id.into()).await.map(drop),
         Target::Engagement => store.get::<Engagement>(id.into()).await.map(drop),

@@ -1,9 +1,11 @@
 //! What all products share: test types and development environments.
 
 use tatami_auth::Permission;
-use tatami_domain::{DevelopmentEnvironment, TestType};
+use tatami_domain::{DevelopmentEnvironment, Test, TestType};
+use tatami_store::Store;
 
-use super::catalog::{self, Filter, How, Resource};
+use super::catalog::{self, Deletable, Filter, How, Resource};
+use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::Routes;
 
@@ -11,6 +13,7 @@ use crate::openapi::Routes;
 pub fn add(routes: &mut Routes) {
     catalog::add::<TestType>(routes);
     catalog::add::<DevelopmentEnvironment>(routes);
+    catalog::add_delete::<DevelopmentEnvironment>(routes);
 }
 
 const BY_NAME: &[Filter] = &[
@@ -25,7 +28,6 @@ const BY_NAME: &[Filter] = &[
 
 impl Resource for TestType {
     const PATH: &'static str = "/api/v2/test_types";
-    const ONE: &'static str = "/api/v2/test_types/{id}";
     const SCHEMA: &'static str = "TestType";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),
@@ -49,7 +51,6 @@ impl Resource for TestType {
 
 impl Resource for DevelopmentEnvironment {
     const PATH: &'static str = "/api/v2/development_environments";
-    const ONE: &'static str = "/api/v2/development_environments/{id}";
     const SCHEMA: &'static str = "DevelopmentEnvironment";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),
@@ -62,5 +63,18 @@ impl Resource for DevelopmentEnvironment {
 
     fn fresh() -> Self {
         Self::default()
+    }
+}
+
+impl Deletable for DevelopmentEnvironment {
+    fn name(&self) -> String {
+        self.name.clone()
+    }
+
+    async fn users(&self, store: &Store) -> Result<Option<String>> {
+        let tests: Vec<Test> = store.list().await?;
+        let users = tests.iter().filter(|test| test.environment == self.id);
+        let users = users.count();
+        Ok((users > 0).then(|| format!("{users} tests")))
     }
 }

@@ -49,7 +49,6 @@ const STATES: &[&str] = &[
 
 impl Resource for Engagement {
     const PATH: &'static str = "/api/v2/engagements";
-    const ONE: &'static str = "/api/v2/engagements/{id}";
     const SCHEMA: &'static str = "Engagement";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),

@@ -39,6 +39,7 @@ const GROUPING: &[Field] = &[
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
+    let path = format!("{}/{{id}}", FindingGroup::PATH);
     let list = Operation::get(FindingGroup::PATH, "A page of the list")
         .query(catalog::parameters::<FindingGroup>())
         .answers(200, Answer::Page(FindingGroup::SCHEMA));
@@ -47,25 +48,24 @@ pub fn add(routes: &mut Routes) {
         .body("FindingGroupRequest")
         .answers(201, Answer::One(FindingGroup::SCHEMA));
     routes.add(&create, self::create);
-    let get = Operation::get(FindingGroup::ONE, "One of them")
-        .answers(200, Answer::One(FindingGroup::SCHEMA));
+    let get = Operation::get(&*path, "One of them").answers(200, Answer::One(FindingGroup::SCHEMA));
     routes.add(&get, self::get);
     let replace = Operation::put(
-        FindingGroup::ONE,
+        &*path,
         "Give one a name and its findings; without findings it is removed (204)",
     )
     .body("FindingGroupRequest")
     .answers(200, Answer::One(FindingGroup::SCHEMA));
     routes.add(&replace, self::replace);
     let change = Operation::patch(
-        FindingGroup::ONE,
+        &*path,
         "Rename one, put findings in or take them out; without findings it is removed (204)",
     )
     .body("FindingGroupChangeRequest")
     .answers(200, Answer::One(FindingGroup::SCHEMA));
     routes.add(&change, self::change);
-    let dissolve = Operation::delete(FindingGroup::ONE, "Dissolve one; its findings stay")
-        .answers(204, Answer::Empty);
+    let dissolve =
+        Operation::delete(path, "Dissolve one; its findings stay").answers(204, Answer::Empty);
     routes.add(&dissolve, self::dissolve);
     let group = Operation::post(
         "/api/v2/tests/{id}/group_findings",
@@ -88,7 +88,6 @@ pub fn add(routes: &mut Routes) {
 
 impl Resource for FindingGroup {
     const PATH: &'static str = "/api/v2/finding_groups";
-    const ONE: &'static str = "/api/v2/finding_groups/{id}";
     const SCHEMA: &'static str = "FindingGroup";
     const FIELDS: &'static [Field] = FIELDS;
     const FILTERS: &'static [Filter] = &[

@@ -9,6 +9,7 @@ mod findings;
 mod imports;
 mod product_types;
 mod products;
+mod records;
 mod rehash_jobs;
 mod replays;
 mod scans;
@@ -31,6 +32,7 @@ pub fn all() -> Routes {
     engagements::add(&mut routes);
     tests::add(&mut routes);
     common::add(&mut routes);
+    records::add(&mut routes);
     users::add(&mut routes);
     dedupe_settings::add(&mut routes);
     rehash_jobs::add(&mut routes);

@@ -17,7 +17,6 @@ pub fn add(routes: &mut Routes) {
 
 impl Resource for ProductType {
     const PATH: &'static str = "/api/v2/product_types";
-    const ONE: &'static str = "/api/v2/product_types/{id}";
     const SCHEMA: &'static str = "ProductType";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),

@@ -9,6 +9,7 @@ use tatami_domain::{Product, ProductId, SeverityCounts};
 use tatami_store::Store;
 
 use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
+use super::records::{Kept as _, Regulation};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
@@ -39,7 +40,6 @@ const ORIGINS: &[&str] = &[
 
 impl Resource for Product {
     const PATH: &'static str = "/api/v2/products";
-    const ONE: &'static str = "/api/v2/products/{id}";
     const SCHEMA: &'static str = "Product";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),
@@ -63,6 +63,7 @@ impl Resource for Product {
         Field::new("product_manager", Kind::Ref(Target::User)).nullable(),
         Field::new("technical_contact", Kind::Ref(Target::User)).nullable(),
         Field::new("team_manager", Kind::Ref(Target::User)).nullable(),
+        Field::new("regulations", Kind::Refs(Target::Record(Regulation::KIND))),
         Field::new("tags", Kind::Texts),
         Field::answer("findings_count", Kind::Integer(0, i64::MAX)),
         Field::answer("findings_list", Kind::Refs(Target::Finding)),
@@ -70,7 +71,6 @@ impl Resource for Product {
         Field::answer("product_meta", Kind::Other("", true)),
         Field::answer("sla_configuration", Kind::Ref(Target::Unknown)),
         Field::answer("authorized_users", Kind::Refs(Target::User)),
-        Field::answer("regulations", Kind::Refs(Target::Unknown)),
     ];
     const FILTERS: &'static [Filter] = &[
         Filter::of("id", How::Ids),
@@ -91,6 +91,9 @@ impl Resource for Product {
         Filter::of("product_manager", How::Ids),
         Filter::of("technical_contact", How::Ids),
         Filter::of("team_manager", How::Ids),
+        Filter::of("regulations", How::Ids),
+        Filter::of("revenue", How::Exact),
+        Filter::of("user_records", How::Ids),
         Filter::of("created", How::Day),
         Filter::of("updated", How::Day),
         Filter::TAGS[0],
@@ -123,7 +126,7 @@ impl Resource for Product {
             views,
             &json!({
                 "findings_list": [], "product_meta": [], "sla_configuration": 1,
-                "authorized_users": [], "regulations": [],
+                "authorized_users": [],
             }),
         );
         let id = |view: &Object| ProductId(view["id"].as_u64().unwrap_or_default());

@@ -22,7 +22,6 @@ pub fn add(routes: &mut Routes) {
 
 impl Resource for Test {
     const PATH: &'static str = "/api/v2/tests";
-    const ONE: &'static str = "/api/v2/tests/{id}";
     const SCHEMA: &'static str = "Test";
     const FIELDS: &'static [Field] = &[
         Field::answer("id", Kind::Ref(Target::Unknown)),

@@ -9,10 +9,12 @@
 mod app;
 mod auth;
 mod catalog;
+mod contract;
 mod dedupe_settings;
 mod duplicates;
 mod finding_groups;
 mod findings;
 mod history;
 mod imports;
+mod records;
 mod schema;

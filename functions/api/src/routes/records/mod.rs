@@ -1,0 +1,215 @@
+//! Resources that are kept as they are sent and mean nothing to Tatami itself: what they are for is up to
+//! those who write them. Each is a table of fields and filters; the rest they have in common.
+
+mod finding_templates;
+mod infrastructure;
+mod languages;
+mod note_types;
+mod presets;
+mod regulations;
+mod technologies;
+
+use std::fmt;
+use std::future::Future;
+use std::marker::PhantomData;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::{Value, json};
+use tatami_auth::{Permission, Place};
+use tatami_domain::{Product, ProductId};
+use tatami_store::{Entity, Store};
+
+use super::catalog::{self, Deletable, Filter, Resource};
+use crate::error::Result;
+use crate::fields::{Field, Kind, Object};
+use crate::openapi::Routes;
+
+pub use regulations::Regulation;
+
+/// Adds their routes.
+pub fn add(routes: &mut Routes) {
+    finding_templates::add(routes);
+    infrastructure::add(routes);
+    languages::add(routes);
+    note_types::add(routes);
+    presets::add(routes);
+    regulations::add(routes);
+    technologies::add(routes);
+}
+
+/// A kind of record.
+pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
+    /// How keys of the store name it.
+    const KIND: &'static str;
+    /// How messages name it.
+    const WORD: &'static str;
+    /// Path of the list.
+    const PATH: &'static str;
+    /// Name of its schema.
+    const SCHEMA: &'static str;
+    /// All its fields.
+    const FIELDS: &'static [Field];
+    /// The parameters that lists may be filtered by.
+    const FILTERS: &'static [Filter] = &[];
+    /// The field that names it.
+    const NAME: &'static str;
+    /// May a name exist only once?
+    const UNIQUE: bool = false;
+    /// Does it belong to the product in its field `product`? Else to everybody.
+    const OF_PRODUCT: bool = false;
+
+    /// The fields that aren't empty where nobody says otherwise.
+    fn defaults() -> Value {
+        json!({})
+    }
+
+    /// Who uses it, so that it cannot be deleted.
+    fn users(_store: &Store, _id: u64) -> impl Future<Output = Result<Option<String>>> + Send {
+        async { Ok(None) }
+    }
+
+    /// Adds to the answers what isn't stored.
+    fn decorate(_views: &mut [Object]) {}
+}
+
+/// A record of a kind.
+#[derive(Debug)]
+pub struct Record<K> {
+    id: u64,
+    document: Object,
+    kind: PhantomData<fn() -> K>,
+}
+
+impl<K> Record<K> {
+    /// A new one with these fields.
+    pub fn new(document: Object) -> Self {
+        Self {
+            id: 0,
+            document,
+            kind: PhantomData,
+        }
+    }
+
+    /// One of its fields; null where it has none.
+    pub fn field(&self, name: &str) -> &Value {
+        self.document.get(name).unwrap_or(&Value::Null)
+    }
+
+    /// Sets one of its fields.
+    pub fn set(&mut self, name: &str, value: Value) {
+        self.document.insert(name.to_owned(), value);
+    }
+}
+
+impl<K> Clone for Record<K> {
+    fn clone(&self) -> Self {
+        Self {
+            id: self.id,
+            ..Self::new(self.document.clone())
+        }
+    }
+}
+
+impl<K> Serialize for Record<K> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        self.document.serialize(serializer)
+    }
+}
+
+impl<'de, K> Deserialize<'de> for Record<K> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        Object::deserialize(deserializer).map(Self::new)
+    }
+}
+
+impl<K: Kept> Entity for Record<K> {
+    type Id = u64;
+    const KIND: &'static str = K::KIND;
+    const WORD: &'static str = K::WORD;
+
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn set_id(&mut self, id: u64) {
+        self.id = id;
+    }
+
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        let product = self.field("product").as_u64().filter(|_| K::OF_PRODUCT);
+        product.map(|product| (Product::KIND, product))
+    }
+
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        let name = self.field(K::NAME).as_str().filter(|_| K::UNIQUE);
+        name.map(|name| (0, name))
+    }
+}
+
+impl<K: Kept> Resource for Record<K> {
+    const PATH: &'static str = K::PATH;
+    const SCHEMA: &'static str = K::SCHEMA;
+    const FIELDS: &'static [Field] = K::FIELDS;
+    const FILTERS: &'static [Filter] = K::FILTERS;
+    const PARENT: Option<(&'static str, &'static str)> = if K::OF_PRODUCT {
+        Some(("product", Product::KIND))
+    } else {
+        None
+    };
+    const VIEW: Permission = if K::OF_PRODUCT {
+        Permission::ViewProducts
+    } else {
+        Permission::ViewCommon
+    };
+    const ADD: Permission = Self::EDIT;
+    const EDIT: Permission = if K::OF_PRODUCT {
+        Permission::EditProduct
+    } else {
+        Permission::ManageCommon
+    };
+
+    fn fresh() -> Self {
+        let empty = |field: &Field| match field.kind {
+            _ if field.nullable => Value::Null,
+            Kind::Bool => json!(false),
+            Kind::Text(_) | Kind::Uri(_) => json!(""),
+            Kind::Texts | Kind::Refs(_) => json!([]),
+            _ => Value::Null,
+        };
+        let stored = K::FIELDS.iter().filter(|field| field.name != "id");
+        let mut document: Object = stored
+            .map(|field| (field.name.to_owned(), empty(field)))
+            .collect();
+        if let Value::Object(defaults) = K::defaults() {
+            document.extend(defaults);
+        }
+        Self::new(document)
+    }
+
+    fn place(&self) -> Place {
+        match self.parent() {
+            Some((_, product)) => Place::Product(ProductId(product)),
+            None => Place::Everywhere,
+        }
+    }
+
+    async fn decorate(_: &Store, views: &mut [Object]) -> Result<()> {
+        K::decorate(views);
+        Ok(())
+    }
+}
+
+impl<K: Kept> Deletable for Record<K> {
+    fn name(&self) -> String {
+        self.field(K::NAME).as_str().unwrap_or_default().to_owned()
+    }
+
+    async fn users(&self, store: &Store) -> Result<Option<String>> {
+        K::users(store, self.id).await
+    }
+}
+
+fn add_kind<K: Kept>(routes: &mut Routes) {
+    catalog::add::<Record<K>>(routes);
+    catalog::add_delete::<Record<K>>(routes);
+}

@@ -1,0 +1,226 @@
+//! Resources that are kept as they are sent.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::app::TestApp;
+
+/// Makes one, reads it, lists it by a filter, changes it, deletes it.
+async fn lives(app: &TestApp, path: &str, new: Value, filter: &str, change: Value) -> Value {
+    let list = format!("{path}/");
+    let (status, made) = app.post(&list, new.clone()).await;
+    assert_eq!(status, 201, "{path} {made}");
+    for (name, value) in new.as_object().unwrap() {
+        assert_eq!(&made[name], value, "{path} {name}");
+    }
+    let one = format!("{path}/{}/", made["id"]);
+    assert_eq!(app.get(&one).await, (http::StatusCode::OK, made.clone()));
+    let (_, page) = app.get(&format!("{list}?{filter}")).await;
+    assert_eq!(page["count"], 1, "{path} {page}");
+    let (_, page) = app.get(&format!("{list}?id=999")).await;
+    let filters_by_id = page["count"] == 0;
+    assert!(filters_by_id || !filter.contains("id="), "{path}");
+    let (status, changed) = app.patch(&one, change.clone()).await;
+    assert_eq!(status, 200, "{path} {changed}");
+    for (name, value) in change.as_object().unwrap() {
+        assert_eq!(&changed[name], value, "{path} {name}");
+    }
+    let (status, replaced) = app.call(Method::PUT, &one, Some(new)).await;
+    assert_eq!(status, 200, "{path} {replaced}");
+    let (status, preview) = app.get(&format!("{one}delete_preview/")).await;
+    assert_eq!((status.as_u16(), &preview["count"]), (200, &json!(1)));
+    assert_eq!(preview["results"][0]["id"], made["id"]);
+    let (status, refused) = app.post(&list, json!({})).await;
+    assert_eq!(status, 400, "{path} {refused}");
+    made
+}
+
+async fn ends(app: &TestApp, path: &str, made: &Value) {
+    let one = format!("{path}/{}/", made["id"]);
+    let (status, answer) = app.call(Method::DELETE, &one, None).await;
+    assert_eq!(status, 204, "{path} {answer}");
+    assert_eq!(app.get(&one).await.0, 404, "{path}");
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 404, "{path}");
+    assert_eq!(app.get(&format!("{path}/")).await.1["count"], 0, "{path}");
+}
+
+#[tokio::test]
+async fn records_are_made_filtered_changed_and_deleted() {
+    let app = TestApp::start().await;
+    let [product, _, _] = app.tree().await;
+    for (path, new, filter, change) in [
+        (
+            "note_type",
+            json!({"name": "Call", "description": "By phone", "is_single": true}),
+            "name=Call&is_active=true",
+            json!({"is_active": false}),
+        ),
+        (
+            "technologies",
+            json!({"product": product, "user": 1, "name": "axum", "version": "0.8",
+                "website": "https://docs.rs/axum", "tags": ["rust"]}),
+            "name=axum&tags=rust",
+            json!({"confidence": 90}),
+        ),
+        (
+            "cicd_infrastructure",
+            json!({"name": "Builder", "infrastructure_type": "build_server"}),
+            "infrastructure_type=build_server",
+            json!({"url": "https://ci.example/"}),
+        ),
+        (
+            "tool_types",
+            json!({"name": "SonarQube"}),
+            "name=SonarQube",
+            json!({"description": "Static analysis"}),
+        ),
+        (
+            "finding_templates",
+            json!({"title": "SQL injection", "severity": "High", "cwe": 89,
+                "endpoints_text": "https://a.example/\n\nhttps://b.example/"}),
+            "title=SQL%20injection&severity=High&cwe=89",
+            json!({"mitigation": "Bind the parameters."}),
+        ),
+    ] {
+        let made = lives(&app, path, new, filter, change).await;
+        ends(&app, path, &made).await;
+    }
+    let template = json!({"title": "T", "severity": "Critical", "endpoints_text": "a\n b "});
+    let (_, template) = app.post("finding_templates/", template).await;
+    assert_eq!(template["numerical_severity"], "S0");
+    assert_eq!(template["endpoints"], json!(["a", "b"]));
+    let (_, kind) = app
+        .post("note_type/", json!({"name": "x", "description": "y"}))
+        .await;
+    assert_eq!(
+        (
+            &kind["is_active"],
+            &kind["is_mandatory"],
+            &kind["is_single"]
+        ),
+        (&json!(true), &json!(true), &json!(false))
+    );
+    let taken = json!({"name": " X ", "description": "z"});
+    assert_eq!(app.post("note_type/", taken).await.0, 400);
+    let wrong = json!({"product": product, "user": 1, "name": "n", "website": "not an address"});
+    let (status, answer) = app.post("technologies/", wrong).await;
+    assert_eq!(status, 400);
+    assert!(answer["website"][0].is_string(), "{answer}");
+    let nowhere = json!({"product": 99, "user": 1, "name": "n"});
+    let (status, answer) = app.post("technologies/", nowhere).await;
+    assert_eq!(status, 400);
+    assert!(answer["product"][0].is_string(), "{answer}");
+}
+
+#[tokio::test]
+async fn what_is_in_use_is_not_deleted() {
+    let app = TestApp::start().await;
+    let [product, _, test] = app.tree().await;
+    let regulation = json!({"name": "General Data Protection Regulation", "acronym": "GDPR",
+        "category": "privacy", "jurisdiction": "EU", "reference": "https://gdpr.eu/"});
+    let change = json!({"description": "Personal data"});
+    let gdpr = lives(
+        &app,
+        "regulations",
+        regulation,
+        "name=General%20Data%20Protection%20Regulation",
+        change,
+    )
+    .await;
+    let path = format!("products/{product}/");
+    let (status, answer) = app.patch(&path, json!({"regulations": [gdpr["id"]]})).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(answer["regulations"], json!([gdpr["id"]]));
+    for (query, count) in [("regulations=1", 1), ("regulations=2", 0)] {
+        let (_, page) = app.get(&format!("products/?{query}")).await;
+        assert_eq!(page["count"], count, "{query}");
+    }
+    let unknown = json!({"regulations": [7]});
+    assert_eq!(app.patch(&path, unknown).await.0, 400);
+    let one = format!("regulations/{}/", gdpr["id"]);
+    let (status, answer) = app.call(Method::DELETE, &one, None).await;
+    assert_eq!(status, 409, "{answer}");
+    app.patch(&path, json!({"regulations": []})).await;
+    ends(&app, "regulations", &gdpr).await;
+
+    let location = json!({"location": "Office"});
+    let change = json!({"location": "Data centre"});
+    let location = lives(
+        &app,
+        "network_locations",
+        location,
+        "location=Office",
+        change,
+    )
+    .await;
+    let preset = json!({"product": product, "title": "Yearly", "scope": "All",
+        "network_locations": [location["id"]], "test_type": [1]});
+    let change = json!({"notes": "n"});
+    let filter = format!("product={product}&title=Yearly");
+    let preset = lives(&app, "engagement_presets", preset, &filter, change).await;
+    let one = format!("network_locations/{}/", location["id"]);
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 409);
+    ends(&app, "engagement_presets", &preset).await;
+    ends(&app, "network_locations", &location).await;
+
+    let (_, of_test) = app.get(&format!("tests/{test}/")).await;
+    let one = format!("development_environments/{}/", of_test["environment"]);
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 409);
+    let (_, unused) = app
+        .post("development_environments/", json!({"name": "Moon"}))
+        .await;
+    let one = format!("development_environments/{}/", unused["id"]);
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 204);
+}
+
+#[tokio::test]
+async fn the_languages_of_a_product_come_from_cloc() {
+    let app = TestApp::start().await;
+    let [product, _, _] = app.tree().await;
+    let send = async |product: u64, report: &str| {
+        let body = format!(
+            "--x\r\nContent-Disposition: form-data; name=\"product\"\r\n\r\n{product}\r\n--x\r\n\
+             Content-Disposition: form-data; name=\"file\"; filename=\"cloc.json\"\r\n\r\n{report}\r\n--x--\r\n"
+        );
+        let request = http::Request::post("/api/v2/import-languages/")
+            .header("authorization", format!("Token {}", crate::app::TOKEN))
+            .header("content-type", "multipart/form-data; boundary=x")
+            .body(body.into())
+            .unwrap();
+        app.send(request).await
+    };
+    let report = |code: u32| {
+        json!({
+            "header": {"cloc_version": "2.04", "n_files": 3},
+            "Rust": {"nFiles": 2, "blank": 5, "comment": 7, "code": code},
+            "TOML": {"nFiles": 1, "blank": 1, "comment": 0, "code": 9},
+            "SUM": {"nFiles": 3, "blank": 6, "comment": 7, "code": 20},
+        })
+        .to_string()
+    };
+    let (status, answer) = send(product, &report(11)).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(answer, json!({"product": product, "file": "cloc.json"}));
+    let (status, _) = send(product, &report(12)).await;
+    assert_eq!(status, 201);
+    let (_, page) = app.get(&format!("languages/?product={product}")).await;
+    assert_eq!(page["count"], 2, "the second report changes the first's");
+    let (_, kinds) = app.get("language_types/?language=Rust").await;
+    let rust = &kinds["results"][0]["id"];
+    let (_, page) = app.get(&format!("languages/?language={rust}")).await;
+    let found = &page["results"][0];
+    assert_eq!(
+        (&found["files"], &found["code"], &found["comment"]),
+        (&json!(2), &json!(12), &json!(7))
+    );
+    let one = format!("language_types/{rust}/");
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 409);
+    for (product, report) in [
+        (99, report(1)),
+        (product, "no report".to_owned()),
+        (product, r#"{"Rust": {"nFiles": "many"}}"#.to_owned()),
+    ] {
+        let (status, answer) = send(product, &report).await;
+        assert_eq!(status, 400, "{answer}");
+    }
+}
