@@ -31,6 +31,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     let missing = |what| DedupError::Incomplete(import.id, what);
     let product = import.product.ok_or_else(|| missing("product"))?;
     let test = import.test.ok_or_else(|| missing("test"))?;
+    count_broken_off(store, &import).await?;
     let later = Later::read(store, &import, test).await?;
     close_unseen(store, &import, &later, product, test).await?;
     // what is added to a test that is there supersedes nothing
@@ -70,6 +71,23 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     store.end_import(test, import.id).await?;
     tracing::info!(import = %import.id, counts = ?import.counts, "import done");
     store.fold_counts(product).await?;
+    Ok(())
+}
+
+/// Where the report was read more than once, some of the first readings' chunks may have been committed
+/// and their parts never done: what they did is of this import too. To the last reading it was there
+/// already.
+async fn count_broken_off(store: &Store, import: &Import) -> Result<(), StoreError> {
+    let progress = store.progress(import.id).await?;
+    let first = progress.parts.map_or(0, |parts| parts.start);
+    if first == 0 || import.reading == import.sequence {
+        return Ok(());
+    }
+    let actions = store.chunk_actions_before(import.id, first).await?;
+    if actions != ImportActions::default() {
+        // No reading has as many parts as there are numbers for.
+        store.put_part(import.id, first - 1, &actions).await?;
+    }
     Ok(())
 }
 

@@ -311,6 +311,21 @@ impl Store {
         wanted.iter().map(read).collect()
     }
 
+    /// What the committed chunks of the parts before this one did. Unlike [`Store::import_actions`] it has
+    /// chunks of parts that were never done.
+    pub async fn chunk_actions_before(&self, import: ImportId, part: u64) -> Result<ImportActions> {
+        let pk = keys::import_partition(import);
+        let items = self.db.query(Table::Jobs, &pk, Some(keys::CHUNK_PREFIX));
+        let mut all = ImportActions::default();
+        for item in &items.await? {
+            let own = text_of(item, "sk").and_then(keys::chunk_part);
+            if own.is_some_and(|own| own < part) {
+                all.merge(&read_document(item)?);
+            }
+        }
+        Ok(all)
+    }
+
     /// Keeps what a part did. Writing it again is harmless.
     pub async fn put_part(
         &self,

@@ -218,8 +218,19 @@ pub(crate) const PART_PREFIX: &str = "PART#";
 pub(crate) fn import_chunk(import: ImportId, part: u64, chunk: u32) -> Key {
     key(
         import_partition(import),
-        format!("CHUNK#{}#{}", digits(part), digits(chunk.into())),
+        format!("{CHUNK_PREFIX}{}#{}", digits(part), digits(chunk.into())),
     )
+}
+
+pub(crate) const CHUNK_PREFIX: &str = "CHUNK#";
+
+/// The part of a chunk.
+pub(crate) fn chunk_part(sk: &str) -> Option<u64> {
+    sk.strip_prefix(CHUNK_PREFIX)?
+        .split('#')
+        .next()?
+        .parse()
+        .ok()
 }
 
 pub(crate) fn import_closing(import: ImportId, unique: &str) -> Key {
