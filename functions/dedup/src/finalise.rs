@@ -334,15 +334,7 @@ async fn change_some(
                 &mut actions.closed
             };
             actions.insert(old.id);
-            let note = Note {
-                id,
-                entry,
-                author: import.by,
-                date: now,
-                private: false,
-                edited: false,
-            };
-            notes.push((old.id, note));
+            notes.push((old.id, Note::new(id, entry, import.by, now)));
             changes.push(Change::Update {
                 old: Box::new(old.clone()),
                 new: Box::new(new),

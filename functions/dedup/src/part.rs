@@ -278,15 +278,8 @@ impl<'a> Worker<'a> {
         let ids = self.store.note_ids(notes.len() as u64).await?;
         Ok((notes.iter().zip(ids))
             .map(|((finding, entry), id)| {
-                let note = Note {
-                    id,
-                    entry: entry.clone().into_owned(),
-                    author: self.import.by,
-                    date: self.now,
-                    private: false,
-                    edited: false,
-                };
-                (*finding, note)
+                let entry = entry.clone();
+                (*finding, Note::new(id, entry, self.import.by, self.now))
             })
             .collect())
     }

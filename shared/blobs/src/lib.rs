@@ -12,10 +12,11 @@ use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
 use aws_sdk_s3::primitives::ByteStream;
+use bytes::Bytes;
 use moka::sync::Cache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tatami_domain::{BlockId, ImportId, RehashJobId, RehashSaved, TextRef, Texts};
+use tatami_domain::{AttachmentId, BlockId, ImportId, RehashJobId, RehashSaved, TextRef, Texts};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 /// A pack is closed when its texts reach this many bytes, before compression.
@@ -319,6 +320,47 @@ impl Blobs {
         Ok(())
     }
 
+    /// Stores the bytes of a file that a person attached.
+    pub async fn put_attachment(&self, id: AttachmentId, bytes: Bytes) -> Result<(), BlobError> {
+        let key = attachment_key(id);
+        self.client
+            .put_object()
+            .bucket(&self.data)
+            .key(&key)
+            .body(bytes.into())
+            .send()
+            .await
+            .map_err(|e| failed("PutObject", &self.data, &key, e))?;
+        Ok(())
+    }
+
+    /// The bytes of a file that a person attached.
+    pub async fn attachment(&self, id: AttachmentId) -> Result<Vec<u8>, BlobError> {
+        let key = attachment_key(id);
+        let mut opened = self.open(&self.data, &key).await?;
+        let mut bytes = Vec::new();
+        match opened.body.read_to_end(&mut bytes).await {
+            Ok(_) => Ok(bytes),
+            Err(error) => Err(BlobError::Damaged {
+                key,
+                reason: error.to_string(),
+            }),
+        }
+    }
+
+    /// Removes the bytes of a file that a person attached.
+    pub async fn remove_attachment(&self, id: AttachmentId) -> Result<(), BlobError> {
+        let key = attachment_key(id);
+        self.client
+            .delete_object()
+            .bucket(&self.data)
+            .key(&key)
+            .send()
+            .await
+            .map_err(|e| failed("DeleteObject", &self.data, &key, e))?;
+        Ok(())
+    }
+
     /// A JSON document of ours.
     pub async fn json<T: DeserializeOwned>(&self, key: &str) -> Result<T, BlobError> {
         let damaged = |reason: String| BlobError::Damaged {
@@ -423,6 +465,10 @@ pub fn pack_key(import: ImportId, n: u64) -> String {
 /// The key of the difference that a replay makes.
 pub fn difference_key(import: ImportId) -> String {
     format!("replays/{import}.json")
+}
+
+fn attachment_key(id: AttachmentId) -> String {
+    format!("f/{id}")
 }
 
 fn before_key(job: RehashJobId, block: BlockId) -> String {

@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, Flags, ImportId, NoteId,
-    ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
+    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, Flags, ImportId, ProductId,
+    RequestResponse, Severity, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -204,21 +204,6 @@ pub struct Texts {
     pub requests: Vec<RequestResponse>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<AttachedFile>,
-}
-
-/// A remark on a finding, by a person or by an import.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[allow(missing_docs)]
-pub struct Note {
-    #[serde(skip)]
-    pub id: NoteId,
-    pub entry: String,
-    pub author: Option<UserId>,
-    pub date: Timestamp,
-    #[serde(default)]
-    pub private: bool,
-    #[serde(default)]
-    pub edited: bool,
 }
 
 impl Finding {

@@ -59,6 +59,8 @@ integer_id! {
     FindingGroupId,
     /// Id of a note.
     NoteId,
+    /// Id of a file that a person attached.
+    AttachmentId,
     /// Id of one import or re-import.
     ImportId,
     /// Id of one job that gives findings new keys.

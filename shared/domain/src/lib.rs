@@ -1,6 +1,7 @@
 //! What Tatami speaks of: products and their tree, findings, imports, severities, status rules
 //! and SLA arithmetic. Pure data and rules; nothing here does I/O.
 
+mod attached;
 mod dedupe;
 mod endpoint;
 mod finding;
@@ -17,17 +18,18 @@ mod status;
 mod tree;
 mod user;
 
+pub use attached::{Attachment, Note, Owner};
 pub use dedupe::{
     Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
     DedupeSettings, HashAlgorithm, HashField, ResolvedDedupe,
 };
 pub use endpoint::{Endpoint, EndpointError};
-pub use finding::{Finding, Note, TextRef, Texts};
+pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, ImportId, NoteId, ProductId,
-    ProductTypeId, RehashJobId, TestId, TestTypeId, UserId,
+    AttachmentId, BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, ImportId,
+    NoteId, ProductId, ProductTypeId, RehashJobId, TestId, TestTypeId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,

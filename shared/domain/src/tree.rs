@@ -112,6 +112,8 @@ pub struct Engagement {
     pub source_code_management_uri: Option<String>,
     pub deduplication_on_engagement: bool,
     pub tags: Vec<String>,
+    /// Has it notes or files?
+    pub annotated: bool,
 }
 
 /// One run of one scanner, or of several re-imports of the same.
@@ -139,6 +141,8 @@ pub struct Test {
     pub commit_hash: Option<String>,
     pub branch_tag: Option<String>,
     pub tags: Vec<String>,
+    /// Has it notes or files?
+    pub annotated: bool,
 }
 
 /// A kind of report; one for each scan type, and one for each tool that names itself.

@@ -169,15 +169,7 @@ impl<'a> Duplicates<'a> {
         }
         let ids = self.store.note_ids(texts.len() as u64).await?;
         let note = |((finding, entry), id): (&(FindingId, String), _)| {
-            let note = Note {
-                id,
-                entry: entry.clone(),
-                author: self.by,
-                date: now,
-                private: false,
-                edited: false,
-            };
-            (*finding, note)
+            (*finding, Note::new(id, entry.clone(), self.by, now))
         };
         Ok(texts.iter().zip(ids).map(note).collect())
     }

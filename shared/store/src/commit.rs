@@ -121,7 +121,7 @@ impl Store {
             items.push(self.change_in(change)?);
             if let Change::Delete { old, notes } = change {
                 for note in notes {
-                    let key = keys::note(old.id, *note);
+                    let key = keys::note(old.id.into(), *note);
                     items.push(self.db.delete_in(Table::Findings, &key, PRESENT, vec![])?);
                 }
             }
@@ -130,7 +130,7 @@ impl Store {
             items.push(self.put_version(claim.item()?, claim.version)?);
         }
         for (finding, note) in &commit.notes {
-            let item = document(&keys::note(*finding, note.id), note)?;
+            let item = document(&keys::note((*finding).into(), note.id), note)?;
             items.push(self.db.put_in(Table::Findings, item, None, vec![])?);
         }
         if let Some(delta) = Delta::of(&commit.changes) {

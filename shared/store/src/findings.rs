@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tatami_domain::{BlockId, Finding, FindingId, Note, NoteId, ProductId};
+use tatami_domain::{BlockId, Finding, FindingId, ProductId};
 
 use crate::db::{
     ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of,
@@ -112,34 +112,6 @@ impl Store {
             }
         }
         Err(StoreError::Contention(format!("product {product}")))
-    }
-
-    /// The notes of a finding, oldest first.
-    pub async fn notes(&self, finding: FindingId) -> Result<Vec<Note>> {
-        let pk = keys::notes(finding);
-        let items = self.db.query(Table::Findings, &pk, None).await?;
-        let read = |item: &Item| {
-            let mut note: Note = read_document(item)?;
-            let id = text_of(item, "sk").and_then(|sk| sk.parse().ok());
-            note.id = NoteId(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?);
-            Ok(note)
-        };
-        items.iter().map(read).collect()
-    }
-
-    /// Adds a note to a finding and gives it with its id.
-    pub async fn add_note(&self, finding: FindingId, mut note: Note) -> Result<Note> {
-        note.id = NoteId(self.next_ids("NOTE", 1).await?);
-        let item = document(&keys::note(finding, note.id), &note)?;
-        self.db.put(Table::Findings, item, None, vec![]).await?;
-        Ok(note)
-    }
-
-    /// Takes a note off a finding.
-    pub async fn remove_note(&self, finding: FindingId, note: NoteId) -> Result<()> {
-        self.db
-            .delete(Table::Findings, &keys::note(finding, note))
-            .await
     }
 
     /// Keeps a product's SLA summary, whatever its shape; see the sla function.

@@ -1,7 +1,7 @@
 //! Every key of every table, one function for each kind of item.
 
 use tatami_domain::{
-    BlockId, DedupeScope, EngagementId, FindingId, ImportId, NoteId, ProductId, RehashJobId,
+    BlockId, DedupeScope, EngagementId, FindingId, ImportId, NoteId, Owner, ProductId, RehashJobId,
     TestId, TestTypeId,
 };
 
@@ -128,12 +128,16 @@ pub(crate) fn claim(scope: Scope, dedupe_key: &str) -> Key {
     key(format!("K#{scope}#{dedupe_key}"), "K")
 }
 
-pub(crate) fn notes(finding: FindingId) -> String {
-    format!("N#{finding}")
+pub(crate) fn notes(of: Owner) -> String {
+    match of {
+        Owner::Finding(id) => format!("N#{id}"),
+        Owner::Engagement(id) => format!("N#E{id}"),
+        Owner::Test(id) => format!("N#T{id}"),
+    }
 }
 
-pub(crate) fn note(finding: FindingId, note: NoteId) -> Key {
-    key(notes(finding), digits(note.0))
+pub(crate) fn note(of: Owner, note: NoteId) -> Key {
+    key(notes(of), digits(note.0))
 }
 
 pub(crate) fn allocation(product: ProductId) -> Key {

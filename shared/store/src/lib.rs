@@ -11,6 +11,7 @@
 //! An item's document is JSON in the attribute `d`; what conditions and updates need stands beside
 //! it as attributes of its own.
 
+mod attached;
 mod catalog;
 mod claims;
 mod commit;

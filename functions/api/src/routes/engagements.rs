@@ -6,9 +6,10 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, EngagementId, EngagementStatus, Product};
+use tatami_domain::{Engagement, EngagementId, EngagementStatus, Owner, Product};
 use tatami_store::{Entity as _, Store};
 
+use super::attached;
 use super::catalog::{self, Filter, How, Resource, constants, edit, id_in_path};
 use crate::Api;
 use crate::auth::Caller;
@@ -88,7 +89,7 @@ impl Resource for Engagement {
         Field::answer("cicd_build_server", Kind::Ref(Target::Unknown)).nullable(),
         Field::answer("cicd_orchestration_engine", Kind::Ref(Target::Unknown)).nullable(),
         Field::answer("notes", Kind::Other("Note", true)),
-        Field::answer("files", Kind::Other("", true)),
+        Field::answer("files", Kind::Other("File", true)),
         Field::answer("risk_acceptance", Kind::Refs(Target::Unknown)),
     ];
     const FILTERS: &'static [Filter] = &[
@@ -148,7 +149,8 @@ impl Resource for Engagement {
         Ok(())
     }
 
-    async fn decorate(_: &Store, views: &mut [Object]) -> Result<()> {
+    async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
+        attached::decorate(store, views, Self::PATH, |id| Owner::Engagement(id.into())).await?;
         constants(
             views,
             &json!({
@@ -156,7 +158,7 @@ impl Resource for Engagement {
                 "pen_test": true, "check_list": true, "progress": "threat_model",
                 "tmodel_path": null, "done_testing": false, "requester": null, "preset": null,
                 "report_type": null, "cicd_scm_server": null, "cicd_build_server": null,
-                "cicd_orchestration_engine": null, "notes": [], "files": [],
+                "cicd_orchestration_engine": null,
                 "risk_acceptance": [],
             }),
         );

@@ -1,6 +1,7 @@
 //! The routes, one module for each resource.
 
-mod catalog;
+pub mod attached;
+pub mod catalog;
 mod common;
 mod dedupe_settings;
 mod engagements;
@@ -9,7 +10,7 @@ mod findings;
 mod imports;
 mod product_types;
 mod products;
-mod records;
+pub mod records;
 mod rehash_jobs;
 mod replays;
 mod scans;
@@ -42,6 +43,7 @@ pub fn all() -> Routes {
     replays::add(&mut routes);
     test_imports::add(&mut routes);
     findings::add(&mut routes);
+    attached::add(&mut routes);
     finding_groups::add(&mut routes);
     routes
 }

@@ -3,9 +3,10 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, FindingGroup, Test, TestId, TestType, TestTypeId};
+use tatami_domain::{Engagement, FindingGroup, Owner, Test, TestId, TestType, TestTypeId};
 use tatami_store::{Entity as _, Store};
 
+use super::attached;
 use super::catalog::{self, Filter, How, Resource, constants};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
@@ -50,7 +51,7 @@ impl Resource for Test {
         Field::answer("hash_code_fields", Kind::Texts).nullable(),
         Field::answer("api_scan_configuration", Kind::Ref(Target::Unknown)).nullable(),
         Field::answer("notes", Kind::Other("Note", true)),
-        Field::answer("files", Kind::Other("", true)),
+        Field::answer("files", Kind::Other("File", true)),
         Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
     ];
     const FILTERS: &'static [Filter] = &[
@@ -115,10 +116,8 @@ impl Resource for Test {
     }
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
-        constants(
-            views,
-            &json!({"api_scan_configuration": null, "notes": [], "files": []}),
-        );
+        attached::decorate(store, views, Self::PATH, |id| Owner::Test(id.into())).await?;
+        constants(views, &json!({"api_scan_configuration": null}));
         let groups: Vec<_> = (views.iter())
             .map(|view| store.groups_of(TestId(view["id"].as_u64().unwrap_or_default())))
             .collect();

@@ -273,7 +273,7 @@ pub struct FindingView<'a> {
     finding_meta: [u64; 0],
     related_fields: Option<u64>,
     request_response: Requests<'a>,
-    files: [u64; 0],
+    files: Vec<u64>,
     notes: Vec<Value>,
     push_to_jira: bool,
 }
@@ -397,7 +397,7 @@ impl<'a> FindingView<'a> {
             request_response: Requests {
                 req_resp: &texts.requests,
             },
-            files: [],
+            files: Vec::new(),
             notes: Vec::new(),
             push_to_jira: false,
         }
@@ -413,9 +413,13 @@ impl<'a> FindingView<'a> {
         self
     }
 
-    /// With its notes.
-    pub fn with_notes(self, notes: Vec<Value>) -> Self {
-        Self { notes, ..self }
+    /// With its notes and the ids of its files.
+    pub fn with_attached(self, notes: Vec<Value>, files: Vec<u64>) -> Self {
+        Self {
+            files,
+            notes,
+            ..self
+        }
     }
 }
 

@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use tatami_domain::{Note, User};
-use tatami_store::Store;
+use tatami_store::{Entity as _, Store};
 
 use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
+use crate::routes::catalog;
+use crate::routes::records::{Kept as _, NoteType, Record};
 
 /// The fields of a note.
 pub const FIELDS: &[Field] = &[
@@ -13,10 +15,10 @@ pub const FIELDS: &[Field] = &[
     Field::answer("author", Kind::Other("UserStub", false)).nullable(),
     Field::answer("editor", Kind::Other("UserStub", false)).nullable(),
     Field::answer("history", Kind::Other("", true)),
-    Field::answer("note_type", Kind::Other("", false)).nullable(),
-    Field::new("entry", Kind::Text(0)).required(),
+    Field::answer("note_type", Kind::Other("NoteType", false)).nullable(),
+    Field::answer("entry", Kind::Text(0)),
     Field::answer("date", Kind::DateTime),
-    Field::new("private", Kind::Bool),
+    Field::answer("private", Kind::Bool),
     Field::answer("edited", Kind::Bool),
     Field::answer("edit_time", Kind::DateTime).nullable(),
 ];
@@ -29,12 +31,29 @@ pub const AUTHOR: &[Field] = &[
     Field::answer("last_name", Kind::Text(150)),
 ];
 
-/// Notes with their authors.
+/// What is sent of a note.
+pub const SENT: &[Field] = &[
+    Field::new("entry", Kind::Text(0)).required(),
+    Field::new("private", Kind::Bool),
+    Field::new("note_type", Kind::Ref(Target::Record(NoteType::KIND))).nullable(),
+];
+
+/// Notes with their authors and types.
 pub async fn views(store: &Store, notes: &[Note]) -> Result<Vec<Value>> {
     let authors: Vec<User> = store
         .get_all(notes.iter().filter_map(|note| note.author))
         .await?;
+    let types = notes.iter().filter_map(|note| note.note_type);
+    let types: Vec<Record<NoteType>> = store.get_all(types).await?;
+    let mut type_views = Vec::with_capacity(types.len());
+    for kind in &types {
+        type_views.push((kind.id(), catalog::view(store, kind).await?));
+    }
     let view = |note: &Note| {
+        let kind = type_views
+            .iter()
+            .find(|(id, _)| Some(*id) == note.note_type);
+        let kind = kind.map(|(_, view)| view);
         let author = authors
             .iter()
             .find(|user| Some(user.id) == note.author)
@@ -45,7 +64,7 @@ pub async fn views(store: &Store, notes: &[Note]) -> Result<Vec<Value>> {
                 })
             });
         json!({
-            "id": note.id, "author": author, "editor": null, "history": [], "note_type": null,
+            "id": note.id, "author": author, "editor": null, "history": [], "note_type": kind,
             "entry": note.entry, "date": note.date, "private": note.private,
             "edited": note.edited, "edit_time": null,
         })

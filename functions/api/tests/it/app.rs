@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::Response;
 use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
@@ -73,9 +74,14 @@ impl TestApp {
         }
     }
 
+    /// Sends a request as it is, for an answer that isn't JSON.
+    pub async fn response(&self, request: Request<Body>) -> Response {
+        self.router.clone().oneshot(request).await.unwrap()
+    }
+
     /// Sends a request as it is.
     pub async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router.clone().oneshot(request).await.unwrap();
+        let response = self.response(request).await;
         let status = response.status();
         let bytes = response.into_body().collect().await.unwrap().to_bytes();
         (
@@ -136,6 +142,7 @@ impl TestApp {
         }
         body += "--xx--\r\n";
         let request = Request::post(format!("/api/v2/{path}"))
+            .header("host", "tatami.test")
             .header("authorization", format!("Token {TOKEN}"))
             .header("content-type", "multipart/form-data; boundary=xx")
             .body(Body::from(body))

@@ -321,7 +321,14 @@ async fn a_deleted_original_is_succeeded_by_its_earliest_duplicate() {
     );
     assert_eq!(one(&app, c).await["duplicate_finding"], b);
     check(&app).await;
-    assert!(app.services.store.notes(a.into()).await.unwrap().is_empty());
+    assert!(
+        app.services
+            .store
+            .notes(tatami_domain::FindingId(a))
+            .await
+            .unwrap()
+            .is_empty()
+    );
     assert_eq!(delete(c).await, 204);
     assert_eq!(delete(b).await, 204);
     assert_eq!(app.get("findings/").await.1["count"], 0);

@@ -7,6 +7,7 @@
 )]
 
 mod app;
+mod attached;
 mod auth;
 mod catalog;
 mod contract;

@@ -178,16 +178,13 @@ async fn the_languages_of_a_product_come_from_cloc() {
     let app = TestApp::start().await;
     let [product, _, _] = app.tree().await;
     let send = async |product: u64, report: &str| {
-        let body = format!(
-            "--x\r\nContent-Disposition: form-data; name=\"product\"\r\n\r\n{product}\r\n--x\r\n\
-             Content-Disposition: form-data; name=\"file\"; filename=\"cloc.json\"\r\n\r\n{report}\r\n--x--\r\n"
-        );
-        let request = http::Request::post("/api/v2/import-languages/")
-            .header("authorization", format!("Token {}", crate::app::TOKEN))
-            .header("content-type", "multipart/form-data; boundary=x")
-            .body(body.into())
-            .unwrap();
-        app.send(request).await
+        let product = product.to_string();
+        app.upload(
+            "import-languages/",
+            &[("product", product.as_str())],
+            Some(("cloc.json", report)),
+        )
+        .await
     };
     let report = |code: u32| {
         json!({

@@ -3,10 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use http::StatusCode;
-use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::Permission;
-use tatami_domain::Note;
 
 use super::permitted;
 use super::write::change;
@@ -16,33 +14,18 @@ use crate::body::Body;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::view::note;
 
 const TAGS: &[Field] = &[Field::new("tags", Kind::Texts).required()];
 const NOTE_ID: &[Field] = &[Field::new("note_id", Kind::Ref(Target::Unknown)).required()];
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
-    let path = "/api/v2/findings/{id}/notes";
-    let notes = Operation::get(path, "Its notes").answers(200, Answer::One("FindingToNotes"));
-    routes.add(&notes, self::notes);
-    let add_note = Operation::post(path, "Add a note")
-        .body("NoteRequest")
-        .answers(201, Answer::One("Note"));
-    routes.add(&add_note, self::add_note);
     let path = "/api/v2/findings/{id}/remove_note";
     let remove = Operation::patch(path, "Take a note off")
         .body("FindingNoteRequest")
         .answers(204, Answer::Empty);
     routes.add(&remove, remove_note);
     routes.schemas("FindingNote", NOTE_ID);
-    routes.schemas(
-        "FindingToNotes",
-        &[
-            Field::answer("finding_id", Kind::Ref(Target::Finding)),
-            Field::answer("notes", Kind::Other("Note", true)),
-        ],
-    );
     let path = "/api/v2/findings/{id}/tags";
     let tags = Operation::get(path, "Its tags").answers(200, Answer::One("Tag"));
     routes.add(&tags, self::tags);
@@ -61,43 +44,6 @@ pub fn add(routes: &mut Routes) {
             remove_tags,
         );
     }
-}
-
-async fn notes(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Value>> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
-    let store = &api.services.store;
-    let notes = note::views(store, &store.notes(finding.id).await?).await?;
-    Ok(Json(json!({"finding_id": finding.id, "notes": notes})))
-}
-
-async fn add_note(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Body(body): Body,
-) -> Result<(StatusCode, Json<Value>)> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
-    let sent = read(&body, note::FIELDS, Mode::Create).map_err(ApiError::Fields)?;
-    let text = sent["entry"].as_str().unwrap_or_default();
-    let new = Note {
-        id: 0.into(),
-        entry: text.to_owned(),
-        author: Some(caller.0.user),
-        date: Timestamp::now(),
-        private: sent
-            .get("private")
-            .and_then(Value::as_bool)
-            .unwrap_or(false),
-        edited: false,
-    };
-    let store = &api.services.store;
-    let note = store.add_note(finding.id, new).await?;
-    let mut views = note::views(store, &[note]).await?;
-    Ok((StatusCode::CREATED, Json(views.pop().unwrap_or_default())))
 }
 
 async fn remove_note(

@@ -11,7 +11,7 @@ use tatami_domain::{Finding, FindingId, FlagChange, ProductId, UserId};
 use tatami_duplicates::{Duplicates, Held, moves};
 use tatami_store::{Change, Commit, Committed, StoreError};
 
-use super::remove::without_empty_groups;
+use super::remove::tidy_after;
 use super::write::{TRIES, changed, commit, flag_change, signed, simple_acceptance};
 use crate::Api;
 use crate::auth::Caller;
@@ -122,7 +122,7 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
                 other => other?,
             }
         }
-        without_empty_groups(store, &findings).await?;
+        tidy_after(&api, &findings).await?;
         return Ok(Json(
             json!({"changed": [], "unchanged": [], "deleted": ids}),
         ));

@@ -10,7 +10,7 @@ use tatami_domain::{Dedupe, Finding, FindingId, ResolvedDedupe, Test, Texts};
 use tatami_duplicates::{Duplicates, Explanation, MarkAs, Merge};
 use tatami_scanners::by_scan_type;
 
-use super::remove::without_empty_groups;
+use super::remove::tidy_after;
 use super::write::settings_by_hand;
 use super::{detail, permitted};
 use crate::Api;
@@ -196,7 +196,7 @@ async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
     let duplicates = duplicates(&api, caller);
     let merged = duplicates.merge(&api.services.blobs, &merge).await;
     let merged = merged.map_err(|error| ApiError::duplicates("findings", error))?;
-    without_empty_groups(&api.services.store, &deleted).await?;
+    tidy_after(&api, &deleted).await?;
     detail(&api, &merged).await
 }
 

@@ -20,6 +20,7 @@ use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, Product, ProductId, Test};
 use tatami_store::BlockView;
 
+use super::attached::file_ids;
 use super::catalog::id_in_path;
 use crate::Api;
 use crate::auth::Caller;
@@ -55,8 +56,6 @@ pub fn add(routes: &mut Routes) {
     remove::add(routes);
     duplicates::add(routes);
     routes.schemas("Finding", FIELDS);
-    routes.schemas("Note", note::FIELDS);
-    routes.schemas("UserStub", note::AUTHOR);
 }
 
 async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
@@ -219,9 +218,10 @@ async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
     let store = &api.services.store;
     let packs = Packs::load(&api.services.blobs, [finding]).await?;
     let notes = note::views(store, &store.notes(finding.id).await?).await?;
+    let files = file_ids(store, finding, packs.of(finding).files.len()).await?;
     let groups = Groups::load(store, [finding]).await?;
     let view = FindingView::new(finding, packs.of(finding), &Clock::now())
         .with_group(finding, &groups)
-        .with_notes(notes);
+        .with_attached(notes, files);
     Ok(Json(view).into_response())
 }

@@ -10,7 +10,6 @@ use serde_json::json;
 use tatami_auth::Permission;
 use tatami_domain::{Finding, FindingGroupId};
 use tatami_duplicates::Duplicates;
-use tatami_store::Store;
 
 use super::permitted;
 use crate::Api;
@@ -19,6 +18,7 @@ use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::Listing;
+use crate::routes::attached::remove_files;
 
 const PREVIEW: &[Field] = &[
     Field::answer("model", Kind::Text(0)),
@@ -51,12 +51,16 @@ async fn delete(
     let finding = permitted(&api, caller, Permission::DeleteFinding, &id).await?;
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
     duplicates.delete(finding.id).await?;
-    without_empty_groups(&api.services.store, &[finding]).await?;
+    tidy_after(&api, &[finding]).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes the groups of which these findings, deleted now, were the last.
-pub async fn without_empty_groups(store: &Store, deleted: &[Finding]) -> Result<()> {
+/// Removes what deleted findings leave behind: their files, and groups of which they were the last.
+pub async fn tidy_after(api: &Api, deleted: &[Finding]) -> Result<()> {
+    let store = &api.services.store;
+    for finding in deleted {
+        remove_files(api, finding.id.into()).await?;
+    }
     let groups: BTreeSet<FindingGroupId> = deleted.iter().filter_map(|f| f.group).collect();
     for group in groups {
         store.remove_group(group, false).await?;

@@ -344,15 +344,7 @@ pub async fn signed<'n>(
     let texts = texts.into_iter();
     let ids = store.note_ids(texts.len() as u64).await?;
     let note = |((finding, entry), id): ((FindingId, &String), _)| {
-        let note = Note {
-            id,
-            entry: entry.clone(),
-            author: Some(by),
-            date: now,
-            private: false,
-            edited: false,
-        };
-        (finding, note)
+        (finding, Note::new(id, entry.clone(), Some(by), now))
     };
     Ok(texts.zip(ids).map(note).collect())
 }

@@ -24,6 +24,7 @@ use crate::error::Result;
 use crate::fields::{Field, Kind, Object};
 use crate::openapi::Routes;
 
+pub use note_types::NoteType;
 pub use regulations::Regulation;
 
 /// Adds their routes.
