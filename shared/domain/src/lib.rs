@@ -45,6 +45,6 @@ pub use sla::{SlaConfiguration, SlaDays};
 pub use status::{FlagChange, FlagError, Flags, ShortStatus};
 pub use tree::{
     DevelopmentEnvironment, Engagement, EngagementStatus, EngagementType, Product, ProductType,
-    Test, TestType,
+    Test, TestType, UnlessSaid,
 };
 pub use user::{Token, User};

@@ -85,6 +85,17 @@ pub enum EngagementStatus {
     WaitingForResource,
 }
 
+/// True where nobody says otherwise.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct UnlessSaid(pub bool);
+
+impl Default for UnlessSaid {
+    fn default() -> Self {
+        Self(true)
+    }
+}
+
 /// A period of work on a product.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -110,6 +121,20 @@ pub struct Engagement {
     pub commit_hash: Option<String>,
     pub branch_tag: Option<String>,
     pub source_code_management_uri: Option<String>,
+    pub tracker: Option<String>,
+    pub test_strategy: Option<String>,
+    pub threat_model: UnlessSaid,
+    pub api_test: UnlessSaid,
+    pub pen_test: UnlessSaid,
+    pub check_list: UnlessSaid,
+    pub requester: Option<UserId>,
+    /// Id of the preset that it began with.
+    pub preset: Option<u64>,
+    pub report_type: Option<u64>,
+    /// Ids of the servers that its product is built with.
+    pub cicd_scm_server: Option<u64>,
+    pub cicd_build_server: Option<u64>,
+    pub cicd_orchestration_engine: Option<u64>,
     pub deduplication_on_engagement: bool,
     pub tags: Vec<String>,
     /// Has it notes or files?

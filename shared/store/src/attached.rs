@@ -6,7 +6,7 @@ use crate::db::{Item, Table, corrupt, document, read_document, text_of};
 use crate::{Entity, Result, Store, keys};
 
 /// How keys of the catalog name findings, which lie in a table of their own.
-const FINDING: &str = "FINDING";
+pub const FINDING_KIND: &str = "FINDING";
 
 impl Entity for Attachment {
     type Id = AttachmentId;
@@ -28,7 +28,7 @@ impl Entity for Attachment {
 
 fn kind_and_id(owner: Owner) -> (&'static str, u64) {
     match owner {
-        Owner::Finding(id) => (FINDING, id.0),
+        Owner::Finding(id) => (FINDING_KIND, id.0),
         Owner::Engagement(id) => (Engagement::KIND, id.0),
         Owner::Test(id) => (Test::KIND, id.0),
     }

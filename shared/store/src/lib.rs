@@ -29,6 +29,7 @@ mod setup;
 mod target;
 mod view;
 
+pub use attached::FINDING_KIND;
 pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};

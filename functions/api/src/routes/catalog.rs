@@ -61,6 +61,16 @@ pub trait Resource: Entity + 'static {
         async { Ok(()) }
     }
 
+    /// Adds to the documents what filters of the query look at and answers don't have: of something
+    /// else, under names with `__`.
+    fn join(
+        _store: &Store,
+        _query: &Query,
+        _views: &mut [Object],
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
     /// Adds to the answers what isn't in the stored documents.
     fn decorate(_store: &Store, _views: &mut [Object]) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
@@ -95,6 +105,8 @@ pub enum How {
     Contains,
     /// Is the text.
     Exact,
+    /// Is the text, whatever the case.
+    AnyCase,
     /// Is one of several texts.
     OneOf,
     /// Is one of several ids.
@@ -128,27 +140,27 @@ impl Filter {
 
     /// The filters over tags.
     pub const TAGS: [Self; 6] = [
-        Self::on("tag", How::TagContains),
-        Self::on("tags", How::AnyTag),
-        Self::on("tags__and", How::AllTags),
-        Self::on("not_tag", How::NoTagContains),
-        Self::on("not_tags", How::NoTag),
-        Self::on("has_tags", How::HasTags),
+        Self::tags("tag", "tags", How::TagContains),
+        Self::tags("tags", "tags", How::AnyTag),
+        Self::tags("tags__and", "tags", How::AllTags),
+        Self::tags("not_tag", "tags", How::NoTagContains),
+        Self::tags("not_tags", "tags", How::NoTag),
+        Self::tags("has_tags", "tags", How::HasTags),
     ];
 
-    const fn on(name: &'static str, how: How) -> Self {
-        Self {
-            name,
-            field: "tags",
-            how,
-        }
+    /// A filter over the tags in a field.
+    pub const fn tags(name: &'static str, field: &'static str, how: How) -> Self {
+        Self { name, field, how }
     }
 
     fn parameter(&self) -> Field {
         let kind = match self.how {
-            How::Contains | How::Exact | How::TagContains | How::NoTagContains | How::Day => {
-                Kind::Text(0)
-            }
+            How::Contains
+            | How::Exact
+            | How::AnyCase
+            | How::TagContains
+            | How::NoTagContains
+            | How::Day => Kind::Text(0),
             How::OneOf | How::AnyTag | How::AllTags | How::NoTag => Kind::Texts,
             How::Ids => Kind::Refs(Target::Unknown),
             How::Bool | How::HasTags => Kind::Bool,
@@ -176,6 +188,15 @@ impl Filter {
                 let text = query.get(self.name).unwrap_or_default().trim();
                 views.retain(|view| view[field].as_str() == Some(text));
             }
+            How::AnyCase => {
+                let text = query.get(self.name).unwrap_or_default().trim();
+                let text = text.to_lowercase();
+                views.retain(|view| {
+                    view[field]
+                        .as_str()
+                        .is_some_and(|t| t.to_lowercase() == text)
+                });
+            }
             How::OneOf => {
                 let texts = query.all(self.name);
                 views.retain(|view| view[field].as_str().is_some_and(|t| texts.contains(&t)));
@@ -194,7 +215,7 @@ impl Filter {
             }
             How::HasTags => {
                 let wanted = query.boolean(self.name)?;
-                views.retain(|view| Some(tags(view).next().is_some()) == wanted);
+                views.retain(|view| Some(tags(view, field).next().is_some()) == wanted);
             }
             How::Day => {
                 let Some((from, to)) = query.span(self.name, today())? else {
@@ -211,15 +232,19 @@ impl Filter {
             }
             How::AnyTag => {
                 let wanted = query.all(self.name);
-                views.retain(|view| tags(view).any(|tag| wanted.contains(&tag)));
+                views.retain(|view| tags(view, field).any(|tag| wanted.contains(&tag)));
             }
             How::AllTags => {
                 let wanted = query.all(self.name);
-                views.retain(|view| wanted.iter().all(|w| tags(view).any(|tag| tag == *w)));
+                views.retain(|view| {
+                    wanted
+                        .iter()
+                        .all(|w| tags(view, field).any(|tag| tag == *w))
+                });
             }
             How::NoTag => {
                 let wanted = query.all(self.name);
-                views.retain(|view| !tags(view).any(|tag| wanted.contains(&tag)));
+                views.retain(|view| !tags(view, field).any(|tag| wanted.contains(&tag)));
             }
             How::TagContains | How::NoTagContains => {
                 let part = query
@@ -228,15 +253,15 @@ impl Filter {
                     .trim()
                     .to_lowercase();
                 let wanted = self.how == How::TagContains;
-                views.retain(|view| tags(view).any(|tag| holds(tag, &part)) == wanted);
+                views.retain(|view| tags(view, field).any(|tag| holds(tag, &part)) == wanted);
             }
         }
         Ok(())
     }
 }
 
-fn tags(view: &Object) -> impl Iterator<Item = &str> {
-    let tags = view.get("tags").and_then(Value::as_array);
+fn tags<'v>(view: &'v Object, field: &str) -> impl Iterator<Item = &'v str> + use<'v> {
+    let tags = view.get(field).and_then(Value::as_array);
     tags.into_iter().flatten().filter_map(Value::as_str)
 }
 
@@ -307,6 +332,7 @@ pub async fn list<T: Resource>(
         None => store.list().await?,
     };
     let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
+    T::join(store, &listing.query, &mut views).await?;
     for filter in T::FILTERS {
         filter.apply(&listing.query, &mut views)?;
     }
@@ -321,6 +347,10 @@ pub async fn list<T: Resource>(
         let by_id = compare(&a["id"], &b["id"]);
         by_columns.fold(Ordering::Equal, Ordering::then).then(by_id)
     });
+    for view in &mut page {
+        // what `join` added
+        view.retain(|name, _| !name.contains("__"));
+    }
     T::decorate(store, &mut page).await?;
     Ok(Json(listing.page(count, page)))
 }

@@ -6,17 +6,18 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, EngagementId, EngagementStatus, Owner, Product};
+use tatami_domain::{Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId};
 use tatami_store::{Entity as _, Store};
 
 use super::attached;
 use super::catalog::{self, Filter, How, Resource, constants, edit, id_in_path};
+use super::records::{CicdInfrastructure, EngagementPreset, Kept as _};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::query::today;
+use crate::query::{Query, today};
 
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
@@ -37,6 +38,7 @@ const TYPES: &[&str] = &[
     "Regression",
     "Incident",
 ];
+const SERVER: Kind = Kind::Ref(Target::Record(CicdInfrastructure::KIND));
 const STATES: &[&str] = &[
     "Not Started",
     "Blocked",
@@ -73,21 +75,21 @@ impl Resource for Engagement {
         Field::new("tags", Kind::Texts),
         Field::answer("created", Kind::DateTime),
         Field::answer("updated", Kind::DateTime),
-        Field::answer("tracker", Kind::Text(200)).nullable(),
-        Field::answer("test_strategy", Kind::Text(200)).nullable(),
-        Field::answer("threat_model", Kind::Bool),
-        Field::answer("api_test", Kind::Bool),
-        Field::answer("pen_test", Kind::Bool),
-        Field::answer("check_list", Kind::Bool),
+        Field::new("tracker", Kind::Uri(200)).nullable(),
+        Field::new("test_strategy", Kind::Uri(200)).nullable(),
+        Field::new("threat_model", Kind::Bool),
+        Field::new("api_test", Kind::Bool),
+        Field::new("pen_test", Kind::Bool),
+        Field::new("check_list", Kind::Bool),
         Field::answer("progress", Kind::Text(0)),
         Field::answer("tmodel_path", Kind::Text(0)).nullable(),
         Field::answer("done_testing", Kind::Bool),
-        Field::answer("requester", Kind::Ref(Target::User)).nullable(),
-        Field::answer("preset", Kind::Ref(Target::Unknown)).nullable(),
-        Field::answer("report_type", Kind::Ref(Target::Unknown)).nullable(),
-        Field::answer("cicd_scm_server", Kind::Ref(Target::Unknown)).nullable(),
-        Field::answer("cicd_build_server", Kind::Ref(Target::Unknown)).nullable(),
-        Field::answer("cicd_orchestration_engine", Kind::Ref(Target::Unknown)).nullable(),
+        Field::new("requester", Kind::Ref(Target::User)).nullable(),
+        Field::new("preset", Kind::Ref(Target::Record(EngagementPreset::KIND))).nullable(),
+        Field::new("report_type", Kind::Ref(Target::Unknown)).nullable(),
+        Field::new("cicd_scm_server", SERVER).nullable(),
+        Field::new("cicd_build_server", SERVER).nullable(),
+        Field::new("cicd_orchestration_engine", SERVER).nullable(),
         Field::answer("notes", Kind::Other("Note", true)),
         Field::answer("files", Kind::Other("File", true)),
         Field::answer("risk_acceptance", Kind::Refs(Target::Unknown)),
@@ -106,6 +108,15 @@ impl Resource for Engagement {
         Filter::of("active", How::Bool),
         Filter::of("version", How::Contains),
         Filter::of("lead", How::Ids),
+        Filter::of("requester", How::Ids),
+        Filter::of("report_type", How::Ids),
+        Filter::of("threat_model", How::Bool),
+        Filter::of("api_test", How::Bool),
+        Filter::of("pen_test", How::Bool),
+        Filter::of("product__prod_type", How::Ids),
+        Filter::tags("product__tags", "product__tags", How::AnyTag),
+        Filter::tags("product__tags__and", "product__tags", How::AllTags),
+        Filter::tags("not_product__tags", "product__tags", How::NoTag),
         Filter::of("target_start", How::Day),
         Filter::of("target_end", How::Day),
         Filter::of("created", How::Day),
@@ -149,21 +160,44 @@ impl Resource for Engagement {
         Ok(())
     }
 
+    async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {
+        if query.pairs().any(|(name, _)| name.contains("product__")) {
+            join_products(store, views, "product", "product").await?;
+        }
+        Ok(())
+    }
+
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
         attached::decorate(store, views, Self::PATH, |id| Owner::Engagement(id.into())).await?;
         constants(
             views,
             &json!({
-                "tracker": null, "test_strategy": null, "threat_model": true, "api_test": true,
-                "pen_test": true, "check_list": true, "progress": "threat_model",
-                "tmodel_path": null, "done_testing": false, "requester": null, "preset": null,
-                "report_type": null, "cicd_scm_server": null, "cicd_build_server": null,
-                "cicd_orchestration_engine": null,
+                "progress": "threat_model", "tmodel_path": null, "done_testing": false,
                 "risk_acceptance": [],
             }),
         );
         Ok(())
     }
+}
+
+/// Adds the type and the tags of the products of these ids to what lists are filtered by, under names
+/// that begin like `name`.
+pub async fn join_products(
+    store: &Store,
+    views: &mut [Object],
+    field: &str,
+    name: &str,
+) -> Result<()> {
+    let id = |view: &Object| ProductId(view[field].as_u64().unwrap_or_default());
+    let products: Vec<Product> = store.get_all(views.iter().map(id)).await?;
+    for view in views {
+        let product = products.iter().find(|product| product.id == id(view));
+        let tags = product.map(|product| product.tags.as_slice());
+        view.insert(format!("{name}__tags"), json!(tags.unwrap_or_default()));
+        let kind = product.map(|product| product.prod_type);
+        view.insert(format!("{name}__prod_type"), json!(kind));
+    }
+    Ok(())
 }
 
 async fn close(

@@ -2,19 +2,23 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Product, ProductId, SeverityCounts};
-use tatami_store::Store;
+use tatami_store::{Entity as _, Store};
 
 use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
-use super::records::{Kept as _, Regulation};
+use super::records::{Kept as _, Regulation, metadata};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::{Operation, Routes};
+
+/// The metadata of how many products are read side by side.
+const PARALLEL: usize = 8;
 
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
@@ -68,7 +72,7 @@ impl Resource for Product {
         Field::answer("findings_count", Kind::Integer(0, i64::MAX)),
         Field::answer("findings_list", Kind::Refs(Target::Finding)),
         Field::answer("prod_numeric_grade", Kind::Integer(5, 100)),
-        Field::answer("product_meta", Kind::Other("", true)),
+        Field::answer("product_meta", Kind::Other("Metadata", true)),
         Field::answer("sla_configuration", Kind::Ref(Target::Unknown)),
         Field::answer("authorized_users", Kind::Refs(Target::User)),
     ];
@@ -125,10 +129,21 @@ impl Resource for Product {
         constants(
             views,
             &json!({
-                "findings_list": [], "product_meta": [], "sla_configuration": 1,
+                "findings_list": [], "sla_configuration": 1,
                 "authorized_users": [],
             }),
         );
+        let reads: Vec<_> = (views.iter())
+            .map(|view| metadata::of(store, Self::KIND, view["id"].as_u64().unwrap_or_default()))
+            .collect();
+        let metadata: Vec<_> = futures::stream::iter(reads)
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        for (view, metadata) in views.iter_mut().zip(&metadata) {
+            let pairs: Value = metadata.iter().map(metadata::pair).collect();
+            view.insert("product_meta".into(), pairs);
+        }
         let id = |view: &Object| ProductId(view["id"].as_u64().unwrap_or_default());
         let counts = match views {
             [] => return Ok(()),

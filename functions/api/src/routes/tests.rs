@@ -8,9 +8,11 @@ use tatami_store::{Entity as _, Store};
 
 use super::attached;
 use super::catalog::{self, Filter, How, Resource, constants};
+use super::engagements::join_products;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
+use crate::query::Query;
 use crate::view::group::GroupStub;
 
 /// The groups of how many tests are read side by side.
@@ -67,6 +69,25 @@ impl Resource for Test {
         Filter::of("branch_tag", How::Exact),
         Filter::of("environment", How::Ids),
         Filter::of("lead", How::Ids),
+        Filter::of("percent_complete", How::Ids),
+        Filter::tags("engagement__tags", "engagement__tags", How::AnyTag),
+        Filter::tags("engagement__tags__and", "engagement__tags", How::AllTags),
+        Filter::tags("not_engagement__tags", "engagement__tags", How::NoTag),
+        Filter::tags(
+            "engagement__product__tags",
+            "engagement__product__tags",
+            How::AnyTag,
+        ),
+        Filter::tags(
+            "engagement__product__tags__and",
+            "engagement__product__tags",
+            How::AllTags,
+        ),
+        Filter::tags(
+            "not_engagement__product__tags",
+            "engagement__product__tags",
+            How::NoTag,
+        ),
         Filter::of("target_start", How::Day),
         Filter::of("target_end", How::Day),
         Filter::of("created", How::Day),
@@ -113,6 +134,23 @@ impl Resource for Test {
             )),
             Err(error) => Err(error.into()),
         }
+    }
+
+    async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {
+        let asks = |part: &str| query.pairs().any(|(name, _)| name.contains(part));
+        if asks("engagement__product__") {
+            join_products(store, views, "product", "engagement__product").await?;
+        }
+        if asks("engagement__tags") {
+            let id = |view: &Object| view["engagement"].as_u64().unwrap_or_default().into();
+            let engagements: Vec<Engagement> = store.get_all(views.iter().map(id)).await?;
+            for view in views {
+                let own = engagements.iter().find(|e| e.id == id(view));
+                let tags = own.map(|engagement| engagement.tags.as_slice());
+                view.insert("engagement__tags".into(), json!(tags.unwrap_or_default()));
+            }
+        }
+        Ok(())
     }
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {

@@ -114,7 +114,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("jira_change", Kind::DateTime).nullable(),
     Field::answer("accepted_risks", Kind::Other("", true)),
     Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
-    Field::answer("finding_meta", Kind::Other("", true)),
+    Field::answer("finding_meta", Kind::Other("Metadata", true)),
     Field::answer("related_fields", Kind::Other("", false)).nullable(),
     Field::answer("request_response", Kind::Other("", false)),
     Field::answer("files", Kind::Refs(Target::Unknown)),
@@ -270,7 +270,7 @@ pub struct FindingView<'a> {
     jira_change: Option<Timestamp>,
     accepted_risks: [u64; 0],
     finding_groups: Vec<GroupStub<'a>>,
-    finding_meta: [u64; 0],
+    finding_meta: Vec<Value>,
     related_fields: Option<u64>,
     request_response: Requests<'a>,
     files: Vec<u64>,
@@ -392,7 +392,7 @@ impl<'a> FindingView<'a> {
             jira_change: None,
             accepted_risks: [],
             finding_groups: Vec::new(),
-            finding_meta: [],
+            finding_meta: Vec::new(),
             related_fields: None,
             request_response: Requests {
                 req_resp: &texts.requests,
@@ -413,9 +413,10 @@ impl<'a> FindingView<'a> {
         self
     }
 
-    /// With its notes and the ids of its files.
-    pub fn with_attached(self, notes: Vec<Value>, files: Vec<u64>) -> Self {
+    /// With its metadata, its notes and the ids of its files.
+    pub fn with_attached(self, meta: Vec<Value>, notes: Vec<Value>, files: Vec<u64>) -> Self {
         Self {
+            finding_meta: meta,
             files,
             notes,
             ..self

@@ -184,3 +184,60 @@ async fn pages_link_to_each_other() {
     let (_, page) = app.get("product_types/?limit=2&offset=90").await;
     assert_eq!((&page["count"], &page["results"]), (&json!(5), &json!([])));
 }
+
+#[tokio::test]
+async fn engagements_and_tests_are_filtered_by_what_they_belong_to() {
+    let app = TestApp::start().await;
+    let [product, engagement, test] = app.tree().await;
+    let tags = json!({"tags": ["shop", "eu"]});
+    app.patch(&format!("products/{product}/"), tags).await;
+    let (_, server) = app
+        .post(
+            "cicd_infrastructure/",
+            json!({"name": "Builder", "infrastructure_type": "build_server"}),
+        )
+        .await;
+    let path = format!("engagements/{engagement}/");
+    let (_, fresh) = app.get(&path).await;
+    assert_eq!(
+        (&fresh["threat_model"], &fresh["requester"]),
+        (&json!(true), &Value::Null)
+    );
+    let change = json!({
+        "tags": ["nightly"], "api_test": false, "requester": 1, "tracker": "https://t.example/7",
+        "cicd_build_server": server["id"],
+    });
+    let (status, changed) = app.patch(&path, change.clone()).await;
+    assert_eq!(status, 200, "{changed}");
+    for (name, value) in change.as_object().unwrap() {
+        assert_eq!(&changed[name], value, "{name}");
+    }
+    for wrong in [
+        json!({"cicd_scm_server": 99}),
+        json!({"tracker": "somewhere"}),
+    ] {
+        assert_eq!(app.patch(&path, wrong).await.0, 400);
+    }
+    for (list, query, count) in [
+        ("engagements", "product__tags=eu", 1),
+        ("engagements", "product__tags=us", 0),
+        ("engagements", "product__tags__and=eu,shop", 1),
+        ("engagements", "product__tags__and=eu,us", 0),
+        ("engagements", "not_product__tags=eu", 0),
+        ("engagements", "product__prod_type=1", 1),
+        ("engagements", "product__prod_type=2", 0),
+        ("engagements", "api_test=false&pen_test=true", 1),
+        ("engagements", "requester=1", 1),
+        ("tests", "engagement__tags=nightly", 1),
+        ("tests", "not_engagement__tags=nightly", 0),
+        ("tests", "engagement__product__tags=shop", 1),
+        ("tests", "engagement__product__tags__and=shop,us", 0),
+    ] {
+        let (_, page) = app.get(&format!("{list}/?{query}")).await;
+        assert_eq!(page["count"], count, "{list} {query}");
+        let joined = page["results"][0].as_object();
+        let joined = joined.is_some_and(|one| one.keys().any(|name| name.contains("__")));
+        assert!(!joined, "{page}");
+    }
+    assert_eq!(app.get(&format!("tests/{test}/")).await.0, 200);
+}

@@ -221,3 +221,80 @@ async fn the_languages_of_a_product_come_from_cloc() {
         assert_eq!(status, 400, "{answer}");
     }
 }
+
+#[tokio::test]
+async fn products_and_findings_have_values_under_names() {
+    let app = TestApp::start().await;
+    let [product, _, test] = app.tree().await;
+    let finding = app.finding(test, json!({"title": "Weak cipher"})).await;
+    let new = json!({"product": product, "name": "Owner", "value": "Team 7"});
+    let filter = format!("product={product}&name_case_insensitive=owner&value=Team%207");
+    let made = lives(
+        &app,
+        "metadata",
+        new.clone(),
+        &filter,
+        json!({"value": "Team 8"}),
+    )
+    .await;
+    assert_eq!(made["finding"], Value::Null);
+    let taken = json!({"product": product, "name": " owner ", "value": "x"});
+    assert_eq!(app.post("metadata/", taken).await.0, 400);
+    let (_, shown) = app.get(&format!("products/{product}/")).await;
+    let pair = json!({"name": "Owner", "value": "Team 7"});
+    assert_eq!(shown["product_meta"], json!([pair]));
+    for neither in [
+        json!({"name": "a", "value": "b"}),
+        json!({"product": product, "finding": finding, "name": "a", "value": "b"}),
+        json!({"finding": 99_999, "name": "a", "value": "b"}),
+    ] {
+        assert_eq!(app.post("metadata/", neither).await.0, 400);
+    }
+
+    let path = format!("findings/{finding}/metadata/");
+    assert_eq!(app.get(&path).await.1, json!([]));
+    let (status, answer) = app.post(&path, pair.clone()).await;
+    assert_eq!(
+        (status.as_u16(), &answer),
+        (200, &pair),
+        "names count for each by itself"
+    );
+    assert_eq!(app.post(&path, pair.clone()).await.0, 400, "there already");
+    let changed = json!({"name": "owner", "value": "Team 9"});
+    let (status, answer) = app.call(Method::PUT, &path, Some(changed)).await;
+    assert_eq!((status.as_u16(), &answer["value"]), (200, &json!("Team 9")));
+    let unknown = json!({"name": "nobody", "value": "x"});
+    assert_eq!(app.call(Method::PUT, &path, Some(unknown)).await.0, 404);
+    let (_, shown) = app.get(&format!("findings/{finding}/")).await;
+    assert_eq!(shown["finding_meta"][0]["value"], "Team 9");
+    let (_, page) = app.get(&format!("metadata/?finding={finding}")).await;
+    assert_eq!(page["count"], 1);
+    assert!(
+        page["results"][0].get("finding__product").is_none(),
+        "{page}"
+    );
+
+    let batch = json!({"finding": finding, "metadata": [
+        {"name": "Owner", "value": "Team 1"}, {"name": "Budget", "value": "12"}]});
+    for method in [Method::POST, Method::PATCH] {
+        let (status, answer) = app
+            .call(method, "metadata/batch/", Some(batch.clone()))
+            .await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(answer["finding"], finding);
+        let pairs = answer["metadata"].as_array().unwrap();
+        assert_eq!(pairs.len(), 2, "{answer}");
+        assert_eq!(pairs[0], json!({"name": "Budget", "value": "12"}));
+    }
+    let wrong = json!({"finding": finding, "metadata": [{"name": "Owner"}]});
+    assert_eq!(app.post("metadata/batch/", wrong).await.0, 400);
+    let remove = format!("{path}?name=Budget");
+    assert_eq!(app.call(Method::DELETE, &remove, None).await.0, 200);
+    assert_eq!(app.call(Method::DELETE, &remove, None).await.0, 404);
+    assert_eq!(app.call(Method::DELETE, &path, None).await.0, 400);
+    let one = format!("findings/{finding}/");
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 204);
+    let (_, left) = app.get("metadata/").await;
+    assert_eq!(left["count"], 1, "those of the finding are gone with it");
+    ends(&app, "metadata", &made).await;
+}

@@ -18,10 +18,11 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, Product, ProductId, Test};
-use tatami_store::BlockView;
+use tatami_store::{BlockView, FINDING_KIND};
 
 use super::attached::file_ids;
 use super::catalog::id_in_path;
+use super::records::metadata;
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::Result;
@@ -218,10 +219,12 @@ async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
     let store = &api.services.store;
     let packs = Packs::load(&api.services.blobs, [finding]).await?;
     let notes = note::views(store, &store.notes(finding.id).await?).await?;
+    let meta = metadata::of(store, FINDING_KIND, finding.id.0).await?;
+    let meta = meta.iter().map(metadata::pair).collect();
     let files = file_ids(store, finding, packs.of(finding).files.len()).await?;
     let groups = Groups::load(store, [finding]).await?;
     let view = FindingView::new(finding, packs.of(finding), &Clock::now())
         .with_group(finding, &groups)
-        .with_attached(notes, files);
+        .with_attached(meta, notes, files);
     Ok(Json(view).into_response())
 }

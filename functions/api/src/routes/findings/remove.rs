@@ -19,6 +19,7 @@ use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::Listing;
 use crate::routes::attached::remove_files;
+use crate::routes::records::metadata;
 
 const PREVIEW: &[Field] = &[
     Field::answer("model", Kind::Text(0)),
@@ -55,11 +56,12 @@ async fn delete(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Removes what deleted findings leave behind: their files, and groups of which they were the last.
+/// Removes what deleted findings leave behind: their files and metadata, and groups of which they were the last.
 pub async fn tidy_after(api: &Api, deleted: &[Finding]) -> Result<()> {
     let store = &api.services.store;
     for finding in deleted {
         remove_files(api, finding.id.into()).await?;
+        metadata::remove_all(store, finding.id).await?;
     }
     let groups: BTreeSet<FindingGroupId> = deleted.iter().filter_map(|f| f.group).collect();
     for group in groups {

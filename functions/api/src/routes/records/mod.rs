@@ -4,6 +4,7 @@
 mod finding_templates;
 mod infrastructure;
 mod languages;
+pub mod metadata;
 mod note_types;
 mod presets;
 mod regulations;
@@ -24,7 +25,9 @@ use crate::error::Result;
 use crate::fields::{Field, Kind, Object};
 use crate::openapi::Routes;
 
+pub use infrastructure::CicdInfrastructure;
 pub use note_types::NoteType;
+pub use presets::EngagementPreset;
 pub use regulations::Regulation;
 
 /// Adds their routes.
@@ -32,6 +35,7 @@ pub fn add(routes: &mut Routes) {
     finding_templates::add(routes);
     infrastructure::add(routes);
     languages::add(routes);
+    metadata::add(routes);
     note_types::add(routes);
     presets::add(routes);
     regulations::add(routes);
@@ -62,6 +66,30 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
     /// The fields that aren't empty where nobody says otherwise.
     fn defaults() -> Value {
         json!({})
+    }
+
+    /// Kind and id of what it belongs to.
+    fn parent(of: &Record<Self>) -> Option<(&'static str, u64)> {
+        let product = of.field("product").as_u64().filter(|_| Self::OF_PRODUCT);
+        product.map(|product| (Product::KIND, product))
+    }
+
+    /// Within what its name exists only once; 0: everywhere.
+    fn within(_of: &Record<Self>) -> u64 {
+        0
+    }
+
+    /// Where it is.
+    fn place(of: &Record<Self>) -> Place {
+        match Self::parent(of) {
+            Some((_, product)) => Place::Product(ProductId(product)),
+            None => Place::Everywhere,
+        }
+    }
+
+    /// Fills in what tells where a new one is.
+    fn complete(_of: &mut Record<Self>, _store: &Store) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
     }
 
     /// Who uses it, so that it cannot be deleted.
@@ -137,13 +165,12 @@ impl<K: Kept> Entity for Record<K> {
     }
 
     fn parent(&self) -> Option<(&'static str, u64)> {
-        let product = self.field("product").as_u64().filter(|_| K::OF_PRODUCT);
-        product.map(|product| (Product::KIND, product))
+        K::parent(self)
     }
 
     fn unique_name(&self) -> Option<(u64, &str)> {
         let name = self.field(K::NAME).as_str().filter(|_| K::UNIQUE);
-        name.map(|name| (0, name))
+        name.map(|name| (K::within(self), name))
     }
 }
 
@@ -188,10 +215,11 @@ impl<K: Kept> Resource for Record<K> {
     }
 
     fn place(&self) -> Place {
-        match self.parent() {
-            Some((_, product)) => Place::Product(ProductId(product)),
-            None => Place::Everywhere,
-        }
+        K::place(self)
+    }
+
+    async fn complete(&mut self, store: &Store) -> Result<()> {
+        K::complete(self, store).await
     }
 
     async fn decorate(_: &Store, views: &mut [Object]) -> Result<()> {
