@@ -11,7 +11,7 @@ use tatami_domain::{BlockId, Finding, ProductId, TestId};
 use crate::counts::State;
 use crate::{Result, Store};
 
-/// How many decoded blocks are kept; a full block takes about a megabyte.
+/// How many decoded blocks are kept; a full block takes about 3 MB.
 const MAX_BLOCKS: usize = 192;
 /// How many blocks are read side by side.
 const PARALLEL: usize = 4;
