@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
+use std::sync::Arc;
 
 use axum::http::Method;
 use serde_json::{Value, json};
@@ -11,6 +12,7 @@ use tatami_domain::{
 };
 use tatami_queue::{FindingsMessage, Outgoing};
 use tatami_runtime::Services;
+use tatami_store::Sight;
 use tatami_tests::{Lab, Local, Queue};
 
 /// Forty findings of four components, told apart only by title and description.
@@ -41,10 +43,13 @@ async fn import(local: &Local) -> Value {
 }
 
 async fn stored(local: &Local) -> BTreeMap<u64, Finding> {
-    let blocks = local.stack.services.store.view(None).await.unwrap();
-    (blocks.iter().flat_map(|block| block.iter()))
-        .map(|finding| (finding.id.0, Finding::clone(finding)))
-        .collect()
+    let mut stored = BTreeMap::new();
+    let see = |finding: &Arc<Finding>| {
+        stored.insert(finding.id.0, Finding::clone(finding));
+    };
+    let store = &local.stack.services.store;
+    store.visit(Sight::All, see).await.unwrap();
+    stored
 }
 
 /// The numbers that are kept, and those that a recount gives, are the same.

@@ -1,6 +1,11 @@
 //! The api function: the router behind API Gateway.
 
+use mimalloc::MiMalloc;
 use tatami_runtime::Services;
+
+/// Findings are many small pieces of memory that live long; this keeps them close together.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> Result<(), lambda_http::Error> {

@@ -160,6 +160,51 @@ pub fn missing_last<T: PartialOrd>(a: Option<T>, b: Option<T>) -> Ordering {
     }
 }
 
+/// The part of a list that a page needs, out of items that come one by one and in no order: no more of
+/// them are held than that takes.
+#[derive(Debug)]
+pub struct Cut<'l, T, F> {
+    listing: &'l Listing,
+    compare: F,
+    items: Vec<T>,
+    count: usize,
+}
+
+impl<'l, T: Clone, F: FnMut(&T, &T) -> Ordering> Cut<'l, T, F> {
+    /// So many items more than the page needs are held before some are let go.
+    const SPARE: usize = 10_000;
+
+    /// Of items in this order, which no two share a place in.
+    pub fn new(listing: &'l Listing, compare: F) -> Self {
+        let items = Vec::new();
+        Self {
+            listing,
+            compare,
+            items,
+            count: 0,
+        }
+    }
+
+    /// One more item.
+    pub fn push(&mut self, item: &T) {
+        self.count += 1;
+        self.items.push(item.clone());
+        let end = self.listing.end(usize::MAX);
+        if end > 0 && self.items.len() >= end.saturating_add(end.max(Self::SPARE)) {
+            (self.items).select_nth_unstable_by(end - 1, &mut self.compare);
+            self.items.truncate(end);
+        }
+    }
+
+    /// How many items there were, and those of the page in order.
+    pub fn page(self) -> (usize, Vec<T>) {
+        (
+            self.count,
+            cut_sorted(self.items, self.listing, self.compare),
+        )
+    }
+}
+
 /// Keeps the part of `items` that a page needs, in order: no more is sorted than is shown.
 pub fn cut_sorted<T>(
     mut items: Vec<T>,

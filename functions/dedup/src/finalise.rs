@@ -1,6 +1,7 @@
 //! The end of an import: closes what is gone, sums up, tells the others.
 
 use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -11,7 +12,7 @@ use tatami_domain::{
 };
 use tatami_queue::{Outgoing, SlaMessage};
 use tatami_runtime::Services;
-use tatami_store::{Change, Commit, Committed, Marker, Store, StoreError};
+use tatami_store::{Change, Commit, Committed, Marker, Sight, Store, StoreError};
 
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
 use crate::{DedupError, grouping};
@@ -162,14 +163,15 @@ async fn close_unseen(
         keep.extend(&store.import_actions(import.id).await?.seen);
     }
     let mut gone = Vec::new();
-    for block in store.view_of_test(product, test).await? {
-        let open = block.iter().filter(|f| f.flags.active);
-        gone.extend(
-            open.filter(|f| !keep.contains(f.id))
-                .filter(|f| same_service(f.service.as_deref(), by.options.service.as_deref()))
-                .map(|f| Finding::clone(f)),
-        );
-    }
+    let see = |finding: &Arc<Finding>| {
+        if finding.flags.active
+            && !keep.contains(finding.id)
+            && same_service(finding.service.as_deref(), by.options.service.as_deref())
+        {
+            gone.push(Finding::clone(finding));
+        }
+    };
+    store.sweep(Sight::Test(product, test), see).await?;
     close(store, import, by, product, gone).await
 }
 
@@ -239,24 +241,26 @@ async fn close_superseded(
     product: ProductId,
     test: TestId,
 ) -> Result<(), DedupError> {
-    let mut findings = Vec::new();
-    for block in store.view(Some(&[product])).await? {
-        findings.extend(block.iter().cloned());
-    }
-    let here: HashSet<&str> = (findings.iter())
-        .filter(|f| f.test == test)
-        .flat_map(|f| f.keys.iter().map(String::as_str))
-        .collect();
+    let mut here: HashSet<String> = HashSet::new();
+    let own = |finding: &Arc<Finding>| here.extend(finding.keys.iter().cloned());
+    store.sweep(Sight::Test(product, test), own).await?;
     let in_scope = |f: &Finding| {
         import.options.close_old_findings_product_scope || Some(f.engagement) == import.engagement
     };
-    let gone = (findings.iter())
-        .filter(|f| f.test != test && Some(f.test_type) == import.test_type && in_scope(f))
-        .filter(|f| (f.flags.active || f.flags.risk_accepted) && !f.flags.is_mitigated)
-        .filter(|f| same_service(f.service.as_deref(), import.options.service.as_deref()))
-        .filter(|f| !f.keys.iter().any(|key| here.contains(key.as_str())))
-        .map(|f| Finding::clone(f))
-        .collect();
+    let mut gone = Vec::new();
+    let see = |f: &Arc<Finding>| {
+        if f.test != test
+            && Some(f.test_type) == import.test_type
+            && in_scope(f)
+            && (f.flags.active || f.flags.risk_accepted)
+            && !f.flags.is_mitigated
+            && same_service(f.service.as_deref(), import.options.service.as_deref())
+            && !f.keys.iter().any(|key| here.contains(key))
+        {
+            gone.push(Finding::clone(f));
+        }
+    };
+    store.sweep(Sight::Products(&[product]), see).await?;
     close(store, import, import, product, gone).await
 }
 

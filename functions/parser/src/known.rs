@@ -1,7 +1,7 @@
 //! What a test holds before a re-import: most of a report is as it was, and what is as it was doesn't
 //! leave the parser.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use tatami_dedup_rules::{
@@ -12,8 +12,9 @@ use tatami_domain::{
     TestTypeId,
 };
 use tatami_queue::Reported;
-use tatami_store::{Store, StoreError};
+use tatami_store::{Sight, Store, StoreError};
 
+use crate::keyed::Keyed;
 use crate::read::Findings;
 
 /// So many findings that are as they were are noted in one item of the store.
@@ -28,8 +29,7 @@ pub struct Known {
     code_moves: bool,
     do_not_reactivate: bool,
     service: Option<String>,
-    findings: Vec<Arc<Finding>>,
-    by_key: HashMap<String, Vec<usize>>,
+    findings: Keyed,
     /// How the report has each of the findings.
     seen: Vec<Seen>,
     /// Those that it has just as they are.
@@ -55,16 +55,10 @@ impl Known {
         settings: &ResolvedDedupe,
         options: &ImportOptions,
     ) -> Result<Self, StoreError> {
-        let mut findings = Vec::new();
-        for block in store.view_of_test(test.product, test.id).await? {
-            findings.extend(block.iter().cloned());
-        }
-        let mut by_key: HashMap<String, Vec<usize>> = HashMap::with_capacity(findings.len());
-        for (place, finding) in findings.iter().enumerate() {
-            for key in &finding.keys {
-                by_key.entry(key.clone()).or_default().push(place);
-            }
-        }
+        let mut findings = Keyed::default();
+        let all = Sight::Test(test.product, test.id);
+        let see = |finding: &Arc<Finding>| findings.push(Arc::clone(finding));
+        store.sweep(all, see).await?;
         Ok(Self {
             test: test.id,
             test_type: test.test_type,
@@ -75,7 +69,6 @@ impl Known {
             seen: vec![Seen::No; findings.len()],
             unchanged: Vec::new(),
             findings,
-            by_key,
         })
     }
 
@@ -91,9 +84,7 @@ impl Known {
         let unique = finding.unique_id_from_tool.as_deref();
         finding.keys = combine(self.algorithm, unique, hash, self.test_type);
         let mut places: Vec<usize> = (finding.keys.iter())
-            .filter_map(|key| self.by_key.get(key))
-            .flatten()
-            .copied()
+            .flat_map(|key| self.findings.places(key))
             .collect();
         places.sort_unstable();
         places.dedup();
@@ -113,7 +104,7 @@ impl Known {
             self.unchanged.extend(places);
             return None;
         }
-        let matched = places.iter().map(|place| self.findings[*place].id);
+        let matched = places.iter().map(|place| self.findings.at(*place).id);
         Some(Box::new(Reported {
             matched: matched.collect(),
             replaces: false,
@@ -122,7 +113,7 @@ impl Known {
     }
 
     fn is_unchanged(&self, place: usize, reported: &Finding) -> bool {
-        let existing = self.findings[place].as_ref();
+        let existing = self.findings.at(place);
         let state = ReportedState {
             flags: reported.flags,
         };
@@ -154,7 +145,7 @@ impl Known {
         let service = self.service.as_deref().unwrap_or_default();
         let gone: Vec<&Finding> = (self.findings.iter().zip(&self.seen))
             .filter(|(finding, seen)| **seen == Seen::No && finding.flags.active)
-            .map(|(finding, _)| finding.as_ref())
+            .map(|(finding, _)| finding)
             .filter(|f| f.static_finding && f.service.as_deref().unwrap_or_default() == service)
             .collect();
         if gone.is_empty() || !self.code_moves {
@@ -180,7 +171,7 @@ impl Known {
         let noted = |places: &[usize]| {
             let mut actions = ImportActions::default();
             for place in places {
-                let id = self.findings[*place].id;
+                let id = self.findings.at(*place).id;
                 actions.seen.insert(id);
                 actions.untouched.insert(id);
             }
@@ -206,13 +197,6 @@ mod tests {
     }
 
     fn known(findings: Vec<Finding>) -> Known {
-        let mut by_key: HashMap<String, Vec<usize>> = HashMap::new();
-        for (place, finding) in findings.iter().enumerate() {
-            by_key
-                .entry(finding.keys[0].clone())
-                .or_default()
-                .push(place);
-        }
         Known {
             test: TestId(1),
             test_type: TestTypeId(1),
@@ -222,8 +206,7 @@ mod tests {
             service: None,
             seen: vec![Seen::No; findings.len()],
             unchanged: Vec::new(),
-            findings: findings.into_iter().map(Arc::new).collect(),
-            by_key,
+            findings: findings.into_iter().collect(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod compact;
 mod event;
 mod import;
+mod keyed;
 mod known;
 mod parts;
 mod read;

@@ -1,8 +1,13 @@
 //! The Lambda function `parser`.
 
 use lambda_runtime::{Error, LambdaEvent, run, service_fn};
+use mimalloc::MiMalloc;
 use serde_json::Value;
 use tatami_runtime::{Services, init_logging};
+
+/// Findings are many small pieces of memory that live long; this keeps them close together.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[tokio::main]
 async fn main() -> Result<(), Error> {

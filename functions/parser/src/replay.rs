@@ -4,7 +4,7 @@
 //! A replay goes into the test of its import and looks only at the findings that the import saw. It
 //! changes what the report says of them; what people and later imports made of them stays.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -13,8 +13,10 @@ use tatami_blobs::{BlobError, Blobs};
 use tatami_dedup_rules::{combine, read_again, replaced};
 use tatami_domain::{Algorithm, Finding, FindingId, IdSet, ReplayCounts, Test, TestTypeId, Texts};
 use tatami_queue::Reported;
-use tatami_store::{Store, StoreError};
+use tatami_store::{Sight, Store, StoreError};
 use tokio::runtime::Handle;
+
+use crate::keyed::Keyed;
 
 /// So many findings are named in a difference; all are counted.
 const NAMED: usize = 10_000;
@@ -48,8 +50,7 @@ pub enum Change {
 pub struct Replay {
     test_type: TestTypeId,
     algorithm: Algorithm,
-    findings: Vec<Arc<Finding>>,
-    by_key: HashMap<String, Vec<usize>>,
+    findings: Keyed,
     seen: Vec<bool>,
     /// For a re-import, which has each key once, a second finding of a key is the first one.
     merges: bool,
@@ -84,23 +85,19 @@ impl Replay {
         seen: &IdSet,
         merges: bool,
     ) -> Result<Self, StoreError> {
-        let mut findings = Vec::new();
-        for block in store.view_of_test(test.product, test.id).await? {
-            let of_import = |f: &&Arc<Finding>| seen.contains(f.id);
-            findings.extend(block.iter().filter(of_import).cloned());
-        }
-        let mut by_key: HashMap<String, Vec<usize>> = HashMap::with_capacity(findings.len());
-        for (place, finding) in findings.iter().enumerate() {
-            for key in &finding.keys {
-                by_key.entry(key.clone()).or_default().push(place);
+        let mut findings = Keyed::default();
+        let all = Sight::Test(test.product, test.id);
+        let of_import = |finding: &Arc<Finding>| {
+            if seen.contains(finding.id) {
+                findings.push(Arc::clone(finding));
             }
-        }
+        };
+        store.sweep(all, of_import).await?;
         Ok(Self {
             test_type: test.test_type,
             algorithm,
             seen: vec![false; findings.len()],
             findings,
-            by_key,
             merges,
             same: 0,
             differences: Vec::new(),
@@ -121,15 +118,13 @@ impl Replay {
         let hash = finding.keys.pop().unwrap_or_default();
         let unique = finding.unique_id_from_tool.as_deref();
         finding.keys = combine(self.algorithm, unique, hash, self.test_type);
-        let places = (finding.keys.iter())
-            .filter_map(|key| self.by_key.get(key))
-            .flatten();
+        let places = (finding.keys.iter()).flat_map(|key| self.findings.places(key));
         let mut known = false;
         let mut free = None;
         for place in places {
             known = true;
-            if !self.seen[*place] {
-                free = Some(*place);
+            if !self.seen[place] {
+                free = Some(place);
                 break;
             }
         }
@@ -138,7 +133,7 @@ impl Replay {
             return Ok(Some(reported).filter(|_| !(known && self.merges)));
         };
         self.seen[place] = true;
-        let old = Arc::clone(&self.findings[place]);
+        let old = Arc::clone(self.findings.shared(place));
         let old_texts = self.texts.of(&old)?;
         let fields = differences(&old, &finding, Some((&old_texts, texts)));
         if fields.is_empty() {
@@ -176,14 +171,14 @@ impl Replay {
         let new: Vec<usize> = (0..reported.len())
             .filter(|at| reported[*at].matched.is_empty())
             .collect();
-        let old: Vec<&Finding> = left.iter().map(|at| self.findings[*at].as_ref()).collect();
+        let old: Vec<&Finding> = left.iter().map(|at| self.findings.at(*at)).collect();
         let fresh: Vec<&Finding> = new.iter().map(|at| &reported[*at].finding).collect();
         let pairs: Vec<(usize, usize)> = (read_again(&old, &fresh).into_iter())
             .map(|(was, is)| (left[was], new[is]))
             .collect();
         for (was, is) in pairs {
             self.seen[was] = true;
-            let old = Arc::clone(&self.findings[was]);
+            let old = Arc::clone(self.findings.shared(was));
             reported[is].matched = vec![old.id];
             reported[is].replaces = true;
             let finding = &reported[is].finding;
@@ -203,7 +198,7 @@ impl Replay {
         }
         let mut gone = IdSet::default();
         for place in left {
-            let finding = Arc::clone(&self.findings[place]);
+            let finding = Arc::clone(self.findings.shared(place));
             if !self.seen[place] && !finding.flags.is_mitigated {
                 counts.gone += 1;
                 gone.insert(finding.id);

@@ -5,6 +5,7 @@
 //! summary for each product.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use aws_lambda_events::sqs::SqsEvent;
 use jiff::Timestamp;
@@ -15,7 +16,7 @@ use serde_json::Value;
 use tatami_domain::{Finding, Product, ProductId, Severity, SlaConfiguration};
 use tatami_queue::SlaMessage;
 use tatami_runtime::{Delivery, Services, each_message};
-use tatami_store::StoreError;
+use tatami_store::{Sight, StoreError};
 
 /// A finding due within so many days counts as due soon.
 const SOON_DAYS: i64 = 3;
@@ -76,47 +77,65 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError>
 }
 
 async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError> {
-    let blocks = services.store.view(Some(&[product])).await?;
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let findings = blocks
-        .iter()
-        .flat_map(|block| block.iter().map(AsRef::as_ref));
-    let summary = summarise(findings, &SlaConfiguration::default(), today);
+    let mut sum = Sum::new(SlaConfiguration::default(), today);
+    let see = |finding: &Arc<Finding>| sum.add(finding);
+    let sight = Sight::Products(&[product]);
+    services.store.sweep(sight, see).await?;
+    let summary = sum.summary();
     services.store.put_sla_summary(product, &summary).await?;
     Ok(())
 }
 
-/// How findings stand on a day.
-pub fn summarise<'f>(
-    findings: impl Iterator<Item = &'f Finding>,
-    sla: &SlaConfiguration,
+/// Sums up how findings stand on a day.
+#[derive(Debug)]
+pub struct Sum {
+    sla: SlaConfiguration,
     today: Date,
-) -> Summary {
-    let mut by_severity: BTreeMap<Severity, Standing> = BTreeMap::new();
-    let mut next_due: Option<Date> = None;
-    for finding in findings.filter(|f| f.flags.is_open()) {
+    by_severity: BTreeMap<Severity, Standing>,
+    next_due: Option<Date>,
+}
+
+impl Sum {
+    /// Of no finding yet.
+    pub fn new(sla: SlaConfiguration, today: Date) -> Self {
+        Self {
+            sla,
+            today,
+            by_severity: BTreeMap::new(),
+            next_due: None,
+        }
+    }
+
+    /// Counts a finding, if it's open and has a due date.
+    pub fn add(&mut self, finding: &Finding) {
         let start = finding.sla_start();
-        let Some(left) = sla.days_remaining(finding.severity, start, today) else {
-            continue;
+        let left = (self.sla).days_remaining(finding.severity, start, self.today);
+        let Some(left) = left.filter(|_| finding.flags.is_open()) else {
+            return;
         };
-        let standing = by_severity.entry(finding.severity).or_default();
+        let standing = self.by_severity.entry(finding.severity).or_default();
         match left {
             ..0 => standing.breached += 1,
             0..=SOON_DAYS => standing.due_soon += 1,
             _ => standing.within += 1,
         }
         if left >= 0 {
-            let due = sla.due(finding.severity, start);
-            next_due = [next_due, due].into_iter().flatten().min();
+            let due = self.sla.due(finding.severity, start);
+            self.next_due = [self.next_due, due].into_iter().flatten().min();
         }
     }
-    let named = by_severity
-        .into_iter()
-        .map(|(severity, s)| (severity.name().to_owned(), s));
-    Summary {
-        as_of: today,
-        severities: named.collect(),
-        next_due,
+
+    /// What it amounts to.
+    pub fn summary(self) -> Summary {
+        let named = self.by_severity.into_iter();
+        Summary {
+            as_of: self.today,
+            severities: named
+                .map(|(severity, s)| (severity.name().to_owned(), s))
+                .collect(),
+            next_due: self.next_due,
+        }
     }
 }
 
@@ -144,8 +163,11 @@ mod tests {
             open(Severity::Info, date(2020, 1, 1)),     // never due
             closed,
         ];
-        let sla = SlaConfiguration::default();
-        let summary = summarise(findings.iter(), &sla, date(2026, 1, 9));
+        let mut sum = Sum::new(SlaConfiguration::default(), date(2026, 1, 9));
+        for finding in &findings {
+            sum.add(finding);
+        }
+        let summary = sum.summary();
         let critical = Standing {
             breached: 1,
             due_soon: 1,

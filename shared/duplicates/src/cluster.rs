@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tatami_domain::{Finding, FindingId};
-use tatami_store::BlockView;
 
 /// A chain is not followed further than this; there are none but while an operation is under way.
 const MAX_CHAIN: usize = 32;
@@ -17,17 +16,12 @@ pub struct Clusters {
 }
 
 impl Clusters {
-    /// Reads them out of a view.
-    pub fn of(view: &[BlockView]) -> Self {
-        let all = view.iter().flat_map(|block| block.iter());
-        let mut clusters = Self::default();
-        for finding in all {
-            if let Some(original) = finding.duplicate_finding {
-                clusters.original.insert(finding.id, original);
-                clusters.duplicates.push(Arc::clone(finding));
-            }
+    /// Notes a finding, if it's a duplicate.
+    pub(crate) fn add(&mut self, finding: &Arc<Finding>) {
+        if let Some(original) = finding.duplicate_finding {
+            self.original.insert(finding.id, original);
+            self.duplicates.push(Arc::clone(finding));
         }
-        clusters
     }
 
     /// The original at the end of the chain.
@@ -66,14 +60,15 @@ mod tests {
     use super::*;
 
     fn clusters(pointers: &[(u64, u64)]) -> Clusters {
-        let findings = pointers.iter().map(|(id, original)| {
-            Arc::new(Finding {
+        let mut clusters = Clusters::default();
+        for (id, original) in pointers {
+            clusters.add(&Arc::new(Finding {
                 id: FindingId(*id),
                 duplicate_finding: (*original > 0).then_some(FindingId(*original)),
                 ..Finding::default()
-            })
-        });
-        Clusters::of(&[findings.collect()])
+            }));
+        }
+        clusters
     }
 
     fn ids<'f>(findings: impl Iterator<Item = &'f Finding>) -> Vec<u64> {

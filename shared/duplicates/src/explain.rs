@@ -1,9 +1,11 @@
 //! Why a finding is a duplicate, or why it is none.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 use tatami_dedup_rules::{hashed_values, keys_of_stored, may_be_original, share_a_place};
 use tatami_domain::{Algorithm, Finding, FindingId, ResolvedDedupe, Texts};
-use tatami_store::Scope;
+use tatami_store::{Scope, Sight};
 
 use crate::held::scopes;
 use crate::{Duplicates, Result};
@@ -71,11 +73,15 @@ impl Duplicates<'_> {
         texts: &Texts,
         dedupe: &ResolvedDedupe,
     ) -> Result<Explanation> {
-        let view = self.store.view(Some(&[finding.product])).await?;
-        let mut others: Vec<&Finding> = (view.iter().flat_map(|block| block.iter()))
-            .map(AsRef::as_ref)
-            .filter(|other| is_candidate(finding, other))
-            .collect();
+        let mut found = Vec::new();
+        let see = |other: &Arc<Finding>| {
+            if is_candidate(finding, other) {
+                found.push(Arc::clone(other));
+            }
+        };
+        let sight = Sight::Products(&[finding.product]);
+        self.store.visit(sight, see).await?;
+        let mut others: Vec<&Finding> = found.iter().map(AsRef::as_ref).collect();
         others.sort_by_key(|other| (Some(other.id) != finding.duplicate_finding, other.id));
         let total = others.len();
         others.truncate(SHOWN);

@@ -18,13 +18,14 @@ mod link;
 mod merge;
 mod state;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use tatami_blobs::BlobError;
 use tatami_dedup_rules::{may_be_original, share_a_place};
 use tatami_domain::{Finding, FindingId, Note, ProductId, UserId};
-use tatami_store::{Change, Commit, Store, StoreError};
+use tatami_store::{Change, Commit, Sight, Store, StoreError};
 
 pub use cluster::Clusters;
 pub use explain::{Candidate, Explanation};
@@ -96,7 +97,10 @@ impl<'a> Duplicates<'a> {
 
     /// The duplicates of a product, as of now.
     pub async fn clusters(&self, product: ProductId) -> Result<Clusters> {
-        Ok(Clusters::of(&self.store.view(Some(&[product])).await?))
+        let mut clusters = Clusters::default();
+        let see = |finding: &Arc<Finding>| clusters.add(finding);
+        self.store.visit(Sight::Products(&[product]), see).await?;
+        Ok(clusters)
     }
 
     /// The other findings of its cluster, by ascending id.

@@ -1,11 +1,13 @@
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::slice;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 use tatami_blobs::Blobs;
 use tatami_dedup_rules::{reconsider, stand};
 use tatami_domain::{DedupeScope, Finding, FindingId, MAX_REHASH_NOTES, RehashCounts, RehashSaved};
-use tatami_store::{Scope, Store};
+use tatami_store::{Scope, Sight, Store};
 
 use crate::{Rekey, RekeyError, Wanted};
 
@@ -45,24 +47,25 @@ pub async fn preview(
     wanted: &Wanted,
     now: Timestamp,
 ) -> Result<Preview, RekeyError> {
-    let products = match wanted.scope {
-        DedupeScope::Product(id) => Some([id]),
-        DedupeScope::System | DedupeScope::TestType(_) => None,
+    let sight = match &wanted.scope {
+        DedupeScope::Product(id) => Sight::Products(slice::from_ref(id)),
+        DedupeScope::System | DedupeScope::TestType(_) => Sight::All,
     };
-    let blocks = store
-        .view(products.as_ref().map(<[_; 1]>::as_slice))
-        .await?;
-    let mut findings: Vec<&Finding> = blocks
-        .iter()
-        .flat_map(|b| b.iter())
-        .map(AsRef::as_ref)
-        .collect();
-    findings.sort_by_key(|finding| finding.id);
+    let mut findings: BTreeMap<FindingId, Arc<Finding>> = BTreeMap::new();
+    let mut complete = true;
+    let see = |finding: &Arc<Finding>| {
+        findings.insert(finding.id, Arc::clone(finding));
+        if findings.len() > MAX_PREVIEWED {
+            findings.pop_last();
+            complete = false;
+        }
+    };
+    store.sweep(sight, see).await?;
+    let findings: Vec<&Finding> = findings.values().map(AsRef::as_ref).collect();
     let mut preview = Preview {
-        complete: findings.len() <= MAX_PREVIEWED,
+        complete,
         ..Preview::default()
     };
-    findings.truncate(MAX_PREVIEWED);
     let mut rekey = Rekey::new(store, blobs, wanted);
     rekey.prepare(findings.iter().copied()).await?;
     let mut done: HashMap<FindingId, Finding> = HashMap::with_capacity(findings.len());

@@ -52,6 +52,22 @@ impl Store {
         items.iter().flatten().map(read_finding).collect()
     }
 
+    /// Every finding of a block, by ascending id, and about how many bytes of memory they take.
+    pub(crate) async fn read_block(&self, block: BlockId) -> Result<(Vec<Finding>, usize)> {
+        let partition = keys::block(block);
+        let items = self.db.query(Table::Findings, &partition, None).await?;
+        let mut bytes = 0;
+        let mut findings = Vec::with_capacity(items.len());
+        for item in items {
+            let mut finding = read_finding(&item)?;
+            finding.shrink();
+            // a document's names and marks make up for what its texts take beside their letters
+            bytes += size_of::<Finding>() + text_of(&item, "d").map_or(0, str::len);
+            findings.push(finding);
+        }
+        Ok((findings, bytes))
+    }
+
     /// Gives `n` new finding ids to a product, ascending: what is left of its block, then new ones.
     /// Ids that are then not used stay unused.
     pub async fn allocate(&self, product: ProductId, n: u64) -> Result<Vec<FindingId>> {

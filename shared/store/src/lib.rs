@@ -41,7 +41,7 @@ pub use imports::{ImportRecord, Progress};
 pub use keys::Scope;
 pub use setup::Tables;
 pub use target::{Target, TargetError};
-pub use view::BlockView;
+pub use view::Sight;
 
 use db::Db;
 

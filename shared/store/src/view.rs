@@ -1,9 +1,10 @@
 //! Findings as lists need them: whole blocks, decoded once and kept as long as nothing in them has
 //! changed. What has changed is told by the count deltas, so a list never shows old state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use tatami_domain::{BlockId, Finding, ProductId, TestId};
@@ -11,32 +12,40 @@ use tatami_domain::{BlockId, Finding, ProductId, TestId};
 use crate::counts::State;
 use crate::{Result, Store};
 
-/// How many decoded blocks are kept; a full block takes about 3 MB.
-const MAX_BLOCKS: usize = 192;
+/// How many bytes of decoded blocks are kept; 100,000 findings take about 160 MB.
+const MAX_BYTES: u64 = 256 << 20;
+/// What no list has asked for so long is let go.
+const MAX_IDLE: Duration = Duration::from_mins(15);
 /// How many blocks are read side by side.
 const PARALLEL: usize = 4;
 /// More unfolded deltas than this, and the reader folds them.
 const FOLD_AT: usize = 64;
 
 /// The findings of one block, by ascending id.
-pub type BlockView = Arc<[Arc<Finding>]>;
+type BlockView = Arc<[Arc<Finding>]>;
 
+/// What a reader looks at.
+#[derive(Debug, Clone, Copy)]
+pub enum Sight<'a> {
+    /// Everything.
+    All,
+    /// Some products.
+    Products(&'a [ProductId]),
+    /// One test of a product.
+    Test(ProductId, TestId),
+}
+
+#[derive(Clone)]
 struct Cached {
     /// How often the block had been changed when it was read.
     changes: u64,
     findings: BlockView,
-    used: u64,
+    bytes: u32,
 }
 
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub(crate) struct Cache {
-    blocks: Arc<Mutex<Blocks>>,
-}
-
-#[derive(Default)]
-struct Blocks {
-    clock: u64,
-    by_id: HashMap<BlockId, Cached>,
+    blocks: moka::sync::Cache<BlockId, Cached>,
 }
 
 impl fmt::Debug for Cache {
@@ -45,99 +54,120 @@ impl fmt::Debug for Cache {
     }
 }
 
-impl Cache {
-    fn get(&self, block: BlockId, changes: u64) -> Option<BlockView> {
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        blocks.clock += 1;
-        let now = blocks.clock;
-        let cached = blocks
-            .by_id
-            .get_mut(&block)
-            .filter(|c| c.changes == changes)?;
-        cached.used = now;
-        Some(Arc::clone(&cached.findings))
-    }
-
-    fn put(&self, block: BlockId, changes: u64, findings: BlockView) {
-        let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
-        blocks.clock += 1;
-        let cached = Cached {
-            changes,
-            findings,
-            used: blocks.clock,
-        };
-        blocks.by_id.insert(block, cached);
-        if blocks.by_id.len() > MAX_BLOCKS {
-            let oldest = blocks.by_id.iter().min_by_key(|(_, c)| c.used);
-            if let Some(oldest) = oldest.map(|(id, _)| *id) {
-                blocks.by_id.remove(&oldest);
-            }
-        }
+impl Default for Cache {
+    fn default() -> Self {
+        let blocks = moka::sync::Cache::builder()
+            .max_capacity(MAX_BYTES)
+            .weigher(|_, block: &Cached| block.bytes)
+            .time_to_idle(MAX_IDLE)
+            .build();
+        Self { blocks }
     }
 }
 
+impl Cache {
+    fn get(&self, block: BlockId, changes: u64) -> Option<BlockView> {
+        let cached = self.blocks.get(&block)?;
+        (cached.changes == changes).then_some(cached.findings)
+    }
+
+    fn put(&self, block: BlockId, changes: u64, findings: BlockView, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        let cached = Cached {
+            changes,
+            findings,
+            bytes,
+        };
+        self.blocks.insert(block, cached);
+    }
+}
+/// Whether what was read is kept for the next reader.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Keep {
+    Yes,
+    No,
+}
+
 impl Store {
-    /// Every finding of some products (`None`: of all), block by block, as of now.
-    pub async fn view(&self, products: Option<&[ProductId]>) -> Result<Vec<BlockView>> {
-        let states: BTreeMap<ProductId, State> = match products {
-            None => self.count_states().await?,
-            Some(products) => {
+    /// Shows every finding of a part of the store as of now, block by block. What is read is kept,
+    /// for those who look again and again.
+    pub async fn visit(
+        &self,
+        sight: Sight<'_>,
+        see: impl FnMut(&Arc<Finding>) + Send,
+    ) -> Result<()> {
+        self.look(sight, Keep::Yes, see).await
+    }
+
+    /// As [`Store::visit`], for those who look once: nothing is kept that wasn't before.
+    pub async fn sweep(
+        &self,
+        sight: Sight<'_>,
+        see: impl FnMut(&Arc<Finding>) + Send,
+    ) -> Result<()> {
+        self.look(sight, Keep::No, see).await
+    }
+
+    async fn look(
+        &self,
+        sight: Sight<'_>,
+        keep: Keep,
+        mut see: impl FnMut(&Arc<Finding>) + Send,
+    ) -> Result<()> {
+        let states: BTreeMap<ProductId, State> = match sight {
+            Sight::All => self.count_states().await?,
+            Sight::Products(products) => {
                 let reads: Vec<_> = (products.iter().copied())
                     .map(|product| async move { Ok((product, self.count_state(product).await?)) })
                     .collect();
                 let reads = futures::stream::iter(reads).buffer_unordered(PARALLEL);
                 reads.try_collect().await?
             }
+            Sight::Test(product, _) => {
+                BTreeMap::from([(product, self.count_state(product).await?)])
+            }
+        };
+        // A test's blocks are noted before they are written, so the state may lack some, never the
+        // blocks.
+        let (test, own) = match sight {
+            Sight::Test(_, test) => (Some(test), Some(self.test_blocks(test).await?)),
+            Sight::All | Sight::Products(_) => (None, None),
         };
         let mut reads = Vec::new();
         for state in states.values() {
-            reads.extend(
-                state
-                    .blocks()
-                    .into_iter()
-                    .map(|block| self.block(block, state)),
-            );
+            let blocks = match &own {
+                Some(blocks) => blocks.clone(),
+                None => state.blocks().into_iter().collect(),
+            };
+            reads.extend((blocks.into_iter()).map(|block| self.block(block, state, keep)));
         }
-        let views = futures::stream::iter(reads)
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
-        for (product, state) in &states {
-            if state.deltas.len() > FOLD_AT {
-                self.fold_counts(*product).await?;
+        let mut views = futures::stream::iter(reads).buffered(PARALLEL);
+        while let Some(view) = views.try_next().await? {
+            let findings = view.iter();
+            (findings.filter(|finding| test.is_none_or(|test| finding.test == test)))
+                .for_each(&mut see);
+        }
+        drop(views);
+        if test.is_none() {
+            for (product, state) in &states {
+                if state.deltas.len() > FOLD_AT {
+                    self.fold_counts(*product).await?;
+                }
             }
         }
-        Ok(views)
+        Ok(())
     }
 
-    /// Every finding of one test, block by block, as of now: only the blocks in which the test has any
-    /// are read.
-    pub async fn view_of_test(&self, product: ProductId, test: TestId) -> Result<Vec<BlockView>> {
-        // Blocks are noted before they are written, so the state may lack some, never the blocks.
-        let state = self.count_state(product).await?;
-        let blocks = self.test_blocks(test).await?;
-        let mut views: Vec<BlockView> = futures::stream::iter(blocks)
-            .map(|block| self.block(block, &state))
-            .buffered(PARALLEL)
-            .try_collect()
-            .await?;
-        for view in &mut views {
-            if view.iter().any(|finding| finding.test != test) {
-                let own = view.iter().filter(|finding| finding.test == test);
-                *view = own.cloned().collect();
-            }
-        }
-        Ok(views)
-    }
-
-    async fn block(&self, block: BlockId, state: &State) -> Result<BlockView> {
+    async fn block(&self, block: BlockId, state: &State, keep: Keep) -> Result<BlockView> {
         let changes = state.changes(block);
         if let Some(findings) = self.view.get(block, changes) {
             return Ok(findings);
         }
-        let findings = self.findings_in(&[block]).await?;
+        let (findings, bytes) = self.read_block(block).await?;
         let findings: BlockView = findings.into_iter().map(Arc::new).collect();
-        self.view.put(block, changes, Arc::clone(&findings));
+        if keep == Keep::Yes {
+            self.view.put(block, changes, Arc::clone(&findings), bytes);
+        }
         Ok(findings)
     }
 }

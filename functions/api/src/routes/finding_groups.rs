@@ -2,6 +2,7 @@
 //! and a group that has lost its last finding is removed.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, GroupBy, Test, TestId};
-use tatami_store::{Entity as _, Grouping, Store, StoreError};
+use tatami_store::{Entity as _, Grouping, Sight, Store, StoreError};
 
 use super::catalog::{self, Filter, How, Resource, edit, id_in_path};
 use crate::Api;
@@ -348,11 +349,15 @@ fn ids(sent: &Object, name: &str) -> BTreeSet<FindingId> {
 
 /// The findings of a group, as they are stored now.
 async fn members(store: &Store, group: &FindingGroup) -> Result<Vec<Finding>> {
-    let view = store.view_of_test(group.product, group.test).await?;
-    Ok((view.iter().flat_map(|block| block.iter()))
-        .filter(|finding| finding.group == Some(group.id))
-        .map(|finding| Finding::clone(finding))
-        .collect())
+    let mut members = Vec::new();
+    let see = |finding: &Arc<Finding>| {
+        if finding.group == Some(group.id) {
+            members.push(Finding::clone(finding));
+        }
+    };
+    let all = Sight::Test(group.product, group.test);
+    store.visit(all, see).await?;
+    Ok(members)
 }
 
 /// The findings with the ids that were sent under some names, if all of them are the test's and in no

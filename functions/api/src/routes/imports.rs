@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -13,7 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingId, Import, ImportId, ProductId, Test, TestId};
-use tatami_store::{BlockView, ImportLine, Store, StoreError};
+use tatami_store::{ImportLine, Sight, Store, StoreError};
 
 use super::catalog::id_in_path;
 use crate::Api;
@@ -21,7 +22,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Base, Listing, Page, cut_sorted, missing_last, ordering};
+use crate::page::{Base, Cut, Listing, Page, cut_sorted, missing_last, ordering};
 use crate::query::{Query, day_of, today};
 use crate::view::finding::{Clock, FindingView, Packs};
 use crate::view::group::Groups;
@@ -333,19 +334,21 @@ async fn findings(
             done.extend(action.findings(&actions).map(|id| (id, action)));
         }
     }
-    let blocks = blocks(store, &import).await?;
+    let mut cut = Cut::new(&listing, |a: &Arc<Finding>, b: &Arc<Finding>| {
+        a.id.cmp(&b.id)
+    });
     // those that were deleted since aren't there to be shown
-    let found: Vec<&Finding> = (blocks.iter())
-        .flat_map(|block| block.iter())
-        .map(AsRef::as_ref)
-        .filter(|finding| done.contains_key(&finding.id))
-        .collect();
-    let count = found.len();
-    let page = cut_sorted(found, &listing, |a, b| a.id.cmp(&b.id));
-    let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
-    let groups = Groups::load(store, page.iter().copied()).await?;
+    let see = |finding: &Arc<Finding>| {
+        if done.contains_key(&finding.id) {
+            cut.push(finding);
+        }
+    };
+    see_all(store, &import, see).await?;
+    let (count, page) = cut.page();
+    let packs = Packs::load(&api.services.blobs, page.iter().map(AsRef::as_ref)).await?;
+    let groups = Groups::load(store, page.iter().map(AsRef::as_ref)).await?;
     let clock = Clock::now();
-    let views: Vec<Affected<'_>> = (page.into_iter())
+    let views: Vec<Affected<'_>> = (page.iter())
         .filter_map(|finding| {
             let view = FindingView::new(finding, packs.of(finding), &clock);
             Some(Affected {
@@ -357,16 +360,22 @@ async fn findings(
     Ok(Json(listing.page(count, views)).into_response())
 }
 
-/// Where the findings are that an import may have changed: in its test; in all of its product, where
-/// it closed what other tests had.
-async fn blocks(store: &Store, import: &Import) -> Result<Vec<BlockView>> {
+/// Shows the findings that an import may have changed: those of its test; of all of its product,
+/// where it closed what other tests had.
+async fn see_all(
+    store: &Store,
+    import: &Import,
+    see: impl FnMut(&Arc<Finding>) + Send,
+) -> Result<()> {
     let (Some(product), Some(test)) = (import.product, import.test) else {
-        return Ok(Vec::new());
+        return Ok(());
     };
-    if ImportLine::from(import).closed_elsewhere() {
-        return Ok(store.view(Some(&[product])).await?);
-    }
-    Ok(store.view_of_test(product, test).await?)
+    let sight = if ImportLine::from(import).closed_elsewhere() {
+        Sight::Products(&[product])
+    } else {
+        Sight::Test(product, test)
+    };
+    Ok(store.visit(sight, see).await?)
 }
 
 /// The ids of imports that did something with a finding.

@@ -4,6 +4,7 @@
 //! answer waits for it as long as clients and gateways do.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -18,7 +19,7 @@ use tatami_domain::{
     Severity, SeverityCounts, Test, TestId, TestType, User,
 };
 use tatami_scanners::Report;
-use tatami_store::Target;
+use tatami_store::{Sight, Target};
 use tokio::time::{Instant, sleep};
 
 use crate::Api;
@@ -387,15 +388,15 @@ async fn delta(api: &Api, import: &Import) -> Result<[SeverityCounts; 4]> {
         &actions.untouched,
     ];
     let mut counts = [SeverityCounts::default(); 4];
-    let view = api.services.store.view_of_test(product, test).await?;
-    for finding in view.iter().flat_map(|block| block.iter()) {
-        let finding: &Finding = finding;
+    let see = |finding: &Arc<Finding>| {
         for (set, counts) in sets.iter().zip(&mut counts) {
             if set.contains(finding.id) {
                 counts.add(finding);
             }
         }
-    }
+    };
+    let all = Sight::Test(product, test);
+    api.services.store.sweep(all, see).await?;
     Ok(counts)
 }
 

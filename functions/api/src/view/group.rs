@@ -1,13 +1,14 @@
 //! Finding groups as clients see them.
 
 use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
 
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_domain::{
     Finding, FindingGroup, FindingGroupId, ProductId, Severity, SeverityCounts, TestId,
 };
-use tatami_store::Store;
+use tatami_store::{Sight, Store};
 
 use crate::Api;
 use crate::error::Result;
@@ -93,15 +94,18 @@ pub async fn decorate(api: &Api, views: &mut [Object]) -> Result<()> {
         .map(|view| (ProductId(id(view, "product")), TestId(id(view, "test"))))
         .collect();
     for (product, test) in tests {
-        let blocks = api.services.store.view_of_test(product, test).await?;
-        let mut members: HashMap<u64, Vec<&Finding>> = HashMap::new();
-        for finding in blocks.iter().flat_map(|block| block.iter()) {
+        let mut members: HashMap<u64, Vec<Arc<Finding>>> = HashMap::new();
+        let see = |finding: &Arc<Finding>| {
             if let Some(group) = finding.group {
-                members.entry(group.0).or_default().push(finding);
+                let group = members.entry(group.0).or_default();
+                group.push(Arc::clone(finding));
             }
-        }
+        };
+        let store = &api.services.store;
+        store.visit(Sight::Test(product, test), see).await?;
         for view in views.iter_mut().filter(|view| id(view, "test") == test.0) {
             let members = members.remove(&id(view, "id")).unwrap_or_default();
+            let members: Vec<&Finding> = members.iter().map(AsRef::as_ref).collect();
             let cut = |finding: &&Finding| finding.endpoints.len() >= Finding::INLINE_ENDPOINTS;
             let packs =
                 Packs::load(&api.services.blobs, members.iter().copied().filter(cut)).await?;

@@ -1,10 +1,12 @@
 //! What people do to duplicates by hand.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use http::Method;
 use serde_json::{Value, json};
-use tatami_domain::{ProductId, SeverityCounts};
+use tatami_domain::{Finding, ProductId, SeverityCounts};
+use tatami_store::Sight;
 
 use crate::app::TestApp;
 
@@ -73,10 +75,9 @@ async fn check(app: &TestApp) {
     }
     let store = &app.services.store;
     for (product, counted) in store.counts_by_product().await.unwrap() {
-        let view = store.view(Some(&[product])).await.unwrap();
-        let recount: SeverityCounts = (view.iter().flat_map(|block| block.iter()))
-            .map(AsRef::as_ref)
-            .collect();
+        let mut recount = SeverityCounts::default();
+        let see = |finding: &Arc<Finding>| recount.add(finding);
+        store.visit(Sight::Products(&[product]), see).await.unwrap();
         assert_eq!(counted, recount, "product {product}");
     }
 }

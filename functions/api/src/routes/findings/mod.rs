@@ -12,13 +12,14 @@ mod remove;
 mod write;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, Product, ProductId, Test};
-use tatami_store::{BlockView, FINDING_KIND};
+use tatami_store::{FINDING_KIND, Sight};
 
 use super::attached::file_ids;
 use super::catalog::id_in_path;
@@ -28,7 +29,7 @@ use crate::auth::Caller;
 use crate::error::Result;
 use crate::fields::{Field, Kind};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, cut_sorted};
+use crate::page::{Cut, Listing};
 use crate::query::Query;
 use crate::view::finding::{Clock, FIELDS, FindingView, Packs};
 use crate::view::group::Groups;
@@ -36,6 +37,9 @@ use crate::view::note;
 
 use filter::Filters;
 use order::Order;
+
+/// A filter over texts looks at those of so many findings at once.
+const TEXTS_AT_ONCE: usize = 4_096;
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
@@ -70,21 +74,34 @@ async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Resul
     let clock = Clock::now();
     let filters = Filters::read(query, &clock)?;
     let order = Order::read(query, &clock, &scope.names)?;
-    let blocks = view(&api, &scope).await?;
-    let mut found: Vec<&Finding> = (blocks.iter())
-        .flat_map(|block| block.iter())
-        .map(AsRef::as_ref)
-        .filter(|finding| filters.pass(finding))
-        .collect();
+    let store = &api.services.store;
+    let compare = |a: &Arc<Finding>, b: &Arc<Finding>| order.compare(a, b);
+    let mut cut = Cut::new(&listing, compare);
     if filters.want_texts() {
-        let packs = Packs::load(&api.services.blobs, found.iter().copied()).await?;
-        found.retain(|finding| filters.pass_texts(packs.of(finding)));
+        let mut found: Vec<Arc<Finding>> = Vec::new();
+        let see = |finding: &Arc<Finding>| {
+            if filters.pass(finding) {
+                found.push(Arc::clone(finding));
+            }
+        };
+        store.visit(scope.sight(), see).await?;
+        for some in found.chunks(TEXTS_AT_ONCE) {
+            let packs = Packs::load(&api.services.blobs, some.iter().map(AsRef::as_ref)).await?;
+            let pass = |finding: &&Arc<Finding>| filters.pass_texts(packs.of(finding));
+            (some.iter().filter(pass)).for_each(|finding| cut.push(finding));
+        }
+    } else {
+        let see = |finding: &Arc<Finding>| {
+            if filters.pass(finding) {
+                cut.push(finding);
+            }
+        };
+        store.visit(scope.sight(), see).await?;
     }
-    let count = found.len();
-    let page = cut_sorted(found, &listing, |a, b| order.compare(a, b));
-    let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
-    let groups = Groups::load(&api.services.store, page.iter().copied()).await?;
-    let views: Vec<FindingView<'_>> = (page.into_iter())
+    let (count, page) = cut.page();
+    let packs = Packs::load(&api.services.blobs, page.iter().map(AsRef::as_ref)).await?;
+    let groups = Groups::load(store, page.iter().map(AsRef::as_ref)).await?;
+    let views: Vec<FindingView<'_>> = (page.iter())
         .map(|finding| {
             FindingView::new(finding, packs.of(finding), &clock).with_group(finding, &groups)
         })
@@ -190,12 +207,14 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
     Ok(scope)
 }
 
-async fn view(api: &Api, scope: &Scope) -> Result<Vec<BlockView>> {
-    let store = &api.services.store;
-    Ok(match (scope.test, &scope.products) {
-        (Some((product, test)), _) => store.view_of_test(product, test).await?,
-        (None, products) => store.view(products.as_deref()).await?,
-    })
+impl Scope {
+    fn sight(&self) -> Sight<'_> {
+        match (self.test, &self.products) {
+            (Some((product, test)), _) => Sight::Test(product, test),
+            (None, Some(products)) => Sight::Products(products),
+            (None, None) => Sight::All,
+        }
+    }
 }
 
 async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
