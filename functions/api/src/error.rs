@@ -6,7 +6,6 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
-use tatami_auth::Denied;
 use tatami_blobs::BlobError;
 use tatami_domain::{FieldError, FindingId, FlagError};
 use tatami_duplicates::DuplicateError;
@@ -21,6 +20,8 @@ pub enum ApiError {
     Texts(Vec<String>),
     /// A status and one sentence.
     Detail(StatusCode, String),
+    /// 429: to be tried again after so many seconds.
+    Later(i64, String),
     /// A status and a body of its own.
     Body(StatusCode, Value),
     /// 500: the sentence is for the log, the client gets a number to ask by.
@@ -57,6 +58,15 @@ impl Problems {
             (field, messages)
         });
         Self(fields.collect())
+    }
+
+    /// The same with a field under another name.
+    #[must_use]
+    pub fn renamed(mut self, from: &str, to: &str) -> Self {
+        if let Some(messages) = self.0.remove(from) {
+            self.0.insert(to.to_owned(), messages);
+        }
+        self
     }
 
     /// Is everything fine?
@@ -110,12 +120,26 @@ impl ApiError {
         Self::Detail(StatusCode::UNAUTHORIZED, message.into())
     }
 
+    /// 409.
+    pub fn conflict(message: impl Into<String>) -> Self {
+        Self::Detail(StatusCode::CONFLICT, message.into())
+    }
+
+    /// 403.
+    pub fn forbidden() -> Self {
+        Self::Detail(
+            StatusCode::FORBIDDEN,
+            "You do not have permission to perform this action.".into(),
+        )
+    }
+
     fn parts(self) -> (StatusCode, Value) {
         let detail = |text: &str| json!({"detail": text, "message": text});
         match self {
             Self::Fields(problems) => (StatusCode::BAD_REQUEST, problems.body()),
             Self::Texts(texts) => (StatusCode::BAD_REQUEST, json!(texts)),
             Self::Detail(status, text) => (status, detail(&text)),
+            Self::Later(_, text) => (StatusCode::TOO_MANY_REQUESTS, detail(&text)),
             Self::Body(status, body) => (status, body),
             Self::Internal(reason) => {
                 let request_id = uuid::Uuid::new_v4().to_string();
@@ -131,11 +155,19 @@ impl ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
+        let wait_s = match &self {
+            Self::Later(wait_s, _) => Some(*wait_s),
+            _ => None,
+        };
         let (status, body) = self.parts();
         let mut response = (status, Json(body)).into_response();
         if status == StatusCode::UNAUTHORIZED {
             let how = HeaderValue::from_static("Token");
             response.headers_mut().insert(header::WWW_AUTHENTICATE, how);
+        }
+        if let Some(wait_s) = wait_s {
+            let header = response.headers_mut();
+            header.insert(header::RETRY_AFTER, HeaderValue::from(wait_s));
         }
         response
     }
@@ -145,6 +177,9 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::NotFound { .. } => Self::not_found(),
+            StoreError::NameTaken { kind, .. } if kind.ends_with("member") => {
+                Self::field("non_field_errors", "This membership exists already.")
+            }
             StoreError::NameTaken { kind, name } => {
                 Self::field("name", format!("a {kind} named \"{name}\" exists already"))
             }
@@ -163,15 +198,6 @@ impl From<BlobError> for ApiError {
 impl From<DuplicateError> for ApiError {
     fn from(error: DuplicateError) -> Self {
         Self::duplicates("duplicate", error)
-    }
-}
-
-impl From<Denied> for ApiError {
-    fn from(_: Denied) -> Self {
-        Self::Detail(
-            StatusCode::FORBIDDEN,
-            "You do not have permission to perform this action.".into(),
-        )
     }
 }
 

@@ -77,6 +77,8 @@ pub struct Field {
     pub nullable: bool,
     /// Is it only in answers?
     pub read_only: bool,
+    /// Is it only sent, and never answered?
+    pub write_only: bool,
     /// Can it be set only when something is made?
     pub fixed: bool,
 }
@@ -90,6 +92,7 @@ impl Field {
             required: false,
             nullable: false,
             read_only: false,
+            write_only: false,
             fixed: false,
         }
     }
@@ -99,6 +102,15 @@ impl Field {
         Self {
             read_only: true,
             ..Self::new(name, kind)
+        }
+    }
+
+    /// Is never answered.
+    #[must_use]
+    pub const fn write_only(self) -> Self {
+        Self {
+            write_only: true,
+            ..self
         }
     }
 

@@ -11,6 +11,7 @@ mod openapi;
 mod page;
 mod query;
 mod routes;
+mod throttle;
 mod view;
 
 use std::sync::Arc;

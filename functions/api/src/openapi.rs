@@ -309,7 +309,10 @@ impl Routes {
                 .map(|field| field.name)
                 .collect()
         };
-        let answered = schema(&mut fields.iter(), names(&|f| f.read_only || f.required));
+        let answered = schema(
+            &mut fields.iter().filter(|field| !field.write_only),
+            names(&|f| f.read_only || f.required),
+        );
         let sent = || fields.iter().filter(|field| !field.read_only);
         let request = schema(&mut sent(), names(&|f| !f.read_only && f.required));
         let patch = schema(&mut sent().filter(|field| !field.fixed), Vec::new());

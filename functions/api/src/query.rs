@@ -92,6 +92,21 @@ impl Query {
         self.get(name).map(read).transpose()
     }
 
+    /// A time; a day stands for its start.
+    pub fn time(&self, name: &str) -> Result<Option<Timestamp>> {
+        let read = |text: &str| {
+            let start = |day: Date| Some(day.to_zoned(TimeZone::UTC).ok()?.timestamp());
+            let text = text.trim();
+            let time = text.parse().ok();
+            time.or_else(|| start(tatami_domain::parse_date(text)?))
+                .ok_or_else(|| {
+                    let message = format!("\"{text}\" is not a time: use YYYY-MM-DDThh:mm:ssZ");
+                    ApiError::field(name, message)
+                })
+        };
+        self.get(name).map(read).transpose()
+    }
+
     /// A span of days: one day, or one of the numbered spans that clients know (1 today, 2 to 4 the
     /// past 7, 30 and 90 days, 5 this month, 6 this year, 7 the past year).
     pub fn span(&self, name: &str, today: Date) -> Result<Option<(Date, Date)>> {

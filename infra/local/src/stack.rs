@@ -195,12 +195,8 @@ async fn admin_token(
     let path = data.join(TOKEN_FILE);
     if let Ok(kept) = std::fs::read_to_string(&path) {
         let kept = kept.trim().to_owned();
-        if services
-            .store
-            .token(&tatami_auth::token_sha256(&kept))
-            .await?
-            .is_some()
-        {
+        let sha256 = tatami_auth::token_sha256(&kept);
+        if services.store.find::<Token>(&sha256).await?.is_some() {
             return Ok(Some(kept));
         }
     }
@@ -211,13 +207,11 @@ async fn admin_token(
     let stored = Token {
         user: admin.id,
         name: "local".into(),
+        sha256: tatami_auth::token_sha256(&token),
         created: jiff::Timestamp::now(),
-        expires: None,
+        ..Token::default()
     };
-    services
-        .store
-        .put_token(&tatami_auth::token_sha256(&token), &stored)
-        .await?;
+    services.store.create(stored).await?;
     write_private(&path, &token).map_err(|e| StackError::TokenFile(path, e))?;
     Ok(Some(token))
 }

@@ -1,74 +1,16 @@
-//! Passwords, tokens and permission checks.
-//!
-//! Roles come later; every handler asks [`Principal::require`] already, so that they will have one
-//! place to live in.
+//! Passwords and tokens, permissions, roles, and what somebody may do where.
+
+mod permission;
+mod rights;
 
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use rand::RngExt as _;
 use sha2::{Digest as _, Sha256};
-use tatami_domain::{ProductId, UserId};
 
-/// What somebody may do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Permission {
-    ViewProducts,
-    AddProduct,
-    EditProduct,
-    EditEngagement,
-    Import,
-    EditFinding,
-    DeleteFinding,
-    ViewUsers,
-    ManageUsers,
-    /// Test types, environments and other things common to all.
-    ViewCommon,
-    ManageCommon,
-}
-
-/// Where somebody wants to do it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Place {
-    /// Everywhere, or nowhere in particular.
-    Everywhere,
-    /// In one product.
-    Product(ProductId),
-}
-
-/// Who is asking.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Principal {
-    /// The user behind the token or password.
-    pub user: UserId,
-    /// May do everything.
-    pub superuser: bool,
-    /// Disabled users may do nothing.
-    pub active: bool,
-}
-
-/// The permission is missing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("you do not have permission to perform this action")]
-pub struct Denied;
-
-impl Principal {
-    /// The one permission check.
-    pub fn require(&self, permission: Permission, place: Place) -> Result<(), Denied> {
-        if !self.active {
-            return Err(Denied);
-        }
-        if self.superuser {
-            return Ok(());
-        }
-        // Until roles exist, everybody else reads what is common to all and nothing more.
-        match (permission, place) {
-            (Permission::ViewCommon, Place::Everywhere) => Ok(()),
-            _ => Err(Denied),
-        }
-    }
-}
+pub use permission::{Permission, Permissions};
+pub use rights::{BUILTIN_ROLES, Place, Rights, permissions_of};
 
 /// A password that cannot be hashed.
 #[derive(Debug, thiserror::Error)]
@@ -139,42 +81,6 @@ mod tests {
         assert_eq!(
             token_sha256("abc"),
             "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
-        );
-    }
-
-    #[test]
-    fn a_disabled_user_may_nothing() {
-        let root = Principal {
-            user: UserId(1),
-            superuser: true,
-            active: true,
-        };
-        assert!(
-            root.require(Permission::ManageUsers, Place::Everywhere)
-                .is_ok()
-        );
-        let disabled = Principal {
-            active: false,
-            ..root
-        };
-        assert!(
-            disabled
-                .require(Permission::ViewCommon, Place::Everywhere)
-                .is_err()
-        );
-        let other = Principal {
-            superuser: false,
-            ..root
-        };
-        assert!(
-            other
-                .require(Permission::ViewCommon, Place::Everywhere)
-                .is_ok()
-        );
-        assert!(
-            other
-                .require(Permission::ViewProducts, Place::Product(ProductId(1)))
-                .is_err()
         );
     }
 }

@@ -53,6 +53,16 @@ integer_id! {
     EnvironmentId,
     /// Id of a user.
     UserId,
+    /// Id of an API token.
+    TokenId,
+    /// Id of a role.
+    RoleId,
+    /// Id of a group of users.
+    GroupId,
+    /// Id of a user's place in a group.
+    GroupMemberId,
+    /// Id of a role that somebody has somewhere.
+    MembershipId,
     /// Id of a finding: `block * 1024 + place in the block`.
     FindingId,
     /// Id of a finding group.

@@ -1,6 +1,7 @@
 //! What Tatami speaks of: products and their tree, findings, imports, severities, status rules
 //! and SLA arithmetic. Pure data and rules; nothing here does I/O.
 
+mod access;
 mod attached;
 mod dedupe;
 mod endpoint;
@@ -18,6 +19,7 @@ mod status;
 mod tree;
 mod user;
 
+pub use access::{Group, GroupMember, Membership, Role};
 pub use attached::{Attachment, Note, Owner};
 pub use dedupe::{
     Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
@@ -28,8 +30,9 @@ pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    AttachmentId, BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, ImportId,
-    NoteId, ProductId, ProductTypeId, RehashJobId, TestId, TestTypeId, UserId,
+    AttachmentId, BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, GroupId,
+    GroupMemberId, ImportId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId, RoleId,
+    TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,

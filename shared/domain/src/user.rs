@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::UserId;
+use crate::{ProductId, TokenId, UserId};
 
 /// Somebody, or a service, that may sign in or hold tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -18,17 +18,34 @@ pub struct User {
     pub is_superuser: bool,
     pub date_joined: Timestamp,
     pub last_login: Option<Timestamp>,
+    pub is_staff: bool,
+    /// Has tokens and no login.
+    pub is_service_account: bool,
     /// An argon2id hash in PHC form; none: no password login.
     pub password_hash: Option<String>,
+    /// The password was given by somebody else and gives no token before it is changed.
+    pub must_change_password: bool,
+    pub password_last_reset: Option<Timestamp>,
+    pub token_last_reset: Option<Timestamp>,
 }
 
-/// An API token. Its text is shown once and only its SHA-256 is stored, as the item's key.
+/// An API token. Its text is shown once and only its SHA-256 is stored.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
-#[allow(missing_docs)]
+#[allow(missing_docs, reason = "the names are the REST API's")]
 pub struct Token {
+    #[serde(skip)]
+    pub id: TokenId,
     pub user: UserId,
     pub name: String,
+    /// Of its text, in hex.
+    pub sha256: String,
     pub created: Timestamp,
     pub expires: Option<Timestamp>,
+    /// To the hour.
+    pub last_used: Option<Timestamp>,
+    /// Names of the permissions that it's cut down to; none: all of its user's.
+    pub scopes: Option<Vec<String>>,
+    /// The products that it's good for; none: all of its user's.
+    pub products: Option<Vec<ProductId>>,
 }

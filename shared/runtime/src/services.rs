@@ -81,6 +81,8 @@ impl Services {
     /// Makes the first admin, where there is no user yet, with the password and token that the
     /// environment presets. Where it presets no password, gives the random one.
     pub async fn ensure_admin(&self) -> Result<Option<String>, StartError> {
+        let roles = tatami_auth::BUILTIN_ROLES.map(|(name, _)| name);
+        self.store.seed_roles(roles).await?;
         let mut shown = None;
         if !self
             .store
@@ -102,6 +104,7 @@ impl Services {
                 is_superuser: true,
                 date_joined: Timestamp::now(),
                 password_hash: Some(hash),
+                must_change_password: shown.is_some(),
                 ..User::default()
             };
             let (_, made) = self.store.find_or_create(admin).await?;
@@ -112,16 +115,14 @@ impl Services {
         if let Some(token) = &self.settings.admin_token
             && let Some(admin) = self.store.find::<User>("admin").await?
         {
-            let sha256 = tatami_auth::token_sha256(token);
-            if self.store.token(&sha256).await?.is_none() {
-                let token = Token {
-                    user: admin.id,
-                    name: "preset".into(),
-                    created: Timestamp::now(),
-                    expires: None,
-                };
-                self.store.put_token(&sha256, &token).await?;
-            }
+            let token = Token {
+                user: admin.id,
+                name: "preset".into(),
+                sha256: tatami_auth::token_sha256(token),
+                created: Timestamp::now(),
+                ..Token::default()
+            };
+            self.store.find_or_create(token).await?;
         }
         Ok(shown)
     }

@@ -4,8 +4,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tatami_domain::{
     BlockId, DevelopmentEnvironment, Engagement, EngagementId, EnvironmentId, FindingGroup,
-    FindingGroupId, Product, ProductId, ProductType, ProductTypeId, Test, TestId, TestType,
-    TestTypeId, Token, User, UserId,
+    FindingGroupId, Group, GroupId, GroupMember, GroupMemberId, Membership, MembershipId, Product,
+    ProductId, ProductType, ProductTypeId, Role, RoleId, Test, TestId, TestType, TestTypeId, Token,
+    TokenId, User, UserId,
 };
 
 use crate::db::{
@@ -124,6 +125,55 @@ impl Entity for User {
 }
 impl Named for User {}
 
+impl Entity for Token {
+    entity!(Token, TokenId, "TOKEN", "token");
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        Some((User::KIND, self.user.0))
+    }
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.sha256))
+    }
+}
+impl Named for Token {}
+
+impl Entity for Role {
+    entity!(Role, RoleId, "ROLE", "role");
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.name))
+    }
+}
+impl Named for Role {}
+
+impl Entity for Group {
+    entity!(Group, GroupId, "DGROUP", "group");
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.name))
+    }
+}
+
+impl Entity for GroupMember {
+    entity!(GroupMember, GroupMemberId, "GMEMBER", "group member");
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        Some((User::KIND, self.user.0))
+    }
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.key))
+    }
+}
+
+impl Entity for Membership {
+    entity!(Membership, MembershipId, "MEMBER", "member");
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        match (self.user, self.group) {
+            (Some(user), _) => Some((User::KIND, user.0)),
+            (None, group) => Some((Group::KIND, group.unwrap_or_default().0)),
+        }
+    }
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.key))
+    }
+}
+
 /// Names are compared trimmed and without regard to case.
 pub(crate) fn folded(name: &str) -> String {
     name.trim().to_lowercase()
@@ -154,6 +204,23 @@ impl Store {
             .await?;
         let last = number_of(&item, "n").ok_or_else(|| corrupt(&item, "no counter"))?;
         Ok(last + 1 - n)
+    }
+
+    /// Leaves the first `n` ids of a kind to those who know theirs.
+    pub(crate) async fn skip_ids(&self, kind: &str, n: u64) -> Result<()> {
+        if self.last_id(kind).await? >= n {
+            return Ok(());
+        }
+        let update = Update {
+            expression: "SET n = :n",
+            condition: Some("attribute_not_exists(n) OR n < :n"),
+            values: vec![(":n", number(n))],
+        };
+        let key = keys::counter(kind);
+        match self.db.update(Table::Catalog, &key, update).await {
+            Err(error) if !error.is_condition() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) async fn last_id(&self, kind: &str) -> Result<u64> {
@@ -557,17 +624,5 @@ impl Store {
             .update(Table::Catalog, &keys::test_state(test), update)
             .await?;
         Ok(())
-    }
-
-    /// Keeps a token under the SHA-256 of its text (hex).
-    pub async fn put_token(&self, sha256: &str, token: &Token) -> Result<()> {
-        let item = document(&keys::token(sha256), token)?;
-        self.db.put(Table::Catalog, item, None, vec![]).await
-    }
-
-    /// The token with this SHA-256 (hex).
-    pub async fn token(&self, sha256: &str) -> Result<Option<Token>> {
-        let item = self.db.get(Table::Catalog, &keys::token(sha256)).await?;
-        item.as_ref().map(read_document).transpose()
     }
 }

@@ -76,6 +76,11 @@ pub(crate) struct Update<'a> {
     pub values: Vec<(&'a str, AttributeValue)>,
 }
 
+/// The attributes that an expression names by a placeholder, since their names are DynamoDB's own words.
+fn reserved(expression: &str) -> Option<HashMap<String, String>> {
+    (expression.contains("#ttl")).then(|| HashMap::from([("#ttl".into(), "ttl".into())]))
+}
+
 impl Db {
     pub fn new(client: Client, tables: Tables) -> Self {
         Self {
@@ -288,6 +293,7 @@ impl Db {
             .set_key(Some(key_item(key)))
             .update_expression(update.expression)
             .set_condition_expression(update.condition.map(str::to_owned))
+            .set_expression_attribute_names(reserved(update.expression))
             .set_expression_attribute_values(named(update.values))
             .return_values(ReturnValue::AllNew)
             .return_consumed_capacity(ReturnConsumedCapacity::Total)

@@ -75,10 +75,6 @@ pub(crate) fn child_id(sk: &str) -> Option<u64> {
     sk.rsplit('#').next()?.parse().ok()
 }
 
-pub(crate) fn token(sha256: &str) -> Key {
-    key(format!("TOKEN#{sha256}"), "TOKEN")
-}
-
 /// Blocks and re-import numbers of a test; apart from the test itself, since imports write here.
 pub(crate) fn test_state(test: TestId) -> Key {
     key(format!("TEST#{test}#STATE"), "STATE")
@@ -274,6 +270,11 @@ pub(crate) fn rehash_job(job: RehashJobId) -> Key {
 /// Which of them is under way.
 pub(crate) fn rehash_active() -> Key {
     key(format!("{REHASH_JOBS}#ACTIVE"), "ACTIVE")
+}
+
+/// Failed sign-ins of a window of time.
+pub(crate) fn attempts(who: &str, window: i64) -> Key {
+    key(format!("ATTEMPTS#{who}"), window.to_string())
 }
 
 /// One S3 event of one object, so that the second delivery finds the first one's import.

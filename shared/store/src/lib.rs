@@ -12,6 +12,7 @@
 //! it as attributes of its own.
 
 mod attached;
+mod attempts;
 mod catalog;
 mod claims;
 mod commit;
@@ -30,6 +31,7 @@ mod target;
 mod view;
 
 pub use attached::FINDING_KIND;
+pub use attempts::Attempts;
 pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};
@@ -40,7 +42,7 @@ pub use history::ImportLine;
 pub use imports::{ImportRecord, Progress};
 pub use keys::Scope;
 pub use setup::Tables;
-pub use target::{Target, TargetError};
+pub use target::{Missing, Target, TargetError};
 pub use view::Sight;
 
 use db::Db;

@@ -2,9 +2,9 @@ use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType,
     TimeToLiveSpecification,
 };
-use tatami_domain::{DevelopmentEnvironment, TestType};
+use tatami_domain::{DevelopmentEnvironment, Role, RoleId, TestType};
 
-use crate::{Result, Store, StoreError};
+use crate::{Entity as _, Result, Store, StoreError};
 
 /// Names of the tables.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -76,6 +76,25 @@ impl Store {
                 .send()
                 .await
                 .map_err(|e| StoreError::from_sdk("UpdateTimeToLive", e))?;
+        }
+        Ok(())
+    }
+
+    /// Makes the roles that exist from the start, under the ids 1, 2, … Harmless at any time.
+    pub async fn seed_roles(&self, names: impl IntoIterator<Item = &'static str>) -> Result<()> {
+        let roles: Vec<Role> = (1..)
+            .zip(names)
+            .map(|(id, name)| Role {
+                id: RoleId(id),
+                name: name.to_owned(),
+                builtin: true,
+                permissions: Vec::new(),
+            })
+            .collect();
+        // roles that people make get later ids
+        self.skip_ids(Role::KIND, roles.len() as u64).await?;
+        for role in roles {
+            self.create_reserved(role).await?;
         }
         Ok(())
     }

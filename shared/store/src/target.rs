@@ -2,8 +2,8 @@
 
 use jiff::{Timestamp, ToSpan as _, civil::Date};
 use tatami_domain::{
-    Engagement, EngagementStatus, EngagementType, ImportKind, ImportOptions, Product, ProductType,
-    Test, TestTypeId,
+    Engagement, EngagementStatus, EngagementType, ImportKind, ImportOptions, Product, ProductId,
+    ProductType, ProductTypeId, Test, TestTypeId,
 };
 
 use crate::{Result, Store, StoreError};
@@ -22,6 +22,19 @@ pub struct Target {
     pub engagement: Engagement,
     /// The test, where the sender named it by id or it could be told already.
     pub test: Option<Test>,
+}
+
+/// What [`Store::resolve_target`] would have to make, the topmost of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing but perhaps a test.
+    Nothing,
+    /// A product type, and all below it.
+    ProductType,
+    /// A product of this type, and an engagement.
+    Product(ProductTypeId),
+    /// An engagement of this product.
+    Engagement(ProductId),
 }
 
 /// Why an import's place cannot be found.
@@ -78,6 +91,30 @@ impl Store {
         })
     }
 
+    /// What of the place that an import names isn't there yet.
+    pub async fn missing_of_target(&self, options: &ImportOptions) -> Result<Missing, TargetError> {
+        if options.test.is_some() || options.engagement.is_some() {
+            return Ok(Missing::Nothing);
+        }
+        let product: Option<Product> = match (options.product, &options.product_name) {
+            (Some(id), _) => Some(self.get(id).await.map_err(by_id)?),
+            (None, Some(name)) => self.find(name).await?,
+            (None, None) => return Ok(Missing::Nothing),
+        };
+        let Some(product) = product else {
+            let name = options.product_type_name.as_deref();
+            let found: Option<ProductType> =
+                self.find(name.unwrap_or(DEFAULT_PRODUCT_TYPE)).await?;
+            return Ok(found.map_or(Missing::ProductType, |found| Missing::Product(found.id)));
+        };
+        let name = options.engagement_name.as_deref().unwrap_or_default();
+        let engagements = self.engagements_of(product.id).await?;
+        if engagements.iter().any(|known| has_name(known, name)) {
+            return Ok(Missing::Nothing);
+        }
+        Ok(Missing::Engagement(product.id))
+    }
+
     async fn product_of(&self, options: &ImportOptions) -> Result<Product, TargetError> {
         let Some(name) = options.product_name.as_deref() else {
             return Err(TargetError::Invalid(
@@ -124,7 +161,7 @@ impl Store {
         name: &str,
         options: &ImportOptions,
     ) -> Result<Engagement, TargetError> {
-        let same_name = |e: &Engagement| e.name.trim().eq_ignore_ascii_case(name.trim());
+        let same_name = |engagement: &Engagement| has_name(engagement, name);
         if !options.auto_create_context {
             let engagements = self.engagements_of(product.id).await?;
             return engagements
@@ -198,6 +235,10 @@ impl Store {
             .await?;
         Ok(Some(test))
     }
+}
+
+fn has_name(engagement: &Engagement, name: &str) -> bool {
+    (engagement.name.trim()).eq_ignore_ascii_case(name.trim())
 }
 
 /// The day on which an engagement ends where nobody says.

@@ -102,7 +102,7 @@ impl Annotated for Finding {
     }
 
     fn place(&self) -> Place {
-        Place::Product(self.product)
+        Place::from(self)
     }
 
     fn owner(&self) -> Owner {
@@ -201,12 +201,12 @@ fn add_owner<T: Annotated>(routes: &mut Routes) {
 /// The one of a path, where the caller has the permission.
 async fn permitted<T: Annotated>(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     permission: Permission,
     id: &str,
 ) -> Result<T> {
     let found = T::find(&api.services.store, id_in_path(id)?).await?;
-    caller.require(permission, found.place())?;
+    caller.require(permission, found.place()).await?;
     Ok(found)
 }
 
@@ -215,7 +215,7 @@ async fn notes<T: Annotated>(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let of: T = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let of: T = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let store = &api.services.store;
     let notes = note::views(store, &store.notes(of.owner()).await?).await?;
     Ok(Json(json!({T::ID: id_in_path(&id)?, "notes": notes})))
@@ -227,7 +227,7 @@ async fn add_note<T: Annotated>(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let to: T = permitted(&api, caller, T::EDIT, &id).await?;
+    let to: T = permitted(&api, &caller, T::EDIT, &id).await?;
     let store = &api.services.store;
     let sent = read(&body, note::SENT, Mode::Create).map_err(ApiError::Fields)?;
     check_references(store, note::SENT, &sent).await?;
@@ -266,7 +266,7 @@ async fn files<T: Annotated>(
     Path(id): Path<String>,
     Base(base): Base,
 ) -> Result<Json<Value>> {
-    let of: T = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let of: T = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let id = id_in_path(&id)?;
     let attached = api.services.store.attachments(of.owner()).await?;
     let own = of.own_files(&api).await?;
@@ -291,7 +291,7 @@ async fn add_file<T: Annotated>(
     Base(base): Base,
     upload: Upload,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let to: T = permitted(&api, caller, T::EDIT, &id).await?;
+    let to: T = permitted(&api, &caller, T::EDIT, &id).await?;
     let Some((file_name, bytes)) = upload.file else {
         return Err(ApiError::field("file", "No file was submitted."));
     };
@@ -331,7 +331,7 @@ async fn download<T: Annotated>(
     caller: Caller,
     Path((id, file)): Path<(String, String)>,
 ) -> Result<Response> {
-    let of: T = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let of: T = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let file = id_in_path(&file)?;
     let (name, bytes) = if let Some(place) = file.checked_sub(OF_REPORT) {
         let own = of.own_files(&api).await?;

@@ -56,6 +56,35 @@ pub trait Resource: Entity + 'static {
         Ok(())
     }
 
+    /// Is it one of this resource's, where several share a kind?
+    fn is_one(&self) -> bool {
+        true
+    }
+
+    /// May the caller, who may change what is there, make this of `old`? Nobody gives others what they
+    /// lack.
+    fn permit(
+        &self,
+        _caller: &Caller,
+        _store: &Store,
+        _old: Option<&Self>,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// Does what else was asked for with it, which is kept somewhere else.
+    fn apply(
+        &self,
+        _caller: &Caller,
+        _store: &Store,
+        _sent: &Object,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
+
+    /// What follows from a change of it, or of none left of it.
+    fn changed(_api: &Api) {}
+
     /// Fills in what tells where a new one is.
     fn complete(&mut self, _store: &Store) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
@@ -114,6 +143,10 @@ pub enum How {
     Bool,
     /// On a day, or in a numbered span.
     Day,
+    /// At a time or later; a day stands for its start.
+    After,
+    /// At a time or earlier.
+    Before,
     /// Has one of the tags.
     AnyTag,
     /// Has all of the tags.
@@ -140,16 +173,16 @@ impl Filter {
 
     /// The filters over tags.
     pub const TAGS: [Self; 6] = [
-        Self::tags("tag", "tags", How::TagContains),
-        Self::tags("tags", "tags", How::AnyTag),
-        Self::tags("tags__and", "tags", How::AllTags),
-        Self::tags("not_tag", "tags", How::NoTagContains),
-        Self::tags("not_tags", "tags", How::NoTag),
-        Self::tags("has_tags", "tags", How::HasTags),
+        Self::on("tag", "tags", How::TagContains),
+        Self::on("tags", "tags", How::AnyTag),
+        Self::on("tags__and", "tags", How::AllTags),
+        Self::on("not_tag", "tags", How::NoTagContains),
+        Self::on("not_tags", "tags", How::NoTag),
+        Self::on("has_tags", "tags", How::HasTags),
     ];
 
-    /// A filter over the tags in a field.
-    pub const fn tags(name: &'static str, field: &'static str, how: How) -> Self {
+    /// A filter over a field of another name.
+    pub const fn on(name: &'static str, field: &'static str, how: How) -> Self {
         Self { name, field, how }
     }
 
@@ -161,6 +194,7 @@ impl Filter {
             | How::TagContains
             | How::NoTagContains
             | How::Day => Kind::Text(0),
+            How::After | How::Before => Kind::DateTime,
             How::OneOf | How::AnyTag | How::AllTags | How::NoTag => Kind::Texts,
             How::Ids => Kind::Refs(Target::Unknown),
             How::Bool | How::HasTags => Kind::Bool,
@@ -228,6 +262,17 @@ impl Filter {
                 views.retain(|view| {
                     let day = view[field].as_str().and_then(day);
                     day.is_some_and(|day| (from..=to).contains(&day))
+                });
+            }
+            How::After | How::Before => {
+                let Some(bound) = query.time(self.name)? else {
+                    return Ok(());
+                };
+                let after = self.how == How::After;
+                let within = |time: Timestamp| if after { time >= bound } else { time <= bound };
+                views.retain(|view| {
+                    let time = view[field].as_str().and_then(|text| text.parse().ok());
+                    time.is_some_and(within)
                 });
             }
             How::AnyTag => {
@@ -318,7 +363,7 @@ pub async fn list<T: Resource>(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Object>>> {
-    caller.require(T::VIEW, Place::Everywhere)?;
+    let visible = caller.visible(T::VIEW).await?;
     let store = &api.services.store;
     let parent = match T::PARENT {
         Some((filter, kind)) => match listing.query.ids(filter)?[..] {
@@ -327,10 +372,11 @@ pub async fn list<T: Resource>(
         },
         None => None,
     };
-    let all: Vec<T> = match parent {
+    let mut all: Vec<T> = match parent {
         Some((kind, id)) => store.children(kind, id).await?,
         None => store.list().await?,
     };
+    all.retain(|entity| entity.is_one() && visible.sees(entity.place()));
     let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
     T::join(store, &listing.query, &mut views).await?;
     for filter in T::FILTERS {
@@ -347,11 +393,8 @@ pub async fn list<T: Resource>(
         let by_id = compare(&a["id"], &b["id"]);
         by_columns.fold(Ordering::Equal, Ordering::then).then(by_id)
     });
-    for view in &mut page {
-        // what `join` added
-        view.retain(|name, _| !name.contains("__"));
-    }
     T::decorate(store, &mut page).await?;
+    page.iter_mut().for_each(keep_fields::<T>);
     Ok(Json(listing.page(count, page)))
 }
 
@@ -367,13 +410,21 @@ fn compare(a: &Value, b: &Value) -> Ordering {
     }
 }
 
+/// The one with the id of a path.
+async fn one<T: Resource>(store: &Store, id: &str) -> Result<T> {
+    let entity: T = store.get(id_in_path(id)?.into()).await?;
+    Some(entity)
+        .filter(Resource::is_one)
+        .ok_or_else(ApiError::not_found)
+}
+
 async fn get<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Object>> {
-    let entity: T = api.services.store.get(id_in_path(&id)?.into()).await?;
-    caller.require(T::VIEW, entity.place())?;
+    let entity: T = one(&api.services.store, &id).await?;
+    caller.require(T::VIEW, entity.place()).await?;
     Ok(Json(view(&api.services.store, &entity).await?))
 }
 
@@ -387,16 +438,19 @@ async fn create<T: Resource>(
         Ok(sent) => sent,
         Err(problems) => {
             // whoever may make none at all learns nothing of the fields
-            caller.require(T::ADD, Place::Everywhere)?;
+            caller.require(T::ADD, Place::Somewhere).await?;
             return Err(ApiError::Fields(problems));
         }
     };
     let mut entity = merged(&T::fresh(), &sent, true)?;
     entity.complete(store).await?;
-    caller.require(T::ADD, entity.place())?;
+    caller.require(T::ADD, entity.place()).await?;
     check_references(store, T::FIELDS, &sent).await?;
     entity.check(None)?;
+    entity.permit(&caller, store, None).await?;
     let entity = store.create(entity).await?;
+    entity.apply(&caller, store, &sent).await?;
+    T::changed(&api);
     Ok((StatusCode::CREATED, Json(view(store, &entity).await?)))
 }
 
@@ -406,7 +460,7 @@ async fn replace<T: Resource>(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Object>> {
-    write::<T>(&api, caller, &id, &body, Mode::Replace).await
+    write::<T>(&api, &caller, &id, &body, Mode::Replace).await
 }
 
 async fn change<T: Resource>(
@@ -415,21 +469,24 @@ async fn change<T: Resource>(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Object>> {
-    write::<T>(&api, caller, &id, &body, Mode::Change).await
+    write::<T>(&api, &caller, &id, &body, Mode::Change).await
 }
 
 async fn write<T: Resource>(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     id: &str,
     body: &Object,
     mode: Mode,
 ) -> Result<Json<Object>> {
     let store = &api.services.store;
-    let old: T = store.get(id_in_path(id)?.into()).await?;
-    caller.require(T::EDIT, old.place())?;
+    let old: T = one(store, id).await?;
+    caller.require(T::EDIT, old.place()).await?;
     let sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
     check_references(store, T::FIELDS, &sent).await?;
+    merged(&old, &sent, false)?
+        .permit(caller, store, Some(&old))
+        .await?;
     let entity = edit::<T>(store, old.id(), |entity| {
         let new = merged(entity, &sent, false)?;
         new.check(Some(entity))?;
@@ -437,6 +494,8 @@ async fn write<T: Resource>(
         Ok(())
     })
     .await?;
+    entity.apply(caller, store, &sent).await?;
+    T::changed(api);
     Ok(Json(view(store, &entity).await?))
 }
 
@@ -446,15 +505,15 @@ async fn delete<T: Deletable>(
     Path(id): Path<String>,
 ) -> Result<StatusCode> {
     let store = &api.services.store;
-    let entity: T = store.get(id_in_path(&id)?.into()).await?;
-    caller.require(T::EDIT, entity.place())?;
+    let entity: T = one(store, &id).await?;
+    caller.require(T::EDIT, entity.place()).await?;
     if let Some(users) = entity.users(store).await? {
-        return Err(ApiError::Detail(
-            StatusCode::CONFLICT,
-            format!("This {} is in use by {users}.", T::WORD),
-        ));
+        let message = format!("This {} is in use by {users}.", T::WORD);
+        return Err(ApiError::conflict(message));
     }
+    entity.permit(&caller, store, Some(&entity)).await?;
     store.delete::<T>(entity.id()).await?;
+    T::changed(&api);
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -464,8 +523,8 @@ async fn delete_preview<T: Deletable>(
     Path(id): Path<String>,
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
-    let entity: T = api.services.store.get(id_in_path(&id)?.into()).await?;
-    caller.require(T::VIEW, entity.place())?;
+    let entity: T = one(&api.services.store, &id).await?;
+    caller.require(T::VIEW, entity.place()).await?;
     let id: u64 = entity.id().into();
     let gone = json!({"model": T::SCHEMA, "id": id, "name": entity.name()});
     Ok(Json(listing.cut(vec![gone])))
@@ -481,7 +540,7 @@ pub async fn edit<T: Resource>(
 }
 
 /// An entity with the fields that were sent, and the time of the change.
-fn merged<T: Resource>(entity: &T, sent: &Object, new: bool) -> Result<T> {
+pub fn merged<T: Resource>(entity: &T, sent: &Object, new: bool) -> Result<T> {
     let internal = |e: serde_json::Error| ApiError::Internal(e.to_string());
     let mut document = serde_json::to_value(entity).map_err(internal)?;
     let fresh = serde_json::to_value(T::fresh()).map_err(internal)?;
@@ -513,11 +572,17 @@ fn stored_view<T: Resource>(entity: &T) -> Result<Object> {
     }
 }
 
+/// Leaves what answers have: neither what is nobody's business nor what `join` added.
+fn keep_fields<T: Resource>(view: &mut Object) {
+    view.retain(|name, _| T::FIELDS.iter().any(|field| field.name == name));
+}
+
 /// An entity as clients see it.
 pub async fn view<T: Resource>(store: &Store, entity: &T) -> Result<Object> {
     let mut views = [stored_view(entity)?];
     T::decorate(store, &mut views).await?;
-    let [view] = views;
+    let [mut view] = views;
+    keep_fields::<T>(&mut view);
     Ok(view)
 }
 

@@ -176,9 +176,9 @@ impl Level {
         })
     }
 
-    async fn show(&self, api: &Api, caller: Caller) -> Result<Json<Value>> {
+    async fn show(&self, api: &Api, caller: &Caller) -> Result<Json<Value>> {
         let (permission, place) = self.view;
-        caller.require(permission, place)?;
+        caller.require(permission, place).await?;
         let level = api.services.store.dedupe_level(self.scope).await?;
         self.answer(&api.services.store, &level).await
     }
@@ -186,12 +186,12 @@ impl Level {
     async fn change(
         &self,
         api: &Api,
-        caller: Caller,
+        caller: &Caller,
         body: &Object,
         mode: Mode,
     ) -> Result<Json<Value>> {
         let (permission, place) = self.edit;
-        caller.require(permission, place)?;
+        caller.require(permission, place).await?;
         let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
         check(&sent)?;
         let level = self
@@ -243,9 +243,9 @@ impl Level {
         .await
     }
 
-    async fn preview(&self, api: &Api, caller: Caller, body: &Object) -> Result<Json<Value>> {
+    async fn preview(&self, api: &Api, caller: &Caller, body: &Object) -> Result<Json<Value>> {
         let (permission, place) = self.edit;
-        caller.require(permission, place)?;
+        caller.require(permission, place).await?;
         let sent = read(body, FIELDS, Mode::Change).map_err(ApiError::Fields)?;
         check(&sent)?;
         let level = api.services.store.dedupe_level(self.scope).await?;
@@ -393,10 +393,15 @@ async fn list(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
-    caller.require(Permission::ViewProducts, Place::Everywhere)?;
+    let visible = caller.visible(Permission::ViewProducts).await?;
     let store = &api.services.store;
     let mut views = Vec::new();
     for level in store.dedupe_level_list().await? {
+        if let DedupeScope::Product(id) = level.scope
+            && !visible.sees(Place::Product(id))
+        {
+            continue;
+        }
         let known = Level {
             scope: level.scope,
             test_type: level.test_type.clone(),
@@ -408,7 +413,7 @@ async fn list(
 }
 
 async fn get_system(State(api): State<Api>, caller: Caller) -> Result<Json<Value>> {
-    Level::system().show(&api, caller).await
+    Level::system().show(&api, &caller).await
 }
 
 async fn put_system(
@@ -417,7 +422,7 @@ async fn put_system(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::system();
-    level.change(&api, caller, &body, Mode::Replace).await
+    level.change(&api, &caller, &body, Mode::Replace).await
 }
 
 async fn patch_system(
@@ -426,7 +431,7 @@ async fn patch_system(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::system();
-    level.change(&api, caller, &body, Mode::Change).await
+    level.change(&api, &caller, &body, Mode::Change).await
 }
 
 async fn get_product(
@@ -435,7 +440,7 @@ async fn get_product(
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.show(&api, caller).await
+    level.show(&api, &caller).await
 }
 
 async fn put_product(
@@ -445,7 +450,7 @@ async fn put_product(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.change(&api, caller, &body, Mode::Replace).await
+    level.change(&api, &caller, &body, Mode::Replace).await
 }
 
 async fn patch_product(
@@ -455,7 +460,7 @@ async fn patch_product(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.change(&api, caller, &body, Mode::Change).await
+    level.change(&api, &caller, &body, Mode::Change).await
 }
 
 async fn get_test_type(
@@ -464,7 +469,7 @@ async fn get_test_type(
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.show(&api, caller).await
+    level.show(&api, &caller).await
 }
 
 async fn put_test_type(
@@ -474,7 +479,7 @@ async fn put_test_type(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.change(&api, caller, &body, Mode::Replace).await
+    level.change(&api, &caller, &body, Mode::Replace).await
 }
 
 async fn patch_test_type(
@@ -484,7 +489,7 @@ async fn patch_test_type(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.change(&api, caller, &body, Mode::Change).await
+    level.change(&api, &caller, &body, Mode::Change).await
 }
 
 async fn preview_system(
@@ -492,7 +497,7 @@ async fn preview_system(
     caller: Caller,
     Body(body): Body,
 ) -> Result<Json<Value>> {
-    Level::system().preview(&api, caller, &body).await
+    Level::system().preview(&api, &caller, &body).await
 }
 
 async fn preview_product(
@@ -502,7 +507,7 @@ async fn preview_product(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.preview(&api, caller, &body).await
+    level.preview(&api, &caller, &body).await
 }
 
 async fn preview_test_type(
@@ -512,7 +517,7 @@ async fn preview_test_type(
     Body(body): Body,
 ) -> Result<Json<Value>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.preview(&api, caller, &body).await
+    level.preview(&api, &caller, &body).await
 }
 
 fn system_settings(level: &DedupeLevel) -> Value {
@@ -529,7 +534,9 @@ async fn list_system_settings(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
-    caller.require(Permission::ManageCommon, Place::Everywhere)?;
+    caller
+        .require(Permission::ManageCommon, Place::Everywhere)
+        .await?;
     let level = api.services.store.dedupe_level(DedupeScope::System).await?;
     Ok(Json(listing.cut(vec![system_settings(&level)])))
 }
@@ -540,7 +547,9 @@ async fn change_system_settings(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>> {
-    caller.require(Permission::ManageCommon, Place::Everywhere)?;
+    caller
+        .require(Permission::ManageCommon, Place::Everywhere)
+        .await?;
     if id_in_path(&id)? != THE_ONE {
         return Err(ApiError::Detail(
             StatusCode::NOT_FOUND,

@@ -114,9 +114,9 @@ impl Resource for Engagement {
         Filter::of("api_test", How::Bool),
         Filter::of("pen_test", How::Bool),
         Filter::of("product__prod_type", How::Ids),
-        Filter::tags("product__tags", "product__tags", How::AnyTag),
-        Filter::tags("product__tags__and", "product__tags", How::AllTags),
-        Filter::tags("not_product__tags", "product__tags", How::NoTag),
+        Filter::on("product__tags", "product__tags", How::AnyTag),
+        Filter::on("product__tags__and", "product__tags", How::AllTags),
+        Filter::on("not_product__tags", "product__tags", How::NoTag),
         Filter::of("target_start", How::Day),
         Filter::of("target_end", How::Day),
         Filter::of("created", How::Day),
@@ -144,7 +144,10 @@ impl Resource for Engagement {
     }
 
     fn place(&self) -> Place {
-        Place::Product(self.product)
+        match self.id.0 {
+            0 => Place::Product(self.product),
+            _ => Place::Engagement(self.product, self.id),
+        }
     }
 
     fn check(&self, old: Option<&Self>) -> Result<()> {
@@ -205,7 +208,7 @@ async fn close(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Object>> {
-    set_state(&api, caller, &id, false, EngagementStatus::Completed).await
+    set_state(&api, &caller, &id, false, EngagementStatus::Completed).await
 }
 
 async fn reopen(
@@ -213,12 +216,12 @@ async fn reopen(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Object>> {
-    set_state(&api, caller, &id, true, EngagementStatus::InProgress).await
+    set_state(&api, &caller, &id, true, EngagementStatus::InProgress).await
 }
 
 async fn set_state(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     id: &str,
     active: bool,
     status: EngagementStatus,
@@ -226,7 +229,9 @@ async fn set_state(
     let store = &api.services.store;
     let id = EngagementId(id_in_path(id)?);
     let engagement: Engagement = store.get(id).await?;
-    caller.require(Permission::EditEngagement, engagement.place())?;
+    caller
+        .require(Permission::EditEngagement, engagement.place())
+        .await?;
     let engagement = edit::<Engagement>(store, id, |engagement| {
         engagement.active = active;
         engagement.status = status;

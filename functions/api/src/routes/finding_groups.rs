@@ -117,7 +117,7 @@ impl Resource for FindingGroup {
     }
 
     fn place(&self) -> Place {
-        Place::Product(self.product)
+        Place::Engagement(self.product, self.engagement)
     }
 }
 
@@ -137,19 +137,19 @@ async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Object>> {
-    let group = permitted(&api, caller, FindingGroup::VIEW, &id).await?;
+    let group = permitted(&api, &caller, FindingGroup::VIEW, &id).await?;
     Ok(Json(view(&api, &group).await?))
 }
 
 async fn permitted(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     permission: Permission,
     id: &str,
 ) -> Result<FindingGroup> {
     let id = FindingGroupId(id_in_path(id)?);
     let group: FindingGroup = api.services.store.get(id).await?;
-    caller.require(permission, group.place())?;
+    caller.require(permission, group.place()).await?;
     Ok(group)
 }
 
@@ -165,20 +165,22 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     let sent = match read(&body, FIELDS, Mode::Create) {
         Ok(sent) => sent,
         Err(problems) => {
-            caller.require(FindingGroup::ADD, Place::Everywhere)?;
+            caller.require(FindingGroup::ADD, Place::Somewhere).await?;
             return Err(ApiError::Fields(problems));
         }
     };
     let test = TestId(sent["test"].as_u64().unwrap_or_default());
     let test: Test = match store.get(test).await {
         Err(error) if error.is_not_found() => {
-            caller.require(FindingGroup::ADD, Place::Everywhere)?;
+            caller.require(FindingGroup::ADD, Place::Somewhere).await?;
             let message = format!("Invalid pk \"{test}\": there is no such object.");
             return Err(ApiError::field("test", message));
         }
         other => other?,
     };
-    caller.require(FindingGroup::ADD, Place::Product(test.product))?;
+    caller
+        .require(FindingGroup::ADD, Place::from(&test))
+        .await?;
     let ids = ids(&sent, "findings");
     if ids.is_empty() {
         let message = "A group has one finding at least.";
@@ -230,7 +232,7 @@ async fn replace(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    let group = permitted(&api, caller, FindingGroup::EDIT, &id).await?;
+    let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
     let sent = read(&body, FIELDS, Mode::Replace).map_err(ApiError::Fields)?;
     write(&api, group, &sent).await
 }
@@ -241,7 +243,7 @@ async fn change(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    let group = permitted(&api, caller, FindingGroup::EDIT, &id).await?;
+    let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
     let mut sent = read(&body, CHANGES, Mode::Change).map_err(ApiError::Fields)?;
     if sent.get("name").and_then(Value::as_str) == Some("") {
         return Err(ApiError::field("name", "This field may not be blank."));
@@ -306,7 +308,7 @@ async fn dissolve(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode> {
-    let group = permitted(&api, caller, FindingGroup::EDIT, &id).await?;
+    let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
     api.services.store.remove_group(group.id, true).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -319,7 +321,7 @@ async fn group_findings(
 ) -> Result<Json<Value>> {
     let store = &api.services.store;
     let test: Test = store.get(TestId(id_in_path(&id)?)).await?;
-    caller.require(FindingGroup::ADD, test.place())?;
+    caller.require(FindingGroup::ADD, test.place()).await?;
     let sent = read(&body, GROUPING, Mode::Create).map_err(ApiError::Fields)?;
     let by = sent["group_by"].as_str().and_then(GroupBy::parse);
     let by = by.ok_or_else(|| ApiError::field("group_by", "This field is required."))?;

@@ -13,7 +13,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingId, Import, ImportId, ProductId, Test, TestId};
+use tatami_domain::{Finding, FindingId, Import, ImportId, Test, TestId};
 use tatami_store::{ImportLine, Sight, Store, StoreError};
 
 use super::catalog::id_in_path;
@@ -121,21 +121,18 @@ pub fn add(routes: &mut Routes) {
 }
 
 /// The imports that pass the filters that all lists of imports have, latest first.
-pub async fn lines(api: &Api, caller: Caller, query: &Query) -> Result<Vec<ImportLine>> {
+pub async fn lines(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<ImportLine>> {
     let store = &api.services.store;
-    let products = query.ids("product")?;
     let tests = query.ids("test")?;
-    let mut place = match products[..] {
-        [one] => Place::Product(ProductId(one)),
-        _ => Place::Everywhere,
-    };
+    let visible = caller.visible(Permission::ViewProducts).await?;
     let mut test = None;
     if let [one] = tests[..] {
         let one: Test = store.get(TestId(one)).await?;
-        place = Place::Product(one.product);
+        if !visible.sees(Place::from(&one)) {
+            return Err(ApiError::not_found());
+        }
         test = Some(one.id);
     }
-    caller.require(Permission::ViewProducts, place)?;
     let filters = filters(query)?;
     let mut lines = match test {
         Some(test) => {
@@ -144,7 +141,10 @@ pub async fn lines(api: &Api, caller: Caller, query: &Query) -> Result<Vec<Impor
         }
         None => store.import_lines().await?,
     };
-    lines.retain(|line| filters.iter().all(|pass| pass(line)));
+    lines.retain(|line| {
+        let place = Place::within(line.product, line.engagement);
+        visible.sees(place) && filters.iter().all(|pass| pass(line))
+    });
     lines.reverse();
     Ok(lines)
 }
@@ -257,17 +257,17 @@ async fn list(
     Base(base): Base,
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
-    let lines = lines(&api, caller, &listing.query).await?;
+    let lines = lines(&api, &caller, &listing.query).await?;
     let (count, page) = paged(&listing, lines)?;
     let imports = records(&api.services.store, &page).await?;
     let views = imports.iter().map(|import| record(&base, import)).collect();
     Ok(Json(listing.page(count, views)))
 }
 
-async fn permitted(api: &Api, caller: Caller, id: &str) -> Result<Import> {
+async fn permitted(api: &Api, caller: &Caller, id: &str) -> Result<Import> {
     let import = api.services.store.import(ImportId(id_in_path(id)?)).await?;
-    let place = import.product.map_or(Place::Everywhere, Place::Product);
-    caller.require(Permission::ViewProducts, place)?;
+    let place = Place::from(&import);
+    caller.require(Permission::ViewProducts, place).await?;
     Ok(import)
 }
 
@@ -277,7 +277,7 @@ async fn get(
     Base(base): Base,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let import = permitted(&api, caller, &id).await?;
+    let import = permitted(&api, &caller, &id).await?;
     Ok(Json(record(&base, &import)))
 }
 
@@ -286,7 +286,7 @@ async fn report(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let import = permitted(&api, caller, &id).await?;
+    let import = permitted(&api, &caller, &id).await?;
     let blobs = &api.services.blobs;
     // A name with anything else in it would need quoting in a header; those of the API have none.
     let plain = |c: char| {
@@ -324,7 +324,7 @@ async fn findings(
     Path(id): Path<String>,
     listing: Listing,
 ) -> Result<Response> {
-    let import = permitted(&api, caller, &id).await?;
+    let import = permitted(&api, &caller, &id).await?;
     let store = &api.services.store;
     let wanted = choices(&listing.query, "action", Action::NAMES)?;
     let actions = store.import_actions(import.id).await?;

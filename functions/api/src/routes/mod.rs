@@ -1,5 +1,6 @@
 //! The routes, one module for each resource.
 
+mod access;
 pub mod attached;
 pub mod catalog;
 mod common;
@@ -17,9 +18,7 @@ mod scans;
 mod system;
 mod test_imports;
 mod tests;
-mod token;
 mod uploads;
-mod users;
 
 use crate::openapi::Routes;
 
@@ -27,14 +26,13 @@ use crate::openapi::Routes;
 pub fn all() -> Routes {
     let mut routes = Routes::new();
     system::add(&mut routes);
-    token::add(&mut routes);
+    access::add(&mut routes);
     product_types::add(&mut routes);
     products::add(&mut routes);
     engagements::add(&mut routes);
     tests::add(&mut routes);
     common::add(&mut routes);
     records::add(&mut routes);
-    users::add(&mut routes);
     dedupe_settings::add(&mut routes);
     rehash_jobs::add(&mut routes);
     scans::add(&mut routes);

@@ -1,11 +1,13 @@
 //! Product types.
 
-use serde_json::json;
-use tatami_auth::Permission;
-use tatami_domain::ProductType;
+use tatami_auth::{Permission, Place};
+use tatami_domain::{Membership, ProductType, ProductTypeId};
 use tatami_store::Store;
 
-use super::catalog::{self, Filter, How, Resource, constants};
+use super::access::members;
+use super::catalog::{self, Filter, How, Resource};
+use crate::Api;
+use crate::auth::Caller;
 use crate::error::Result;
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
@@ -26,7 +28,7 @@ impl Resource for ProductType {
         Field::new("key_product", Kind::Bool),
         Field::answer("created", Kind::DateTime),
         Field::answer("updated", Kind::DateTime),
-        Field::answer("authorized_users", Kind::Refs(Target::User)),
+        Field::new("authorized_users", Kind::Refs(Target::User)),
     ];
     const FILTERS: &'static [Filter] = &[
         Filter::of("id", How::Ids),
@@ -42,15 +44,33 @@ impl Resource for ProductType {
         Filter::of("updated", How::Day),
     ];
     const VIEW: Permission = Permission::ViewProducts;
-    const ADD: Permission = Permission::AddProduct;
+    const ADD: Permission = Permission::AddProductType;
     const EDIT: Permission = Permission::EditProduct;
 
     fn fresh() -> Self {
         Self::default()
     }
 
-    async fn decorate(_: &Store, views: &mut [Object]) -> Result<()> {
-        constants(views, &json!({"authorized_users": []}));
-        Ok(())
+    fn place(&self) -> Place {
+        match self.id.0 {
+            0 => Place::Everywhere,
+            _ => Place::ProductType(self.id),
+        }
+    }
+
+    async fn apply(&self, caller: &Caller, store: &Store, sent: &Object) -> Result<()> {
+        let here = Membership {
+            product_type: Some(self.id),
+            ..Membership::default()
+        };
+        members::authorize(caller, store, sent, &here).await
+    }
+
+    fn changed(api: &Api) {
+        api.known.invalidate_all();
+    }
+
+    async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
+        members::add_authorized(store, views, |id| Place::ProductType(ProductTypeId(id))).await
     }
 }

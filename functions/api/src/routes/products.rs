@@ -6,9 +6,10 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Product, ProductId, SeverityCounts};
+use tatami_domain::{Membership, Product, ProductId, SeverityCounts};
 use tatami_store::{Entity as _, Store};
 
+use super::access::members;
 use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
 use super::records::{Kept as _, Regulation, metadata};
 use crate::Api;
@@ -74,7 +75,7 @@ impl Resource for Product {
         Field::answer("prod_numeric_grade", Kind::Integer(5, 100)),
         Field::answer("product_meta", Kind::Other("Metadata", true)),
         Field::answer("sla_configuration", Kind::Ref(Target::Unknown)),
-        Field::answer("authorized_users", Kind::Refs(Target::User)),
+        Field::new("authorized_users", Kind::Refs(Target::User)),
     ];
     const FILTERS: &'static [Filter] = &[
         Filter::of("id", How::Ids),
@@ -120,9 +121,32 @@ impl Resource for Product {
 
     fn place(&self) -> Place {
         match self.id.0 {
-            0 => Place::Everywhere,
+            0 => Place::ProductType(self.prod_type),
             _ => Place::Product(self.id),
         }
+    }
+
+    /// Who moves a product into another type could have made it there.
+    async fn permit(&self, caller: &Caller, _: &Store, old: Option<&Self>) -> Result<()> {
+        match old {
+            Some(old) if old.prod_type != self.prod_type => {
+                let there = Place::ProductType(self.prod_type);
+                caller.require(Permission::AddProduct, there).await
+            }
+            _ => Ok(()),
+        }
+    }
+
+    async fn apply(&self, caller: &Caller, store: &Store, sent: &Object) -> Result<()> {
+        let here = Membership {
+            product: Some(self.id),
+            ..Membership::default()
+        };
+        members::authorize(caller, store, sent, &here).await
+    }
+
+    fn changed(api: &Api) {
+        api.known.invalidate_all();
     }
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
@@ -130,9 +154,9 @@ impl Resource for Product {
             views,
             &json!({
                 "findings_list": [], "sla_configuration": 1,
-                "authorized_users": [],
             }),
         );
+        members::add_authorized(store, views, |id| Place::Product(ProductId(id))).await?;
         let reads: Vec<_> = (views.iter())
             .map(|view| metadata::of(store, Self::KIND, view["id"].as_u64().unwrap_or_default()))
             .collect();
@@ -181,7 +205,9 @@ async fn sla_status(
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
     let product: Product = api.services.store.get(id_in_path(&id)?.into()).await?;
-    caller.require(Permission::ViewProducts, Place::Product(product.id))?;
+    caller
+        .require(Permission::ViewProducts, Place::Product(product.id))
+        .await?;
     match api.services.store.sla_summary(product.id).await? {
         Some(summary) => Ok(Json(summary)),
         None => Err(ApiError::Detail(

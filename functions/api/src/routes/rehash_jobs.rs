@@ -64,10 +64,6 @@ pub fn add(routes: &mut Routes) {
     routes.schemas("RehashJob", FIELDS);
 }
 
-fn conflict(message: impl Into<String>) -> ApiError {
-    ApiError::Detail(StatusCode::CONFLICT, message.into())
-}
-
 /// What counts for each scan type where no level says anything.
 fn scanners() -> std::collections::BTreeMap<String, ResolvedDedupe> {
     tatami_scanners::all()
@@ -105,7 +101,7 @@ pub async fn start(
         ..RehashJob::default()
     };
     let Some(mut job) = store.create_rehash_job(job).await? else {
-        return Err(conflict(
+        return Err(ApiError::conflict(
             "Another re-hash job is under way or has failed; wait for it, resume it, or roll it back.",
         ));
     };
@@ -128,7 +124,7 @@ pub async fn start(
         job.errors
             .push("somebody else changed these settings at the same time".into());
         store.put_rehash_job(&job).await?;
-        return Err(conflict(
+        return Err(ApiError::conflict(
             "Somebody else changed these settings at the same time.",
         ));
     }
@@ -201,19 +197,25 @@ fn view(job: &RehashJob) -> Result<Value> {
 }
 
 /// Who may change the settings of its level may see a job and steer it.
-fn permit(caller: Caller, job: &RehashJob) -> Result<()> {
+async fn permit(caller: &Caller, job: &RehashJob) -> Result<()> {
     match job.scope {
-        DedupeScope::Product(id) => caller.require(Permission::EditProduct, Place::Product(id)),
+        DedupeScope::Product(id) => {
+            caller
+                .require(Permission::EditProduct, Place::Product(id))
+                .await
+        }
         DedupeScope::System | DedupeScope::TestType(_) => {
-            caller.require(Permission::ManageCommon, Place::Everywhere)
+            caller
+                .require(Permission::ManageCommon, Place::Everywhere)
+                .await
         }
     }
 }
 
-async fn permitted(api: &Api, caller: Caller, id: &str) -> Result<RehashJob> {
+async fn permitted(api: &Api, caller: &Caller, id: &str) -> Result<RehashJob> {
     let job = api.services.store.rehash_job(RehashJobId(id_in_path(id)?));
     let job = job.await?;
-    permit(caller, &job)?;
+    permit(caller, &job).await?;
     Ok(job)
 }
 
@@ -222,7 +224,9 @@ async fn list(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
-    caller.require(Permission::ManageCommon, Place::Everywhere)?;
+    caller
+        .require(Permission::ManageCommon, Place::Everywhere)
+        .await?;
     let mut jobs = api.services.store.rehash_jobs().await?;
     jobs.reverse();
     let views = jobs.iter().map(view).collect::<Result<_>>()?;
@@ -234,7 +238,7 @@ async fn get(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    Ok(Json(view(&permitted(&api, caller, &id).await?)?))
+    Ok(Json(view(&permitted(&api, &caller, &id).await?)?))
 }
 
 async fn resume(
@@ -242,9 +246,11 @@ async fn resume(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let mut job = permitted(&api, caller, &id).await?;
+    let mut job = permitted(&api, &caller, &id).await?;
     if job.finished.is_some() {
-        return Err(conflict("The job has ended; there is nothing to resume."));
+        return Err(ApiError::conflict(
+            "The job has ended; there is nothing to resume.",
+        ));
     }
     job.state = if job.back {
         RehashState::RollingBack
@@ -259,15 +265,17 @@ async fn rollback(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let mut job = permitted(&api, caller, &id).await?;
+    let mut job = permitted(&api, &caller, &id).await?;
     if job.back {
-        return Err(conflict("The job is on its way back, or was rolled back."));
+        return Err(ApiError::conflict(
+            "The job is on its way back, or was rolled back.",
+        ));
     }
     let store = &api.services.store;
     let level = store.dedupe_level(job.scope).await?;
     let own = level.job == Some(job.id) || (level.job.is_none() && level.settings == job.new);
     if !own || !store.claim_rehash(job.id).await? {
-        return Err(conflict(
+        return Err(ApiError::conflict(
             "The settings have changed since, or another job is under way: change them back instead.",
         ));
     }
@@ -293,7 +301,7 @@ async fn rollback(
 async fn go_on(api: &Api, mut job: RehashJob) -> Result<(StatusCode, Json<Value>)> {
     job.updated = Timestamp::now();
     if !api.services.store.put_rehash_job(&job).await? {
-        return Err(conflict(
+        return Err(ApiError::conflict(
             "The job made progress meanwhile; look at it again.",
         ));
     }

@@ -88,8 +88,8 @@ async fn replay(
         .store
         .import(ImportId(id_in_path(&id)?))
         .await?;
-    let place = original.product.map_or(Place::Everywhere, Place::Product);
-    caller.require(Permission::Import, place)?;
+    let place = Place::from(&original);
+    caller.require(Permission::Import, place).await?;
     let sent = read(&body, REQUEST, Mode::Create).map_err(ApiError::Fields)?;
     if let Some(reason) = obstacle(&api, &original).await? {
         return Err(ApiError::Detail(StatusCode::BAD_REQUEST, reason));
@@ -107,10 +107,12 @@ async fn replay_many(
     let sent = read(&body, REQUEST_MANY, Mode::Create).map_err(ApiError::Fields)?;
     let store = &api.services.store;
     let product: Option<ProductId> = sent.get("product").and_then(Value::as_u64).map(Into::into);
-    caller.require(
-        Permission::Import,
-        product.map_or(Place::Everywhere, Place::Product),
-    )?;
+    caller
+        .require(
+            Permission::Import,
+            product.map_or(Place::Everywhere, Place::Product),
+        )
+        .await?;
     let name = sent.get("scan_type").and_then(Value::as_str);
     let scanner = name.and_then(tatami_scanners::by_scan_type);
     let Some(scanner) = scanner else {
@@ -251,8 +253,8 @@ async fn difference(
         .store
         .import(ImportId(id_in_path(&id)?))
         .await?;
-    let place = import.product.map_or(Place::Everywhere, Place::Product);
-    caller.require(Permission::ViewProducts, place)?;
+    let place = Place::from(&import);
+    caller.require(Permission::ViewProducts, place).await?;
     if import.replay.and_then(|replay| replay.counts).is_none() {
         return Err(ApiError::Detail(
             StatusCode::NOT_FOUND,

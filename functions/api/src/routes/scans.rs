@@ -19,7 +19,7 @@ use tatami_domain::{
     Severity, SeverityCounts, Test, TestId, TestType, User,
 };
 use tatami_scanners::Report;
-use tatami_store::{Sight, Target};
+use tatami_store::{Missing, Sight, Target};
 use tokio::time::{Instant, sleep};
 
 use crate::Api;
@@ -123,7 +123,7 @@ async fn import_scan(
     base: Base,
     upload: Upload,
 ) -> Result<(StatusCode, Json<Value>)> {
-    scan(&api, caller, &base.0, ImportKind::Import, upload).await
+    scan(&api, &caller, &base.0, ImportKind::Import, upload).await
 }
 
 async fn reimport_scan(
@@ -132,12 +132,12 @@ async fn reimport_scan(
     base: Base,
     upload: Upload,
 ) -> Result<(StatusCode, Json<Value>)> {
-    scan(&api, caller, &base.0, ImportKind::Reimport, upload).await
+    scan(&api, &caller, &base.0, ImportKind::Reimport, upload).await
 }
 
 async fn scan(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     base: &str,
     kind: ImportKind,
     upload: Upload,
@@ -215,7 +215,7 @@ pub struct Prepared {
 /// Finds the target and checks the permission. Where something else is wrong, nothing is made.
 pub async fn prepare(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     mut options: ImportOptions,
     problems: Problems,
     file: Option<&(String, Bytes)>,
@@ -225,16 +225,21 @@ pub async fn prepare(
         // An error of the target comes first, unless the target is still to be made.
         if !options.auto_create_context {
             let target = store.resolve_target(&options).await?;
-            caller.require(Permission::Import, Place::Product(target.product.id))?;
+            caller
+                .require(Permission::Import, target_place(&target))
+                .await?;
         }
-        caller.require(Permission::Import, Place::Everywhere)?;
+        caller.require(Permission::Import, Place::Somewhere).await?;
         return Err(ApiError::Fields(problems));
     }
     if options.auto_create_context {
-        caller.require(Permission::Import, Place::Everywhere)?;
+        caller.require(Permission::Import, Place::Somewhere).await?;
+        permit_making(api, caller, &options).await?;
     }
     let target = store.resolve_target(&options).await?;
-    caller.require(Permission::Import, Place::Product(target.product.id))?;
+    caller
+        .require(Permission::Import, target_place(&target))
+        .await?;
     if let Some(test) = &target.test
         && options.scan_type.is_none()
     {
@@ -248,6 +253,22 @@ pub async fn prepare(
     options.engagement = Some(target.engagement.id);
     options.test = options.test.or(target.test.as_ref().map(|test| test.id));
     Ok(Prepared { options, target })
+}
+
+/// Where the findings of an import go.
+fn target_place(target: &Target) -> Place {
+    Place::Engagement(target.product.id, target.engagement.id)
+}
+
+/// May the caller make what isn't there yet?
+async fn permit_making(api: &Api, caller: &Caller, options: &ImportOptions) -> Result<()> {
+    let (permission, place) = match api.services.store.missing_of_target(options).await? {
+        Missing::Nothing => return Ok(()),
+        Missing::ProductType => (Permission::AddProductType, Place::Everywhere),
+        Missing::Product(of) => (Permission::AddProduct, Place::ProductType(of)),
+        Missing::Engagement(of) => (Permission::EditEngagement, Place::Product(of)),
+    };
+    caller.require(permission, place).await
 }
 
 /// The scan type of a test, where a scanner has it.
@@ -304,7 +325,7 @@ async fn test_of(
 /// Makes the record of an import whose report will lie under the record's key.
 pub async fn record(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     prepared: Prepared,
     file_name: &str,
     size: u64,

@@ -96,7 +96,7 @@ async fn list(
 ) -> Result<Json<Page<Value>>> {
     let store = &api.services.store;
     let query = &listing.query;
-    let mut lines = lines(&api, caller, query).await?;
+    let mut lines = lines(&api, &caller, query).await?;
     lines.retain(|line| line.state == ImportState::Done && line.test.is_some());
     // a replay that was only looked at did nothing
     lines.retain(|line| line.replay != Some(false));
@@ -145,8 +145,8 @@ async fn get(
 ) -> Result<Json<Value>> {
     let store = &api.services.store;
     let import = store.import(ImportId(id_in_path(&id)?)).await?;
-    let place = import.product.map_or(Place::Everywhere, Place::Product);
-    caller.require(Permission::ViewProducts, place)?;
+    let place = Place::from(&import);
+    caller.require(Permission::ViewProducts, place).await?;
     let only_looked_at = import.replay.is_some_and(|replay| !replay.apply);
     if import.state != ImportState::Done || import.test.is_none() || only_looked_at {
         return Err(ApiError::not_found());

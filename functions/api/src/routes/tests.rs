@@ -70,20 +70,20 @@ impl Resource for Test {
         Filter::of("environment", How::Ids),
         Filter::of("lead", How::Ids),
         Filter::of("percent_complete", How::Ids),
-        Filter::tags("engagement__tags", "engagement__tags", How::AnyTag),
-        Filter::tags("engagement__tags__and", "engagement__tags", How::AllTags),
-        Filter::tags("not_engagement__tags", "engagement__tags", How::NoTag),
-        Filter::tags(
+        Filter::on("engagement__tags", "engagement__tags", How::AnyTag),
+        Filter::on("engagement__tags__and", "engagement__tags", How::AllTags),
+        Filter::on("not_engagement__tags", "engagement__tags", How::NoTag),
+        Filter::on(
             "engagement__product__tags",
             "engagement__product__tags",
             How::AnyTag,
         ),
-        Filter::tags(
+        Filter::on(
             "engagement__product__tags__and",
             "engagement__product__tags",
             How::AllTags,
         ),
-        Filter::tags(
+        Filter::on(
             "not_engagement__product__tags",
             "engagement__product__tags",
             How::NoTag,
@@ -109,7 +109,7 @@ impl Resource for Test {
     }
 
     fn place(&self) -> Place {
-        Place::Product(self.product)
+        Place::from(self)
     }
 
     fn check(&self, _: Option<&Self>) -> Result<()> {

@@ -73,8 +73,8 @@ async fn upload(
         problems.add("reimport", "It is not a boolean: use true or false.");
     }
     let file_name = field("file_name").unwrap_or("report");
-    let prepared = prepare(&api, caller, options, problems, None).await?;
-    let import = record(&api, caller, prepared, file_name, 0).await?;
+    let prepared = prepare(&api, &caller, options, problems, None).await?;
+    let import = record(&api, &caller, prepared, file_name, 0).await?;
     let metadata = HashMap::from([("import".to_owned(), import.id.to_string())]);
     let link = api
         .services

@@ -6,9 +6,11 @@
     reason = "a test that fails shall say where"
 )]
 
+mod access;
 mod app;
 mod attached;
 mod auth;
+mod authorisation;
 mod catalog;
 mod contract;
 mod dedupe_settings;

@@ -52,7 +52,7 @@ async fn remove_note(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<StatusCode> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let sent = read(&body, NOTE_ID, Mode::Create).map_err(ApiError::Fields)?;
     let wanted = sent["note_id"].as_u64().unwrap_or_default();
     let store = &api.services.store;
@@ -72,7 +72,7 @@ async fn tags(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     Ok(Json(json!({"tags": finding.tags})))
 }
 
@@ -90,7 +90,7 @@ async fn add_tags(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<(StatusCode, Json<Value>)> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let new = sent_tags(&body)?;
     let mut tags = finding.tags.clone();
     for tag in new {
@@ -109,7 +109,7 @@ async fn remove_tags(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<StatusCode> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let gone = sent_tags(&body)?;
     if let Some(absent) = gone.iter().find(|tag| !finding.tags.contains(tag)) {
         return Err(ApiError::field(

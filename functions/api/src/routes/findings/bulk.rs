@@ -89,7 +89,9 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
     let (sent, changes) = match read_body(&body) {
         Ok(read) => read,
         Err(error) => {
-            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            caller
+                .require(Permission::EditFinding, Place::Somewhere)
+                .await?;
             return Err(error);
         }
     };
@@ -103,12 +105,12 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
     };
     let mut by_product: BTreeMap<ProductId, Vec<FindingId>> = BTreeMap::new();
     for finding in &findings {
-        caller.require(permission, Place::Product(finding.product))?;
+        caller.require(permission, Place::from(finding)).await?;
         let of_product = by_product.entry(finding.product).or_default();
         of_product.push(finding.id);
     }
     if let Some(missing) = ids.iter().find(|id| findings.iter().all(|f| f.id != **id)) {
-        caller.require(permission, Place::Everywhere)?;
+        caller.require(permission, Place::Somewhere).await?;
         return Err(ApiError::field(
             "ids",
             format!("There is no finding {missing}."),

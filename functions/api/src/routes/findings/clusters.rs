@@ -114,13 +114,13 @@ pub fn add(routes: &mut Routes) {
     routes.schemas("FindingMerge", MERGE);
 }
 
-fn duplicates(api: &Api, caller: Caller) -> Duplicates<'_> {
+fn duplicates<'a>(api: &'a Api, caller: &Caller) -> Duplicates<'a> {
     Duplicates::new(&api.services.store, Some(caller.0.user))
 }
 
 async fn list(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
-    let others = duplicates(&api, caller).others(&finding).await?;
+    let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
+    let others = duplicates(&api, &caller).others(&finding).await?;
     let packs = Packs::load(&api.services.blobs, &others).await?;
     let clock = Clock::now();
     let views: Vec<FindingView<'_>> = (others.iter())
@@ -134,8 +134,8 @@ async fn reset(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
-    duplicates(&api, caller).unlink(finding.id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
+    duplicates(&api, &caller).unlink(finding.id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -144,17 +144,17 @@ async fn set_original(
     caller: Caller,
     Path((id, new)): Path<(String, String)>,
 ) -> Result<StatusCode> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
-    let new = permitted(&api, caller, Permission::EditFinding, &new).await?;
-    let duplicates = duplicates(&api, caller);
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
+    let new = permitted(&api, &caller, Permission::EditFinding, &new).await?;
+    let duplicates = duplicates(&api, &caller);
     let set = duplicates.set_original(finding.id, new.id).await;
     set.map_err(|error| ApiError::duplicates("new_fid", error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 async fn link(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
-    let (original, findings) = selected(&api, caller, &body, LINK, "original").await?;
-    let duplicates = duplicates(&api, caller);
+    let (original, findings) = selected(&api, &caller, &body, LINK, "original").await?;
+    let duplicates = duplicates(&api, &caller);
     let refused = |error| ApiError::duplicates("findings", error);
     for finding in &findings {
         duplicates
@@ -169,7 +169,7 @@ async fn link(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
 }
 
 async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
-    let (primary, findings) = selected(&api, caller, &body, MERGE, "primary").await?;
+    let (primary, findings) = selected(&api, &caller, &body, MERGE, "primary").await?;
     let sent = read(&body, MERGE, Mode::Create).map_err(ApiError::Fields)?;
     let asked = |name: &str| sent.get(name).and_then(Value::as_bool).unwrap_or(false);
     let merge = Merge {
@@ -188,12 +188,14 @@ async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
     let mut deleted = Vec::new();
     if merge.mark_as == MarkAs::Delete {
         let finding = api.services.store.finding(primary).await?;
-        caller.require(Permission::DeleteFinding, Place::Product(finding.product))?;
+        caller
+            .require(Permission::DeleteFinding, Place::from(&finding))
+            .await?;
         deleted = (api.services.store)
             .findings(merge.findings.iter().copied())
             .await?;
     }
-    let duplicates = duplicates(&api, caller);
+    let duplicates = duplicates(&api, &caller);
     let merged = duplicates.merge(&api.services.blobs, &merge).await;
     let merged = merged.map_err(|error| ApiError::duplicates("findings", error))?;
     tidy_after(&api, &deleted).await?;
@@ -204,7 +206,7 @@ async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
 /// all of them.
 async fn selected(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     body: &Object,
     fields: &[Field],
     stays: &str,
@@ -213,7 +215,9 @@ async fn selected(
     let sent = match read(body, fields, Mode::Create) {
         Ok(sent) => sent,
         Err(problems) => {
-            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            caller
+                .require(Permission::EditFinding, Place::Somewhere)
+                .await?;
             return Err(ApiError::Fields(problems));
         }
     };
@@ -235,7 +239,9 @@ async fn selected(
     }
     let known = store.findings(many.iter().copied().chain([one])).await?;
     for finding in &known {
-        caller.require(Permission::EditFinding, Place::Product(finding.product))?;
+        caller
+            .require(Permission::EditFinding, Place::from(finding))
+            .await?;
     }
     check_references(store, fields, &sent).await?;
     Ok((one, many))
@@ -246,13 +252,13 @@ async fn explain(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let texts = match &finding.texts {
         Some(at) => api.services.blobs.texts(at).await?,
         None => Texts::default(),
     };
     let dedupe = dedupe_of(&api, &finding).await?;
-    let duplicates = duplicates(&api, caller);
+    let duplicates = duplicates(&api, &caller);
     let explained = duplicates.explain(&finding, &texts, &dedupe).await?;
     Ok(Json(explanation(&explained)))
 }

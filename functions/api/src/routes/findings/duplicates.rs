@@ -35,7 +35,7 @@ async fn confirm(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
     let finding = duplicates.link(finding.id, proposed(&finding)?).await?;
     detail(&api, &finding).await
@@ -46,7 +46,7 @@ async fn reject(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let by = caller.0.user;
     let finding = alter(&api.services.store, finding, |new| {
         proposed(new)?;

@@ -65,12 +65,12 @@ pub fn add(routes: &mut Routes) {
 
 async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
     let query = &listing.query;
-    let scope = scope(&api, query).await?;
-    let place = match scope.products.as_deref() {
-        Some([one]) => Place::Product(*one),
-        _ => Place::Everywhere,
-    };
-    caller.require(Permission::ViewProducts, place)?;
+    let mut scope = scope(&api, query).await?;
+    let visible = caller.visible(Permission::ViewProducts).await?;
+    if let Some(products) = visible.products() {
+        scope.narrow(products.into_iter().collect());
+    }
+    let sees = |finding: &Finding| visible.sees(Place::from(finding));
     let clock = Clock::now();
     let filters = Filters::read(query, &clock)?;
     let order = Order::read(query, &clock, &scope.names)?;
@@ -80,7 +80,7 @@ async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Resul
     if filters.want_texts() {
         let mut found: Vec<Arc<Finding>> = Vec::new();
         let see = |finding: &Arc<Finding>| {
-            if filters.pass(finding) {
+            if sees(finding) && filters.pass(finding) {
                 found.push(Arc::clone(finding));
             }
         };
@@ -92,7 +92,7 @@ async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Resul
         }
     } else {
         let see = |finding: &Arc<Finding>| {
-            if filters.pass(finding) {
+            if sees(finding) && filters.pass(finding) {
                 cut.push(finding);
             }
         };
@@ -124,16 +124,10 @@ struct Scope {
 async fn scope(api: &Api, query: &Query) -> Result<Scope> {
     let store = &api.services.store;
     let mut scope = Scope::default();
-    let mut narrow = |products: Vec<ProductId>| {
-        scope.products = Some(match scope.products.take() {
-            Some(known) => known.into_iter().filter(|p| products.contains(p)).collect(),
-            None => products,
-        });
-    };
     for name in ["product", "test__engagement__product"] {
         let ids = query.ids(name)?;
         if !ids.is_empty() {
-            narrow(ids.into_iter().map(ProductId).collect());
+            scope.narrow(ids.into_iter().map(ProductId).collect());
         }
     }
     for name in ["engagement", "test__engagement"] {
@@ -145,7 +139,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
                 .await?;
             let mut products: Vec<ProductId> = engagements.iter().map(|e| e.product).collect();
             products.dedup();
-            narrow(products);
+            scope.narrow(products);
         }
     }
     let mut one_test = None;
@@ -156,7 +150,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
         if let [group] = &groups[..] {
             one_test = Some((group.product, group.test));
         }
-        narrow(groups.iter().map(|group| group.product).collect());
+        scope.narrow(groups.iter().map(|group| group.product).collect());
     }
     let tests = query.ids("test")?;
     if !tests.is_empty() {
@@ -165,7 +159,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
         if let [test] = &tests[..] {
             one_test = Some((test.product, test.id));
         }
-        narrow(tests.iter().map(|test| test.product).collect());
+        scope.narrow(tests.iter().map(|test| test.product).collect());
     }
     let types = query.ids("test__engagement__product__prod_type")?;
     let name = query
@@ -187,7 +181,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
                     && name.as_ref().is_none_or(|name| own == *name)
                     && part.as_ref().is_none_or(|part| own.contains(part.as_str()))
             };
-            narrow(
+            scope.narrow(
                 products
                     .iter()
                     .filter(wanted)
@@ -208,6 +202,16 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
 }
 
 impl Scope {
+    /// Leaves nothing but these products.
+    fn narrow(&mut self, products: Vec<ProductId>) {
+        self.products = Some(match self.products.take() {
+            Some(known) => known.into_iter().filter(|p| products.contains(p)).collect(),
+            None => products,
+        });
+        let products = self.products.as_deref().unwrap_or_default();
+        self.test = self.test.filter(|(product, _)| products.contains(product));
+    }
+
     fn sight(&self) -> Sight<'_> {
         match (self.test, &self.products) {
             (Some((product, test)), _) => Sight::Test(product, test),
@@ -218,18 +222,23 @@ impl Scope {
 }
 
 async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     detail(&api, &finding).await
 }
 
 /// The finding of a path, where the caller has the permission.
-async fn permitted(api: &Api, caller: Caller, permission: Permission, id: &str) -> Result<Finding> {
+async fn permitted(
+    api: &Api,
+    caller: &Caller,
+    permission: Permission,
+    id: &str,
+) -> Result<Finding> {
     let finding = api
         .services
         .store
         .finding(FindingId(id_in_path(id)?))
         .await?;
-    caller.require(permission, Place::Product(finding.product))?;
+    caller.require(permission, Place::from(&finding)).await?;
     Ok(finding)
 }
 

@@ -49,7 +49,7 @@ async fn delete(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<StatusCode> {
-    let finding = permitted(&api, caller, Permission::DeleteFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::DeleteFinding, &id).await?;
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
     duplicates.delete(finding.id).await?;
     tidy_after(&api, &[finding]).await?;
@@ -76,7 +76,7 @@ async fn preview(
     Path(id): Path<String>,
     listing: Listing,
 ) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::ViewProducts, &id).await?;
+    let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let mut gone = vec![json!({"model": "Finding", "id": finding.id, "name": finding.title})];
     for note in api.services.store.notes(finding.id).await? {
         gone.push(json!({"model": "Notes", "id": note.id, "name": note.entry}));

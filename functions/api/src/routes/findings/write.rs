@@ -85,7 +85,9 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     let sent = match sent {
         Ok(sent) if missing.is_empty() => sent,
         refused => {
-            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            caller
+                .require(Permission::EditFinding, Place::Somewhere)
+                .await?;
             return Err(ApiError::Fields(refused.err().unwrap_or(missing)));
         }
     };
@@ -94,13 +96,17 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         .await
     {
         Err(error) if error.is_not_found() => {
-            caller.require(Permission::EditFinding, Place::Everywhere)?;
+            caller
+                .require(Permission::EditFinding, Place::Somewhere)
+                .await?;
             let message = format!("Invalid pk {}: there is no such object.", sent["test"]);
             return Err(ApiError::field("test", message));
         }
         other => other?,
     };
-    caller.require(Permission::EditFinding, Place::Product(test.product))?;
+    caller
+        .require(Permission::EditFinding, Place::from(&test))
+        .await?;
     check_references(store, FIELDS, &sent).await?;
     let now = Timestamp::now();
     let by = Some(caller.0.user);
@@ -176,7 +182,7 @@ async fn replace(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    write(&api, caller, &id, &body, Mode::Replace).await
+    write(&api, &caller, &id, &body, Mode::Replace).await
 }
 
 async fn patch(
@@ -185,10 +191,16 @@ async fn patch(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    write(&api, caller, &id, &body, Mode::Change).await
+    write(&api, &caller, &id, &body, Mode::Change).await
 }
 
-async fn write(api: &Api, caller: Caller, id: &str, body: &Object, mode: Mode) -> Result<Response> {
+async fn write(
+    api: &Api,
+    caller: &Caller,
+    id: &str,
+    body: &Object,
+    mode: Mode,
+) -> Result<Response> {
     let finding = permitted(api, caller, Permission::EditFinding, id).await?;
     let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
     let finding = change(api, caller.0.user, finding, &sent, None).await?;
@@ -201,7 +213,7 @@ async fn close(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let mut sent = read(&body, CLOSE_FIELDS, Mode::Change).map_err(ApiError::Fields)?;
     let note = sent
         .remove("note")
@@ -220,7 +232,7 @@ async fn verify(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Response> {
-    let finding = permitted(&api, caller, Permission::EditFinding, &id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let mut sent = read(&body, &CLOSE_FIELDS[6..], Mode::Change).map_err(ApiError::Fields)?;
     let note = sent
         .remove("note")

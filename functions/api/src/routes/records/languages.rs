@@ -156,7 +156,9 @@ async fn import(
         Err(error) if error.is_not_found() => return Err(not_there()),
         found => found?,
     };
-    caller.require(Permission::EditProduct, Place::Product(product.id))?;
+    caller
+        .require(Permission::EditProduct, Place::Product(product.id))
+        .await?;
     let Some((file, report)) = upload.file else {
         return Err(ApiError::field("file", "No file was submitted."));
     };

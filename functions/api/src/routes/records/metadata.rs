@@ -236,7 +236,7 @@ async fn batch(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
     } else {
         Permission::EditFinding
     };
-    caller.require(permission, Place::Product(product))?;
+    caller.require(permission, Place::Product(product)).await?;
     let Some(Value::Array(pairs)) = body.get("metadata") else {
         return Err(ApiError::field(
             "metadata",
@@ -278,13 +278,13 @@ async fn batch(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
 
 async fn finding(
     api: &Api,
-    caller: Caller,
+    caller: &Caller,
     permission: Permission,
     id: &str,
 ) -> Result<(Finding, Vec<Record<Metadata>>)> {
     let store = &api.services.store;
     let finding = store.finding(FindingId(id_in_path(id)?)).await?;
-    caller.require(permission, Place::Product(finding.product))?;
+    caller.require(permission, Place::from(&finding)).await?;
     let metadata = of(store, FINDING_KIND, finding.id.0).await?;
     Ok((finding, metadata))
 }
@@ -294,7 +294,7 @@ async fn of_finding(
     caller: Caller,
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
-    let (_, metadata) = finding(&api, caller, Permission::ViewProducts, &id).await?;
+    let (_, metadata) = finding(&api, &caller, Permission::ViewProducts, &id).await?;
     Ok(Json(metadata.iter().map(pair).collect()))
 }
 
@@ -304,7 +304,7 @@ async fn add_to_finding(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>> {
-    let (finding, _) = finding(&api, caller, Permission::EditFinding, &id).await?;
+    let (finding, _) = finding(&api, &caller, Permission::EditFinding, &id).await?;
     let sent = read(&body, PAIR, Mode::Create).map_err(ApiError::Fields)?;
     let new = new(("finding", finding.id.0), Some(finding.product), &sent);
     let made = api.services.store.create(new).await?;
@@ -317,7 +317,7 @@ async fn change_of_finding(
     Path(id): Path<String>,
     Body(body): Body,
 ) -> Result<Json<Value>> {
-    let (_, metadata) = finding(&api, caller, Permission::EditFinding, &id).await?;
+    let (_, metadata) = finding(&api, &caller, Permission::EditFinding, &id).await?;
     let sent = read(&body, PAIR, Mode::Create).map_err(ApiError::Fields)?;
     let old = metadata.iter().find(|m| same_name(m, &sent["name"]));
     let old = old.ok_or_else(ApiError::not_found)?;
@@ -331,7 +331,7 @@ async fn remove_from_finding(
     Path(id): Path<String>,
     query: Query,
 ) -> Result<Json<Value>> {
-    let (_, metadata) = finding(&api, caller, Permission::EditFinding, &id).await?;
+    let (_, metadata) = finding(&api, &caller, Permission::EditFinding, &id).await?;
     let Some(name) = query.get("name") else {
         return Err(ApiError::field("name", "Say which: ?name=..."));
     };
