@@ -16,7 +16,7 @@ use moka::sync::Cache;
 use tatami_auth::{Permission, Permissions, Place, Rights, permissions_of};
 use tatami_domain::{
     EngagementId, Group, GroupMember, Membership, Product, ProductId, ProductType, ProductTypeId,
-    Role, RoleId, Token, User, UserId,
+    Role, RoleId, Token, TokenId, User, UserId,
 };
 use tatami_store::{Entity as _, Store, StoreError};
 
@@ -47,6 +47,10 @@ pub fn nobody() -> Known {
 pub struct Principal {
     /// The user behind the token or password.
     pub user: UserId,
+    /// Their name.
+    pub username: Arc<str>,
+    /// The token, where it is one.
+    pub token: Option<TokenId>,
     /// What they may do.
     pub rights: Arc<Rights>,
 }
@@ -230,6 +234,8 @@ async fn principal(api: &Api, headers: &HeaderMap, address: Option<&str>) -> Res
     }
     let principal = Principal {
         user: user.id,
+        username: user.username.as_str().into(),
+        token: token.as_ref().map(|token| token.id),
         rights: Arc::new(rights(&api.services.store, &user, token.as_ref()).await?),
     };
     api.known.insert(key, principal.clone());

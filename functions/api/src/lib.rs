@@ -3,6 +3,7 @@
 //! [`router`] is the whole of it, the same in Lambda and in the local stack. A route is written down
 //! once, in its module under `routes`; from there come the handler and the OpenAPI document.
 
+mod audit;
 mod auth;
 mod body;
 mod error;
@@ -58,9 +59,11 @@ pub fn router(services: Services) -> Router {
     let private = private
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(from_fn_with_state(api.clone(), audit::record))
         .layer(from_fn_with_state(api.clone(), auth::authenticate));
     let routes = public
         .method_not_allowed_fallback(method_not_allowed)
+        .layer(from_fn_with_state(api.clone(), audit::record))
         .merge(private)
         .layer(DefaultBodyLimit::max(body_limit))
         .with_state(api);

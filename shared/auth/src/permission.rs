@@ -27,11 +27,13 @@ pub enum Permission {
     ViewUsers,
     /// Users, groups, roles, and tokens of others.
     ManageUsers,
+    /// The audit log.
+    ViewAudit,
 }
 
 impl Permission {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::ViewCommon,
         Self::ManageCommon,
         Self::ViewProducts,
@@ -49,6 +51,7 @@ impl Permission {
         Self::Report,
         Self::ViewUsers,
         Self::ManageUsers,
+        Self::ViewAudit,
     ];
 
     /// The names of all of them.
@@ -70,6 +73,7 @@ impl Permission {
         "report",
         "view_users",
         "manage_users",
+        "view_audit",
     ];
 
     /// Its name in roles and scopes.

@@ -292,6 +292,7 @@ mod tests {
             (AcceptRisk, [true, true, false, false, true]),
             (Report, [true, true, true, true, true]),
             (Permission::ManageUsers, [true, false, false, false, false]),
+            (Permission::ViewAudit, [true, false, false, false, false]),
             (Permission::ViewUsers, [true, false, false, false, false]),
             (Permission::ManageCommon, [true, false, false, false, false]),
         ] {

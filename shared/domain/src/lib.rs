@@ -3,6 +3,7 @@
 
 mod access;
 mod attached;
+mod audit;
 mod dedupe;
 mod endpoint;
 mod finding;
@@ -21,6 +22,7 @@ mod user;
 
 pub use access::{Group, GroupMember, Membership, Role};
 pub use attached::{Attachment, Note, Owner};
+pub use audit::{AuditAction, AuditChange, AuditEntry};
 pub use dedupe::{
     Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
     DedupeSettings, HashAlgorithm, HashField, ResolvedDedupe,

@@ -1,9 +1,10 @@
 //! Notes and files, and what they are attached to.
 
+use serde_json::json;
 use tatami_domain::{Attachment, AttachmentId, Engagement, Note, NoteId, Owner, Test};
 
 use crate::db::{Item, Table, corrupt, document, read_document, text_of};
-use crate::{Entity, Result, Store, keys};
+use crate::{Entity, Result, Store, audit, keys};
 
 /// How keys of the catalog name findings, which lie in a table of their own.
 pub const FINDING_KIND: &str = "FINDING";
@@ -50,16 +51,21 @@ impl Store {
 
     /// Adds a note to something and gives it with its id.
     pub async fn add_note(&self, to: impl Into<Owner>, mut note: Note) -> Result<Note> {
+        let to = to.into();
         note.id = NoteId(self.next_ids("NOTE", 1).await?);
-        let item = document(&keys::note(to.into(), note.id), &note)?;
+        let item = document(&keys::note(to, note.id), &note)?;
         self.db.put(Table::Findings, item, None, vec![]).await?;
+        audit::note("note", note.id.0, None, audit::note_fields(to, &note));
         Ok(note)
     }
 
     /// Takes a note off.
     pub async fn remove_note(&self, from: impl Into<Owner>, note: NoteId) -> Result<()> {
-        let key = keys::note(from.into(), note);
-        self.db.delete(Table::Findings, &key).await
+        let from = from.into();
+        let key = keys::note(from, note);
+        self.db.delete(Table::Findings, &key).await?;
+        audit::note("note", note.0, Some(json!({"of": from})), None);
+        Ok(())
     }
 
     /// The files of something, by ascending id.

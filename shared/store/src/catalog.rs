@@ -13,7 +13,7 @@ use crate::db::{
     ABSENT, Item, PRESENT, Table, Transacted, Update, corrupt, document, number, number_of,
     numbers_of, read_document, text, text_of, to_json,
 };
-use crate::{Result, Store, StoreError, keys};
+use crate::{Result, Store, StoreError, audit, keys};
 
 /// How often a change is tried again when others change the same thing.
 const TRIES: usize = 20;
@@ -38,6 +38,8 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     fn unique_name(&self) -> Option<(u64, &str)> {
         None
     }
+    /// Fields of which the audit log says only that they changed.
+    const PRIVATE: &'static [&'static str] = &[];
 }
 
 /// An entity that can be found by its name.
@@ -119,6 +121,7 @@ impl Named for DevelopmentEnvironment {}
 
 impl Entity for User {
     entity!(User, UserId, "USER", "user");
+    const PRIVATE: &'static [&'static str] = &["password_hash"];
     fn unique_name(&self) -> Option<(u64, &str)> {
         Some((0, &self.username))
     }
@@ -127,6 +130,7 @@ impl Named for User {}
 
 impl Entity for Token {
     entity!(Token, TokenId, "TOKEN", "token");
+    const PRIVATE: &'static [&'static str] = &["sha256"];
     fn parent(&self) -> Option<(&'static str, u64)> {
         Some((User::KIND, self.user.0))
     }
@@ -263,7 +267,10 @@ impl Store {
         }
         for _ in 0..TRIES {
             match self.db.transact(items.clone()).await? {
-                Transacted::Done => return Ok(entity),
+                Transacted::Done => {
+                    audit::note_entity(None, Some(&entity));
+                    return Ok(entity);
+                }
                 Transacted::Conflict(_) => {
                     let Some((parent, name)) = name else {
                         // only a second delivery can have made the same id
@@ -444,7 +451,10 @@ impl Store {
         }
         for _ in 0..TRIES {
             match self.db.transact(items.clone()).await? {
-                Transacted::Done => return Ok((entity, true)),
+                Transacted::Done => {
+                    audit::note_entity(None, Some(&entity));
+                    return Ok((entity, true));
+                }
                 Transacted::Conflict(_) => match self.get::<T>(id.into()).await {
                     Ok(found) => return Ok((found, false)),
                     Err(error) if error.is_not_found() => {}
@@ -504,6 +514,7 @@ impl Store {
             let mut new = old.clone();
             change(&mut new)?;
             if self.replace(&item, &old, &new).await? {
+                audit::note_entity(Some(&old), Some(&new));
                 return Ok(new);
             }
         }
@@ -594,7 +605,11 @@ impl Store {
             let key = keys::name(T::KIND, parent, &folded(name));
             items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
         }
-        Ok(self.db.transact(items).await? == Transacted::Done)
+        let done = self.db.transact(items).await? == Transacted::Done;
+        if done {
+            audit::note_entity(Some(entity), None);
+        }
+        Ok(done)
     }
 
     /// The blocks in which findings of the test lie.

@@ -6,7 +6,7 @@ use tatami_domain::{Finding, FindingId, ImportActions, ImportId, Note, NoteId, P
 
 use crate::counts::Delta;
 use crate::db::{ABSENT, Item, PRESENT, Table, Transacted, document, number};
-use crate::{Claim, Result, Store, StoreError, keys};
+use crate::{Claim, Result, Store, StoreError, audit, keys};
 
 /// What becomes of a finding.
 #[derive(Debug, Clone)]
@@ -156,7 +156,10 @@ impl Store {
             });
         }
         Ok(match self.db.transact(items).await? {
-            Transacted::Done => Committed::Yes,
+            Transacted::Done => {
+                audit::note_commit(commit);
+                Committed::Yes
+            }
             Transacted::Conflict(_) => Committed::Conflict,
         })
     }

@@ -17,7 +17,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::reason;
 use crate::keys::Key;
-use crate::{Result, StoreError, Tables};
+use crate::{Result, StoreError, Tables, audit};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
 
@@ -269,6 +269,18 @@ impl Db {
         condition: Option<&str>,
         values: Vec<(&str, AttributeValue)>,
     ) -> Result<()> {
+        audit::begin(self).await?;
+        self.put_unseen(table, item, condition, values).await
+    }
+
+    /// The same, of what the audit log itself writes.
+    pub async fn put_unseen(
+        &self,
+        table: Table,
+        item: Item,
+        condition: Option<&str>,
+        values: Vec<(&str, AttributeValue)>,
+    ) -> Result<()> {
         let answer = self
             .client
             .put_item()
@@ -286,6 +298,7 @@ impl Db {
 
     /// Changes attributes of one item (made where absent) and gives the whole item back.
     pub async fn update(&self, table: Table, key: &Key, update: Update<'_>) -> Result<Item> {
+        audit::begin(self).await?;
         let answer = self
             .client
             .update_item()
@@ -306,6 +319,7 @@ impl Db {
 
     /// Like [`Db::update`], for expressions that speak of the attribute `state` as `#s`.
     pub async fn update_state(&self, table: Table, key: &Key, update: Update<'_>) -> Result<()> {
+        audit::begin(self).await?;
         let answer = self
             .client
             .update_item()
@@ -325,6 +339,7 @@ impl Db {
 
     /// Deletes one item; nothing happens where there is none.
     pub async fn delete(&self, table: Table, key: &Key) -> Result<()> {
+        audit::begin(self).await?;
         let answer = self
             .client
             .delete_item()
@@ -340,6 +355,7 @@ impl Db {
 
     /// Writes all items or none.
     pub async fn transact(&self, items: Vec<TransactWriteItem>) -> Result<Transacted> {
+        audit::begin(self).await?;
         let sent = self
             .client
             .transact_write_items()

@@ -5,7 +5,7 @@ use tatami_domain::{DedupeLevel, DedupeLevels, DedupeScope, ProductId};
 use crate::db::{
     ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of,
 };
-use crate::{Result, Store, keys};
+use crate::{Result, Store, audit, keys};
 
 fn read_level(item: &Item) -> Result<DedupeLevel> {
     let mut level: DedupeLevel = read_document(item)?;
@@ -14,6 +14,17 @@ fn read_level(item: &Item) -> Result<DedupeLevel> {
     level.scope = scope.ok_or_else(|| corrupt(item, "its key is no level"))?;
     level.version = number_of(item, "v").unwrap_or(1);
     Ok(level)
+}
+
+/// For the audit log; the system's settings have the id 0 there.
+fn note(before: Option<&DedupeLevel>, after: &DedupeLevel) {
+    let (object, id) = match after.scope {
+        DedupeScope::System => ("deduplication settings", 0),
+        DedupeScope::TestType(id) => ("deduplication settings of a test type", id.0),
+        DedupeScope::Product(id) => ("deduplication settings of a product", id.0),
+    };
+    let fields = |level: &DedupeLevel| serde_json::to_value(&level.settings).ok();
+    audit::note(object, id, before.and_then(fields), fields(after));
 }
 
 impl Store {
@@ -43,6 +54,10 @@ impl Store {
 
     /// Writes a level as it was read and changed; `false` where somebody else was quicker.
     pub async fn put_dedupe_level(&self, level: &DedupeLevel) -> Result<bool> {
+        let before = match audit::is_watching() {
+            true => Some(self.dedupe_level(level.scope).await?),
+            false => None,
+        };
         let mut item = document(&keys::dedupe(level.scope), level)?;
         item.insert("v".into(), number(level.version + 1));
         let put = match level.version {
@@ -59,7 +74,10 @@ impl Store {
             }
         };
         match put {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                note(before.as_ref(), level);
+                Ok(true)
+            }
             Err(error) if error.is_condition() => Ok(false),
             Err(error) => Err(error),
         }

@@ -9,7 +9,7 @@ use crate::db::{
     text, text_of, to_json,
 };
 use crate::keys::Key;
-use crate::{Result, Store, StoreError, keys};
+use crate::{Result, Store, StoreError, audit, keys};
 
 /// How far the parts of an import are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -75,7 +75,14 @@ impl Store {
     async fn put_new_import(&self, import: &Import) -> Result<()> {
         let mut item = document(&keys::import(import.id), import)?;
         item.insert("state".into(), state_name(import.state));
-        self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await
+        self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await?;
+        audit::note(
+            "import",
+            import.id.0,
+            None,
+            serde_json::to_value(import).ok(),
+        );
+        Ok(())
     }
 
     /// The import that an S3 event stands for: the one made at its first delivery, else a new one.

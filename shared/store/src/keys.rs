@@ -33,7 +33,7 @@ pub enum Scope {
 // catalog
 
 /// Entities lie in partitions of 1,024 ids, so that none grows without bound.
-const CATALOG_BLOCK: u64 = 1024;
+pub(crate) const CATALOG_BLOCK: u64 = 1024;
 
 pub(crate) fn entity(kind: &str, id: u64) -> Key {
     key(entity_block(kind, id / CATALOG_BLOCK), digits(id))
@@ -104,6 +104,28 @@ pub(crate) fn dedupe_scope(pk: &str, sk: &str) -> Option<DedupeScope> {
         None if sk == DEDUPE_SYSTEM => Some(DedupeScope::System),
         None => None,
     }
+}
+
+/// The head of the audit log's chain, and the entries that aren't in it yet.
+pub(crate) const AUDIT_OPEN: &str = "AUDIT#OPEN";
+
+/// The head sorts before all times.
+pub(crate) fn audit_head() -> Key {
+    key(AUDIT_OPEN.into(), "0HEAD")
+}
+
+/// An entry that isn't in the chain yet.
+pub(crate) fn audit_open(time: jiff::Timestamp, request_id: &str) -> Key {
+    key(AUDIT_OPEN.into(), format!("{time:.6}#{request_id}"))
+}
+
+/// Entries of the audit log lie in partitions of 1,024.
+pub(crate) fn audit_entry(id: u64) -> Key {
+    key(audit_block(id / CATALOG_BLOCK), digits(id))
+}
+
+pub(crate) fn audit_block(block: u64) -> String {
+    format!("AUDIT#{block}")
 }
 
 // findings

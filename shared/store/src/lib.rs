@@ -13,6 +13,7 @@
 
 mod attached;
 mod attempts;
+mod audit;
 mod catalog;
 mod claims;
 mod commit;
@@ -32,6 +33,7 @@ mod view;
 
 pub use attached::FINDING_KIND;
 pub use attempts::Attempts;
+pub use audit::{AUDIT_BLOCK, AuditHead, Broken, Record, acted_by};
 pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};

@@ -7,7 +7,7 @@ use crate::db::{
     ABSENT, Item, Table, Transacted, corrupt, document, key_item, number, number_of, read_document,
     text_of,
 };
-use crate::{Result, Store, StoreError, keys};
+use crate::{Result, Store, StoreError, audit, keys};
 
 const KIND: &str = "REHASH";
 
@@ -31,7 +31,16 @@ impl Store {
         let new = (self.db).put_in(Table::Jobs, item, Some(ABSENT), vec![])?;
         job.version = 1;
         let made = self.db.transact(vec![under_way, new]).await?;
-        Ok(matches!(made, Transacted::Done).then_some(job))
+        if made != Transacted::Done {
+            return Ok(None);
+        }
+        audit::note(
+            "re-hash job",
+            job.id.0,
+            None,
+            serde_json::to_value(&job).ok(),
+        );
+        Ok(Some(job))
     }
 
     /// Makes a job the one that is under way; `false` where another is.
@@ -93,7 +102,15 @@ impl Store {
             .put(Table::Jobs, item, Some("v = :v"), unchanged)
             .await
         {
-            Ok(()) => Ok(true),
+            Ok(()) => {
+                audit::note(
+                    "re-hash job",
+                    job.id.0,
+                    None,
+                    serde_json::to_value(job).ok(),
+                );
+                Ok(true)
+            }
             Err(error) if error.is_condition() => Ok(false),
             Err(error) => Err(error),
         }

@@ -2,6 +2,7 @@
 
 mod access;
 pub mod attached;
+mod audit;
 pub mod catalog;
 mod common;
 mod dedupe_settings;
@@ -27,6 +28,7 @@ pub fn all() -> Routes {
     let mut routes = Routes::new();
     system::add(&mut routes);
     access::add(&mut routes);
+    audit::add(&mut routes);
     product_types::add(&mut routes);
     products::add(&mut routes);
     engagements::add(&mut routes);

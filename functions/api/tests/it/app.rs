@@ -21,6 +21,7 @@ pub const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 pub struct TestApp {
     pub services: Services,
     router: Router,
+    dynamodb: aws_sdk_dynamodb::Client,
     _local: LocalAws,
     _directory: tempfile::TempDir,
 }
@@ -68,6 +69,7 @@ impl TestApp {
         services.store.seed(scan_types).await.unwrap();
         Self {
             router: tatami_api::router(services.clone()),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
             services,
             _local: local,
             _directory: directory,
@@ -148,6 +150,19 @@ impl TestApp {
             .body(Body::from(body))
             .unwrap();
         self.send(request).await
+    }
+
+    /// Writes over a document in the catalog's table, as somebody with access to it could.
+    pub async fn overwrite_document(&self, pk: &str, sk: &str, document: &str) {
+        let text = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.to_owned());
+        (self.dynamodb.put_item())
+            .table_name(&self.services.settings.tables.catalog)
+            .item("pk", text(pk))
+            .item("sk", text(sk))
+            .item("d", text(document))
+            .send()
+            .await
+            .unwrap();
     }
 
     /// A product, an engagement and a test; gives the ids.

@@ -19,12 +19,13 @@ use crate::app::TestApp;
 
 const TABLE: &str = include_str!("../authorisation.txt");
 /// Permissions over what is in no product.
-const COMMON: [Permission; 5] = [
+const COMMON: [Permission; 6] = [
     Permission::ViewCommon,
     Permission::ManageCommon,
     Permission::AddProductType,
     Permission::ViewUsers,
     Permission::ManageUsers,
+    Permission::ViewAudit,
 ];
 
 #[derive(Clone)]

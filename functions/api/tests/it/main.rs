@@ -9,6 +9,7 @@
 mod access;
 mod app;
 mod attached;
+mod audit;
 mod auth;
 mod authorisation;
 mod catalog;

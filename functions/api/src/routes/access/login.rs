@@ -74,10 +74,12 @@ async fn signed_in(api: &Api, extensions: &Extensions, body: &Object) -> Result<
         address.as_deref(),
     );
     let user = user.await?.filter(|user| user.is_active);
-    user.ok_or_else(|| {
+    let user = user.ok_or_else(|| {
         let message = "Unable to log in with provided credentials.";
         ApiError::field("non_field_errors", message)
-    })
+    })?;
+    tatami_store::acted_by(user.id, &user.username);
+    Ok(user)
 }
 
 async fn token(
