@@ -10,7 +10,7 @@ use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
-use http::{HeaderMap, StatusCode, request};
+use http::{HeaderMap, Method, StatusCode, request};
 use jiff::{SignedDuration, Timestamp};
 use moka::sync::Cache;
 use tatami_auth::{Permission, Permissions, Place, Rights, permissions_of};
@@ -22,6 +22,7 @@ use tatami_store::{Entity as _, Store, StoreError};
 
 use crate::Api;
 use crate::error::{ApiError, Result};
+use crate::session;
 use crate::throttle::{self, Attempt};
 
 /// How long a token or password that was right is taken for right without looking.
@@ -191,7 +192,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// Lets nobody through whom it doesn't know.
 pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let address = throttle::address(request.extensions());
-    match principal(&api, request.headers(), address.as_deref()).await {
+    match principal(
+        &api,
+        request.method(),
+        request.headers(),
+        address.as_deref(),
+    )
+    .await
+    {
         Ok(principal) => {
             let caller = Caller(principal, api.services.store.clone());
             request.extensions_mut().insert(caller);
@@ -201,10 +209,24 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     }
 }
 
-async fn principal(api: &Api, headers: &HeaderMap, address: Option<&str>) -> Result<Principal> {
+async fn principal(
+    api: &Api,
+    method: &Method,
+    headers: &HeaderMap,
+    address: Option<&str>,
+) -> Result<Principal> {
     let header = headers
         .get(AUTHORIZATION)
         .and_then(|value| value.to_str().ok());
+    if header.is_none()
+        && let Some(secret) = session::secret(headers)
+    {
+        let principal = by_session(api, &secret).await?;
+        if !method.is_safe() {
+            session::require_csrf_token(headers, &secret)?;
+        }
+        return Ok(principal);
+    }
     let Some((scheme, secret)) = header.and_then(|text| text.trim().split_once(' ')) else {
         return Err(ApiError::unauthorized(
             "Authentication credentials were not provided.",
@@ -229,17 +251,32 @@ async fn principal(api: &Api, headers: &HeaderMap, address: Option<&str>) -> Res
         let (user, token) = by_token(api, &sha256).await?;
         (user, Some(token))
     };
+    remember(api, key, &user, token.as_ref()).await
+}
+
+/// The principal of a user with a token or without one, who is known by this key from now on.
+async fn remember(api: &Api, key: String, user: &User, token: Option<&Token>) -> Result<Principal> {
     if !user.is_active {
         return Err(ApiError::unauthorized("This user is disabled."));
     }
     let principal = Principal {
         user: user.id,
         username: user.username.as_str().into(),
-        token: token.as_ref().map(|token| token.id),
-        rights: Arc::new(rights(&api.services.store, &user, token.as_ref()).await?),
+        token: token.map(|token| token.id),
+        rights: Arc::new(rights(&api.services.store, user, token).await?),
     };
     api.known.insert(key, principal.clone());
     Ok(principal)
+}
+
+async fn by_session(api: &Api, secret: &str) -> Result<Principal> {
+    let sha256 = session::sha256(secret);
+    let key = format!("s{sha256}");
+    if let Some(known) = api.known.get(&key) {
+        return Ok(known);
+    }
+    let (user, token) = by_token(api, &sha256).await?;
+    remember(api, key, &user, Some(&token)).await
 }
 
 async fn by_token(api: &Api, sha256: &str) -> Result<(User, Token)> {

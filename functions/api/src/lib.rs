@@ -12,6 +12,7 @@ mod openapi;
 mod page;
 mod query;
 mod routes;
+mod session;
 mod throttle;
 mod view;
 

@@ -13,7 +13,7 @@ use ureq::{Agent, Body, SendBody};
 use crate::table::plain;
 
 /// Where `tatami serve` listens unless told otherwise.
-const DEFAULT_URL: &str = "http://127.0.0.1:8080";
+pub const DEFAULT_URL: &str = "http://127.0.0.1:8080";
 /// Where `tatami serve` keeps a token for the commands on the same machine.
 const LOCAL_TOKEN: &str = ".tatami/token";
 const CONNECT: Duration = Duration::from_secs(10);
@@ -28,7 +28,7 @@ const URL_HELP: &str = "The Tatami to talk to [env: TATAMI_URL] [default: http:/
 const TOKEN_HELP: &str =
     "A token for it [env: TATAMI_TOKEN] [default on this machine: what .tatami/token holds]";
 
-#[derive(Args)]
+#[derive(Args, Default)]
 pub struct ServerArgs {
     #[arg(long, help = URL_HELP)]
     url: Option<String>,
@@ -110,6 +110,25 @@ impl Client {
                 .query_pairs(query.iter().map(|(n, v)| (*n, v.as_str())))
                 .call(),
         )
+    }
+
+    /// GETs a path below `/api/v2/` whose answer isn't JSON.
+    pub fn get_text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+        let url = self.path(path);
+        let mut request = self.agent.get(&url);
+        if let Some(token) = self.authorization() {
+            request = request.header(header::AUTHORIZATION, token);
+        }
+        let query = query.iter().map(|(n, v)| (*n, v.as_str()));
+        let result = request.query_pairs(query).call();
+        if result
+            .as_ref()
+            .is_ok_and(|response| response.status() == 200)
+        {
+            let mut response = result?;
+            return Ok(text_of(&mut response)?);
+        }
+        Err(self.refusal(&self.answer(result)?))
     }
 
     /// Gets up to `limit` things of a list, and says how many there are in all.

@@ -9,6 +9,7 @@
 //! ```
 
 mod stack;
+pub mod tables;
 mod workers;
 
 pub use stack::{ACCESS_KEY, Options, REGION, SECRET_KEY, Stack, StackError};

@@ -49,6 +49,10 @@ enum Command {
     Scanners(commands::scanners::ScannersArgs),
     /// List the findings of a Tatami
     Findings(commands::findings::FindingsArgs),
+    /// Verify or export the audit log of a Tatami
+    Audit(commands::audit::AuditArgs),
+    /// What an operator does without signing in
+    Admin(commands::admin::AdminArgs),
 }
 
 #[derive(Args)]
@@ -100,6 +104,11 @@ fn main() -> ExitCode {
         Command::Scanners(args) => (commands::scanners::run(&args), ExitCode::FAILURE),
         Command::Imports(args) => (commands::imports::run(&args), ExitCode::FAILURE),
         Command::Findings(args) => (commands::findings::run(&args), ExitCode::FAILURE),
+        Command::Audit(args) => (commands::audit::run(&args), ExitCode::FAILURE),
+        Command::Admin(args) => (
+            block_on(async move { commands::admin::run(&args).await }),
+            ExitCode::FAILURE,
+        ),
     };
     match result {
         Ok(()) => done,

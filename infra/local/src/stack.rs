@@ -59,6 +59,9 @@ pub enum StackError {
     /// The tables cannot be set up.
     #[error(transparent)]
     Store(#[from] tatami_store::StoreError),
+    /// There is no data folder.
+    #[error("there is no Tatami in {}: name its folder with --data", .0.display())]
+    NoData(PathBuf),
     /// The token cannot be kept.
     #[error("cannot write {0}: {1}")]
     TokenFile(PathBuf, std::io::Error),
@@ -172,7 +175,7 @@ async fn make_queue(aws: &LocalAws, name: &str) -> Result<(), StackError> {
     Ok(())
 }
 
-async fn sdk_config(endpoint: &str) -> SdkConfig {
+pub(crate) async fn sdk_config(endpoint: &str) -> SdkConfig {
     let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "local");
     aws_config::defaults(BehaviorVersion::latest())
         .region(Region::new(REGION))

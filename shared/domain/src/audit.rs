@@ -134,11 +134,11 @@ fn cut(value: Value) -> Value {
     match value {
         Value::String(text) if text.len() > SHOWN => {
             let count = text.chars().count();
-            let mut start: String = text.chars().take(SHOWN).collect();
-            if count > SHOWN {
-                start.push_str(&format!("… ({count} characters)"));
+            if count <= SHOWN {
+                return Value::String(text);
             }
-            Value::String(start)
+            let start: String = text.chars().take(SHOWN).collect();
+            Value::String(format!("{start}… ({count} characters)"))
         }
         Value::Array(values) => Value::Array(values.into_iter().map(cut).collect()),
         other => other,
@@ -237,14 +237,14 @@ mod tests {
     use super::*;
     use crate::{Flags, Severity};
 
-    fn object(value: Value) -> Option<Map<String, Value>> {
+    fn object(value: &Value) -> Option<Map<String, Value>> {
         value.as_object().cloned()
     }
 
     #[test]
     fn a_change_has_the_fields_that_differ() {
-        let before = object(json!({"name": "a", "gone": 1, "same": [1], "secret": "x"}));
-        let after = object(json!({"name": "b", "same": [1], "secret": "y"}));
+        let before = object(&json!({"name": "a", "gone": 1, "same": [1], "secret": "x"}));
+        let after = object(&json!({"name": "b", "same": [1], "secret": "y"}));
         let change = AuditChange::new("product", 7, before.clone(), after, &["secret"]).unwrap();
         assert_eq!(change.action, AuditAction::Changed);
         assert_eq!(
@@ -263,7 +263,7 @@ mod tests {
 
     #[test]
     fn what_is_made_or_deleted_has_all_of_them() {
-        let thing = object(json!({"name": "a", "none": null}));
+        let thing = object(&json!({"name": "a", "none": null}));
         let made = AuditChange::new("product", 7, None, thing.clone(), &[]).unwrap();
         assert_eq!(made.action, AuditAction::Created);
         assert_eq!(Value::Object(made.fields), json!({"name": {"after": "a"}}));

@@ -48,4 +48,7 @@ pub struct Token {
     pub scopes: Option<Vec<String>>,
     /// The products that it's good for; none: all of its user's.
     pub products: Option<Vec<ProductId>>,
+    /// Is it no API token but a browser's session?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub session: bool,
 }

@@ -2,11 +2,13 @@
 //! wrapper around batches of messages. Only this crate reads the environment.
 
 mod batch;
+mod operator;
 mod services;
 mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
-pub use services::{Services, StartError, plain_http_client};
+pub use operator::{ResetError, reset_password};
+pub use services::{Services, StartError, dynamodb, http_client, plain_http_client};
 pub use settings::{Cut, Settings, SettingsError};
 
 /// Starts logging as JSON lines on standard output, at the level that `TATAMI_LOG` names.

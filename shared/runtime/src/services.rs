@@ -68,7 +68,7 @@ impl Services {
             .build();
         let s3 = aws_sdk_s3::Client::from_conf(s3);
         let sqs = aws_sdk_sqs::Client::new(config);
-        let dynamodb = aws_sdk_dynamodb::Client::new(config);
+        let dynamodb = dynamodb(config);
         Self {
             store: Store::new(dynamodb, settings.tables.clone()),
             blobs: Blobs::new(s3, &settings.uploads_bucket, &settings.data_bucket),
@@ -126,6 +126,11 @@ impl Services {
         }
         Ok(shown)
     }
+}
+
+/// A client of DynamoDB.
+pub fn dynamodb(config: &SdkConfig) -> aws_sdk_dynamodb::Client {
+    aws_sdk_dynamodb::Client::new(config)
 }
 
 /// HTTPS by rustls with ring: it needs nothing but a C compiler to build.

@@ -5,6 +5,7 @@
 //! noted where it's written, in this crate. At the end the entry goes into the chain, in one transaction
 //! with the chain's head; entries of requests that broke off follow when they are old enough.
 
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -221,7 +222,10 @@ fn as_object(value: Value) -> Map<String, Value> {
 /// Hex SHA-256 of an entry's text.
 fn digest(text: &str) -> String {
     let hash = Sha256::digest(text.as_bytes());
-    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+    hash.iter().fold(String::new(), |mut hex, byte| {
+        let _ = write!(hex, "{byte:02x}");
+        hex
+    })
 }
 
 /// An entry without what would make it too large.
@@ -286,8 +290,7 @@ impl Store {
     /// to do.
     async fn chain(&self, own: Option<(&Key, &AuditEntry)>) -> Result<bool> {
         let items = self.db.query(Table::Catalog, keys::AUDIT_OPEN, None);
-        let (head, waiting) = self.waiting(items.await?)?;
-        let mut waiting = waiting;
+        let (head, mut waiting) = opened(items.await?)?;
         if let Some((key, entry)) = own {
             let open = waiting.iter().position(|w| w.key == *key);
             let open = open.map(|at| waiting.remove(at)).is_some();
@@ -345,33 +348,10 @@ impl Store {
         Ok(chained && (done || own.is_some()))
     }
 
-    fn waiting(&self, items: Vec<Item>) -> Result<(AuditHead, Vec<Waiting>)> {
-        let head_key = keys::audit_head();
-        let mut head = AuditHead::default();
-        let mut waiting = Vec::new();
-        for item in items {
-            let sk = text_of(&item, "sk").unwrap_or_default();
-            if sk == head_key.sk {
-                head.count = number_of(&item, "n").ok_or_else(|| corrupt(&item, "no count"))?;
-                head.sha256 = text_of(&item, "d").unwrap_or_default().to_owned();
-                continue;
-            }
-            waiting.push(Waiting {
-                key: Key {
-                    pk: keys::AUDIT_OPEN.into(),
-                    sk: sk.to_owned(),
-                },
-                entry: read_document(&item)?,
-                open: true,
-            });
-        }
-        Ok((head, waiting))
-    }
-
     /// Where the chain ends.
     pub async fn audit_head(&self) -> Result<AuditHead> {
         let item = self.db.get(Table::Catalog, &keys::audit_head()).await?;
-        let (head, _) = self.waiting(item.into_iter().collect())?;
+        let (head, _) = opened(item.into_iter().collect())?;
         Ok(head)
     }
 
@@ -388,6 +368,32 @@ impl Store {
         let item = self.db.get(Table::Catalog, &keys::audit_entry(id)).await?;
         Ok(item.and_then(|item| text_of(&item, "d").map(str::to_owned)))
     }
+}
+
+/// The chain's head, and what isn't in the chain yet.
+fn opened(items: Vec<Item>) -> Result<(AuditHead, Vec<Waiting>)> {
+    let head_key = keys::audit_head();
+    let mut head = AuditHead::default();
+    let mut waiting = Vec::new();
+    for item in items {
+        let sk = text_of(&item, "sk").unwrap_or_default();
+        if sk == head_key.sk {
+            head.count = number_of(&item, "n").ok_or_else(|| corrupt(&item, "no count"))?;
+            text_of(&item, "d")
+                .unwrap_or_default()
+                .clone_into(&mut head.sha256);
+            continue;
+        }
+        waiting.push(Waiting {
+            key: Key {
+                pk: keys::AUDIT_OPEN.into(),
+                sk: sk.to_owned(),
+            },
+            entry: read_document(&item)?,
+            open: true,
+        });
+    }
+    Ok((head, waiting))
 }
 
 fn is_broken_off(entry: &AuditEntry) -> bool {

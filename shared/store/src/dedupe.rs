@@ -54,9 +54,10 @@ impl Store {
 
     /// Writes a level as it was read and changed; `false` where somebody else was quicker.
     pub async fn put_dedupe_level(&self, level: &DedupeLevel) -> Result<bool> {
-        let before = match audit::is_watching() {
-            true => Some(self.dedupe_level(level.scope).await?),
-            false => None,
+        let before = if audit::is_watching() {
+            Some(self.dedupe_level(level.scope).await?)
+        } else {
+            None
         };
         let mut item = document(&keys::dedupe(level.scope), level)?;
         item.insert("v".into(), number(level.version + 1));

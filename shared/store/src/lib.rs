@@ -27,6 +27,7 @@ mod history;
 mod imports;
 mod keys;
 mod rehash;
+mod sessions;
 mod setup;
 mod target;
 mod view;

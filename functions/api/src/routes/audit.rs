@@ -217,9 +217,10 @@ async fn list(
     let mut page = Vec::new();
     if !ids.is_empty() {
         let needed = ids.start() / AUDIT_BLOCK..=ids.end() / AUDIT_BLOCK;
-        let order: Box<dyn Iterator<Item = u64> + Send> = match latest_first {
-            true => Box::new(needed.rev()),
-            false => Box::new(needed),
+        let order: Box<dyn Iterator<Item = u64> + Send> = if latest_first {
+            Box::new(needed.rev())
+        } else {
+            Box::new(needed)
         };
         let mut blocks = Box::pin(blocks(api.services.store.clone(), order));
         while let Some(mut texts) = blocks.try_next().await? {
@@ -296,9 +297,10 @@ async fn export(State(api): State<Api>, caller: Caller, query: Query) -> Result<
         }
         Ok::<_, String>(Bytes::from(out))
     });
-    let (kind, name, start) = match csv {
-        true => ("text/csv; charset=utf-8", "audit.csv", HEADER),
-        false => ("application/x-ndjson", "audit.ndjson", ""),
+    let (kind, name, start) = if csv {
+        ("text/csv; charset=utf-8", "audit.csv", HEADER)
+    } else {
+        ("application/x-ndjson", "audit.ndjson", "")
     };
     let start = futures::stream::iter([Ok(Bytes::from_static(start.as_bytes()))]);
     let body = Body::from_stream(start.chain(written));
@@ -349,9 +351,10 @@ fn rows(entry: &AuditEntry, out: &mut Vec<u8>) -> Result<(), csv::Error> {
 
 /// A cell that no spreadsheet takes for a formula.
 fn plain(cell: &str) -> String {
-    match cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
-        true => format!("'{cell}"),
-        false => cell.to_owned(),
+    if cell.starts_with(['=', '+', '-', '@', '\t', '\r']) {
+        format!("'{cell}")
+    } else {
+        cell.to_owned()
     }
 }
 

@@ -22,3 +22,4 @@ mod history;
 mod imports;
 mod records;
 mod schema;
+mod session;

@@ -1,5 +1,7 @@
 //! The commands that are clients of a Tatami, or need none.
 
+pub mod admin;
+pub mod audit;
 pub mod findings;
 pub mod import;
 pub mod imports;

@@ -16,7 +16,8 @@ use crate::fields::{Field, Kind, Mode, Object, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::throttle;
 
-const FIELDS: &[Field] = &[
+/// A name and a password.
+pub const FIELDS: &[Field] = &[
     Field::new("username", Kind::Text(150)).required(),
     Field::new("password", Kind::Text(0)).required(),
 ];
@@ -63,7 +64,7 @@ pub fn add(routes: &mut Routes) {
 }
 
 /// The user with the name and the password that were sent.
-async fn signed_in(api: &Api, extensions: &Extensions, body: &Object) -> Result<User> {
+pub async fn signed_in(api: &Api, extensions: &Extensions, body: &Object) -> Result<User> {
     // a password is taken as it was sent, white space and all
     let text = |name: &str| body.get(name).and_then(Value::as_str).unwrap_or_default();
     let address = throttle::address(extensions);
@@ -130,6 +131,7 @@ async fn change_password(
         Ok::<_, ApiError>(())
     };
     api.services.store.change(user.id, change).await?;
+    api.services.store.end_sessions(user.id).await?;
     api.known.invalidate_all();
     Ok(StatusCode::NO_CONTENT)
 }

@@ -4,6 +4,7 @@ mod groups;
 mod login;
 pub mod members;
 mod roles;
+mod session;
 mod tokens;
 mod users;
 
@@ -18,6 +19,7 @@ use crate::openapi::Routes;
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     login::add(routes);
+    session::add(routes);
     users::add(routes);
     tokens::add(routes);
     roles::add(routes);

@@ -105,13 +105,17 @@ async fn list(
     }
     let store = &api.services.store;
     let tokens: Vec<Token> = store.children(User::KIND, user.0).await?;
-    Ok(Json(listing.cut(tokens.iter().map(view).collect())))
+    let tokens = tokens.iter().filter(|token| !token.session);
+    Ok(Json(listing.cut(tokens.map(view).collect())))
 }
 
 /// The token of a path: one's own, or one of somebody who may no more than oneself.
 async fn permitted(api: &Api, caller: &Caller, id: &str) -> Result<Token> {
     let store = &api.services.store;
     let token: Token = store.get(id_in_path(id)?.into()).await?;
+    if token.session {
+        return Err(ApiError::not_found());
+    }
     if token.user != caller.0.user {
         let all = caller.held(Place::Everywhere).await?;
         if !all.contains(Permission::ManageUsers) {

@@ -242,6 +242,9 @@ async fn write(
         Ok(())
     };
     let user = change_user(store, old.id, apply).await?;
+    if password.is_some() || !user.is_active {
+        store.end_sessions(user.id).await?;
+    }
     User::changed(api);
     Ok(Json(catalog::view(store, &user).await?))
 }
