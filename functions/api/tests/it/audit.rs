@@ -268,3 +268,23 @@ async fn who_tampers_is_found_out() {
         .await;
     assert_eq!(verified(&app).await.unwrap_err().id, 3);
 }
+
+#[tokio::test]
+async fn what_an_entry_costs() {
+    let app = TestApp::start().await;
+    let [product, ..] = app.tree().await;
+    let path = format!("products/{product}/");
+    let store = &app.services.store;
+    let before = store.usage();
+    app.patch(&path, json!({"description": "new words"})).await;
+    let with = store.usage();
+    let change = store.change(product.into(), |product: &mut Product| {
+        product.description = "other words".into();
+        Ok::<_, tatami_store::StoreError>(())
+    });
+    change.await.unwrap();
+    let without = store.usage();
+    let units = (with.write_units - before.write_units) - (without.write_units - with.write_units);
+    println!("an entry costs {units} write units");
+    assert!(units <= 8.0, "{units}");
+}
