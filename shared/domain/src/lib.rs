@@ -14,6 +14,7 @@ mod import;
 mod options;
 mod rehash;
 mod report;
+mod settings;
 mod severity;
 mod sla;
 mod status;
@@ -45,6 +46,7 @@ pub use rehash::{
     MAX_REHASH_NOTES, RehashCounts, RehashJob, RehashPhase, RehashSaved, RehashState,
 };
 pub use report::{AttachedFile, ReportFinding, ReportTest, RequestResponse};
+pub use settings::SystemSettings;
 pub use severity::{Severity, UnknownSeverity};
 pub use sla::{SlaConfiguration, SlaDays};
 pub use status::{FlagChange, FlagError, Flags, ShortStatus};

@@ -106,6 +106,18 @@ pub(crate) fn dedupe_scope(pk: &str, sk: &str) -> Option<DedupeScope> {
     }
 }
 
+/// The system's settings as they are.
+pub(crate) fn settings() -> Key {
+    key("SETTINGS".into(), "CURRENT")
+}
+
+/// Where all their versions lie.
+pub(crate) const SETTINGS_VERSIONS: &str = "SETTINGS#VERSIONS";
+
+pub(crate) fn settings_version(version: u64) -> Key {
+    key(SETTINGS_VERSIONS.into(), digits(version))
+}
+
 /// The head of the audit log's chain, and the entries that aren't in it yet.
 pub(crate) const AUDIT_OPEN: &str = "AUDIT#OPEN";
 

@@ -28,6 +28,7 @@ mod imports;
 mod keys;
 mod rehash;
 mod sessions;
+mod settings;
 mod setup;
 mod target;
 mod view;

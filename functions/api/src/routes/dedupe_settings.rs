@@ -31,9 +31,6 @@ const PREVIEW_TEST_TYPE: &str = "/api/v2/deduplication_settings/test_types/{id}/
 
 /// How often a change is tried again when others change the same settings.
 const TRIES: usize = 10;
-/// The id under which clients know the system's settings.
-const THE_ONE: u64 = 1;
-
 const ALGORITHMS: &[&str] = &[
     "legacy",
     "unique_id_from_tool",
@@ -67,12 +64,6 @@ const FIELDS: &[Field] = &[
 ];
 
 /// Those of the system's settings that clients know under names of their own.
-const SYSTEM_FIELDS: &[Field] = &[
-    Field::answer("id", Kind::Ref(Target::Unknown)),
-    Field::new("enable_deduplication", Kind::Bool),
-    Field::new("false_positive_history", Kind::Bool),
-];
-
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
     let list = Operation::get(
@@ -119,23 +110,6 @@ pub fn add(routes: &mut Routes) {
         }
     }
     routes.schemas("DeduplicationSettings", FIELDS);
-    let one = Answer::One("SystemSettings");
-    let list = Operation::get(
-        "/api/v2/system_settings",
-        "The system's settings, one of them",
-    )
-    .answers(200, Answer::Page("SystemSettings"));
-    routes.add(&list, list_system_settings);
-    let path = "/api/v2/system_settings/{id}";
-    let put = Operation::put(path, "Change the system's settings; its id is 1")
-        .body("SystemSettingsRequest")
-        .answers(200, one);
-    routes.add(&put, change_system_settings);
-    let change = Operation::patch(path, "Change some of the system's settings; its id is 1")
-        .body("PatchedSystemSettingsRequest")
-        .answers(200, one);
-    routes.add(&change, change_system_settings);
-    routes.schemas("SystemSettings", SYSTEM_FIELDS);
 }
 
 /// A level that exists: who may see and change it, and the name of its test type.
@@ -520,53 +494,20 @@ async fn preview_test_type(
     level.preview(&api, &caller, &body).await
 }
 
-fn system_settings(level: &DedupeLevel) -> Value {
-    let resolved = tatami_domain::ResolvedDedupe::default().overruled(&level.settings);
-    json!({
-        "id": THE_ONE,
-        "enable_deduplication": resolved.enabled,
-        "false_positive_history": resolved.false_positive_history,
-    })
-}
-
-async fn list_system_settings(
-    State(api): State<Api>,
-    caller: Caller,
-    listing: Listing,
-) -> Result<Json<Page<Value>>> {
-    caller
-        .require(Permission::ManageCommon, Place::Everywhere)
-        .await?;
-    let level = api.services.store.dedupe_level(DedupeScope::System).await?;
-    Ok(Json(listing.cut(vec![system_settings(&level)])))
-}
-
-async fn change_system_settings(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Body(body): Body,
-) -> Result<Json<Value>> {
-    caller
-        .require(Permission::ManageCommon, Place::Everywhere)
-        .await?;
-    if id_in_path(&id)? != THE_ONE {
-        return Err(ApiError::Detail(
-            StatusCode::NOT_FOUND,
-            "The system's settings have the id 1.".into(),
-        ));
-    }
-    let sent = read(&body, SYSTEM_FIELDS, Mode::Change).map_err(ApiError::Fields)?;
-    let said = |name: &str| sent.get(name).and_then(Value::as_bool);
-    let level = Level::system()
-        .write(&api, caller.0.user, |old| {
-            Ok(DedupeSettings {
-                enabled: said("enable_deduplication").or(old.enabled),
-                false_positive_history: said("false_positive_history")
-                    .or(old.false_positive_history),
-                ..old.clone()
-            })
+/// Changes what the system's settings say under the names that clients know; what isn't said stays.
+pub async fn change_system(
+    api: &Api,
+    by: UserId,
+    enabled: Option<bool>,
+    false_positive_history: Option<bool>,
+) -> Result<()> {
+    let change = |old: &DedupeSettings| {
+        Ok(DedupeSettings {
+            enabled: enabled.or(old.enabled),
+            false_positive_history: false_positive_history.or(old.false_positive_history),
+            ..old.clone()
         })
-        .await?;
-    Ok(Json(system_settings(&level)))
+    };
+    Level::system().write(api, by, change).await?;
+    Ok(())
 }

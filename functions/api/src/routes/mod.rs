@@ -17,6 +17,7 @@ mod rehash_jobs;
 mod replays;
 mod scans;
 mod system;
+mod system_settings;
 mod test_imports;
 mod tests;
 mod uploads;
@@ -27,6 +28,7 @@ use crate::openapi::Routes;
 pub fn all() -> Routes {
     let mut routes = Routes::new();
     system::add(&mut routes);
+    system_settings::add(&mut routes);
     access::add(&mut routes);
     audit::add(&mut routes);
     product_types::add(&mut routes);

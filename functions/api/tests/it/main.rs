@@ -23,3 +23,4 @@ mod imports;
 mod records;
 mod schema;
 mod session;
+mod system_settings;

@@ -6,7 +6,7 @@ use http::Extensions;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use tatami_domain::{Token, User};
+use tatami_domain::{SystemSettings, Token, User};
 
 use crate::Api;
 use crate::auth::{by_password, must_change};
@@ -28,8 +28,6 @@ const CHANGE: &[Field] = &[
     Field::new("new_password", Kind::Text(0)).required(),
 ];
 
-/// The shortest and the longest password, in characters.
-const LENGTHS: std::ops::RangeInclusive<usize> = 9..=128;
 /// How hard a password has to be to guess, by zxcvbn's score of 0 to 4.
 const HARDNESS: zxcvbn::Score = zxcvbn::Score::Two;
 
@@ -123,7 +121,7 @@ async fn change_password(
         let message = "This is the password that you have already.";
         return Err(ApiError::field("new_password", message));
     }
-    let hash = hash_of_new("new_password", new, &user).await?;
+    let hash = hash_of_new(&api, "new_password", new, &user).await?;
     let change = |user: &mut User| {
         user.password_hash = Some(hash.clone());
         user.password_last_reset = Some(Timestamp::now());
@@ -136,14 +134,61 @@ async fn change_password(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The hash of a new password of a user, if it's good enough.
-pub async fn hash_of_new(field: &str, password: &str, user: &User) -> Result<String> {
-    let length = password.chars().count();
-    if !LENGTHS.contains(&length) {
-        let (least, most) = LENGTHS.into_inner();
-        let message = format!("Use {least} to {most} characters.");
+/// The hash of a new password of a user, if it's as the system's settings want it and hard to guess.
+pub async fn hash_of_new(api: &Api, field: &str, password: &str, user: &User) -> Result<String> {
+    let settings = api.services.store.system_settings().await?;
+    if let Some(message) = unfit(&settings, password) {
         return Err(ApiError::field(field, message));
     }
+    if settings.non_common_password_required {
+        hard_to_guess(field, password, user)?;
+    }
+    let password = password.to_owned();
+    let hash = tokio::task::spawn_blocking(move || tatami_auth::hash_password(&password));
+    let hash = hash.await.map_err(|e| ApiError::Internal(e.to_string()))?;
+    hash.map_err(|e| ApiError::Internal(e.to_string()))
+}
+
+/// What the settings want and a password lacks.
+fn unfit(settings: &SystemSettings, password: &str) -> Option<String> {
+    let length = password.chars().count();
+    let least = settings.minimum_password_length;
+    let most = settings.maximum_password_length;
+    let fits = |n: u32| usize::try_from(n).unwrap_or(usize::MAX);
+    if !(fits(least)..=fits(most)).contains(&length) {
+        return Some(format!("Use {least} to {most} characters."));
+    }
+    let has = |kind: fn(char) -> bool| password.chars().any(kind);
+    let rules: [(bool, fn(char) -> bool, &str); 4] = [
+        (
+            settings.number_character_required,
+            char::is_numeric,
+            "a digit",
+        ),
+        (
+            settings.special_character_required,
+            |c| !c.is_alphanumeric() && !c.is_whitespace(),
+            "a special character",
+        ),
+        (
+            settings.lowercase_character_required,
+            char::is_lowercase,
+            "a lowercase letter",
+        ),
+        (
+            settings.uppercase_character_required,
+            char::is_uppercase,
+            "an uppercase letter",
+        ),
+    ];
+    let missing: Vec<&str> = (rules.into_iter())
+        .filter(|(wanted, kind, _)| *wanted && !has(*kind))
+        .map(|(_, _, name)| name)
+        .collect();
+    (!missing.is_empty()).then(|| format!("Use also {}.", missing.join(" and ")))
+}
+
+fn hard_to_guess(field: &str, password: &str, user: &User) -> Result<()> {
     let own = [
         &*user.username,
         &*user.email,
@@ -159,8 +204,5 @@ pub async fn hash_of_new(field: &str, password: &str, user: &User) -> Result<Str
         let message = format!("This password is too easy to guess.{why}");
         return Err(ApiError::field(field, message));
     }
-    let password = password.to_owned();
-    let hash = tokio::task::spawn_blocking(move || tatami_auth::hash_password(&password));
-    let hash = hash.await.map_err(|e| ApiError::Internal(e.to_string()))?;
-    hash.map_err(|e| ApiError::Internal(e.to_string()))
+    Ok(())
 }

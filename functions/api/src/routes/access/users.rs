@@ -187,7 +187,7 @@ async fn create(
     let mut user = merged(&User::fresh(), &sent, true)?;
     user.check(None)?;
     user.permit(&caller, store, None).await?;
-    if let Some(hash) = sent_password(&body, &user).await? {
+    if let Some(hash) = sent_password(&api, &body, &user).await? {
         user.password_hash = Some(hash);
         user.must_change_password = true;
     }
@@ -229,7 +229,7 @@ async fn write(
     let wanted = merged(&old, &sent, false)?;
     wanted.check(Some(&old))?;
     wanted.permit(caller, store, Some(&old)).await?;
-    let password = sent_password(body, &wanted).await?;
+    let password = sent_password(api, body, &wanted).await?;
     let by_another = old.id != caller.0.user;
     let apply = |user: &mut User| {
         let mut new = merged(user, &sent, false)?;
@@ -250,7 +250,7 @@ async fn write(
 }
 
 /// The hash of a password that was sent; none where none was.
-async fn sent_password(body: &Object, user: &User) -> Result<Option<String>> {
+async fn sent_password(api: &Api, body: &Object, user: &User) -> Result<Option<String>> {
     // a password is taken as it was sent, white space and all
     match body.get("password").and_then(Value::as_str) {
         None | Some("") => Ok(None),
@@ -258,7 +258,7 @@ async fn sent_password(body: &Object, user: &User) -> Result<Option<String>> {
             let message = "A service account has tokens and no password.";
             Err(ApiError::field("password", message))
         }
-        Some(password) => hash_of_new("password", password, user).await.map(Some),
+        Some(password) => hash_of_new(api, "password", password, user).await.map(Some),
     }
 }
 

@@ -1,0 +1,57 @@
+//! The system's settings: the version that counts, and all earlier ones.
+
+use tatami_domain::SystemSettings;
+
+use crate::db::{
+    ABSENT, Item, Table, Transacted, corrupt, document, number, number_of, read_document,
+};
+use crate::{Result, Store, audit, keys};
+
+fn read_settings(item: &Item) -> Result<SystemSettings> {
+    let mut settings: SystemSettings = read_document(item)?;
+    settings.version = number_of(item, "v").ok_or_else(|| corrupt(item, "no version"))?;
+    Ok(settings)
+}
+
+impl Store {
+    /// The settings as they are now.
+    pub async fn system_settings(&self) -> Result<SystemSettings> {
+        let item = self.db.get(Table::Catalog, &keys::settings()).await?;
+        item.as_ref()
+            .map_or_else(|| Ok(SystemSettings::default()), read_settings)
+    }
+
+    /// Writes settings as the version after `old`; `None` where somebody else was quicker.
+    pub async fn put_system_settings(
+        &self,
+        old: &SystemSettings,
+        mut new: SystemSettings,
+    ) -> Result<Option<SystemSettings>> {
+        new.version = old.version + 1;
+        let put = |key, condition, values| {
+            let mut item = document(&key, &new)?;
+            item.insert("v".into(), number(new.version));
+            self.db.put_in(Table::Catalog, item, condition, values)
+        };
+        let current = match old.version {
+            0 => put(keys::settings(), Some(ABSENT), vec![])?,
+            n => put(keys::settings(), Some("v = :v"), vec![(":v", number(n))])?,
+        };
+        let kept = put(keys::settings_version(new.version), Some(ABSENT), vec![])?;
+        if self.db.transact(vec![current, kept]).await? != Transacted::Done {
+            return Ok(None);
+        }
+        let fields = |settings: &SystemSettings| serde_json::to_value(settings).ok();
+        audit::note("system settings", 1, fields(old), fields(&new));
+        Ok(Some(new))
+    }
+
+    /// Every version there was, oldest first.
+    pub async fn settings_versions(&self) -> Result<Vec<SystemSettings>> {
+        let items = self
+            .db
+            .query(Table::Catalog, keys::SETTINGS_VERSIONS, None)
+            .await?;
+        items.iter().map(read_settings).collect()
+    }
+}
