@@ -110,18 +110,24 @@ pub fn add(routes: &mut Routes) {
     let list = Operation::get(PATH, "The system's settings, one of them")
         .answers(200, Answer::Page("SystemSettings"));
     routes.add(&list, self::list);
-    let path = format!("{PATH}/{{id}}");
-    let get = Operation::get(&*path, "The system's settings; their id is 1").answers(200, one);
+    let the_one = format!("{PATH}/{{id}}");
+    let get = Operation::get(&*the_one, "The system's settings; their id is 1").answers(200, one);
     routes.add(&get, self::get);
-    let put = Operation::put(&*path, "Change the settings that are sent; their id is 1")
-        .body("SystemSettingsRequest")
-        .answers(200, one);
+    let put = Operation::put(
+        &*the_one,
+        "Change the settings that are sent; their id is 1",
+    )
+    .body("SystemSettingsRequest")
+    .answers(200, one);
     routes.add(&put, change);
-    let patch = Operation::patch(&*path, "Change the settings that are sent; their id is 1")
-        .body("PatchedSystemSettingsRequest")
-        .answers(200, one);
+    let patch = Operation::patch(
+        &*the_one,
+        "Change the settings that are sent; their id is 1",
+    )
+    .body("PatchedSystemSettingsRequest")
+    .answers(200, one);
     routes.add(&patch, change);
-    let versions = format!("{path}/versions");
+    let versions = format!("{the_one}/versions");
     let list = Operation::get(&*versions, "All versions there were, latest first")
         .answers(200, Answer::Page("SystemSettingsVersion"));
     routes.add(&list, self::versions);

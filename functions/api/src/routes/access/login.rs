@@ -159,32 +159,33 @@ fn unfit(settings: &SystemSettings, password: &str) -> Option<String> {
         return Some(format!("Use {least} to {most} characters."));
     }
     let has = |kind: fn(char) -> bool| password.chars().any(kind);
-    let rules: [(bool, fn(char) -> bool, &str); 4] = [
+    let special = |c: char| !c.is_alphanumeric() && !c.is_whitespace();
+    let missing: Vec<&str> = [
         (
             settings.number_character_required,
-            char::is_numeric,
+            has(char::is_numeric),
             "a digit",
         ),
         (
             settings.special_character_required,
-            |c| !c.is_alphanumeric() && !c.is_whitespace(),
+            has(special),
             "a special character",
         ),
         (
             settings.lowercase_character_required,
-            char::is_lowercase,
+            has(char::is_lowercase),
             "a lowercase letter",
         ),
         (
             settings.uppercase_character_required,
-            char::is_uppercase,
+            has(char::is_uppercase),
             "an uppercase letter",
         ),
-    ];
-    let missing: Vec<&str> = (rules.into_iter())
-        .filter(|(wanted, kind, _)| *wanted && !has(*kind))
-        .map(|(_, _, name)| name)
-        .collect();
+    ]
+    .into_iter()
+    .filter(|(wanted, held, _)| *wanted && !held)
+    .map(|(_, _, name)| name)
+    .collect();
     (!missing.is_empty()).then(|| format!("Use also {}.", missing.join(" and ")))
 }
 
