@@ -28,6 +28,21 @@ const COMMON: [Permission; 6] = [
     Permission::ViewAudit,
 ];
 
+/// What is in engagements, by collection.
+const OF_ENGAGEMENTS: [&str; 11] = [
+    "engagements",
+    "engagement_members",
+    "engagement_groups",
+    "tests",
+    "findings",
+    "finding_groups",
+    "imports",
+    "test_imports",
+    "uploads",
+    "import-scan",
+    "reimport-scan",
+];
+
 #[derive(Clone)]
 struct Row {
     method: Method,
@@ -70,6 +85,14 @@ impl Row {
         let before = self.path.split("/{").next().unwrap_or_default();
         let last = before.trim_end_matches('/').rsplit('/').next();
         last.unwrap_or_default()
+    }
+
+    /// Is it in an engagement, so that those see it who have a role there alone? A new engagement is in
+    /// a product, and so is what is replayed of a scan type.
+    fn of_engagement(&self) -> bool {
+        let of_product = ["/api/v2/engagements/", "/api/v2/imports/replay/"];
+        let makes = self.method == Method::POST && of_product.contains(&&*self.path);
+        OF_ENGAGEMENTS.contains(&self.collection()) && !makes
     }
 
     fn permission(&self) -> Option<Permission> {
@@ -136,16 +159,27 @@ struct Person {
     name: String,
     token: String,
     held: Permissions,
-    /// Has it its role in the product alone?
-    of_product: bool,
+    /// Where it has its role.
+    level: &'static str,
     /// Is it in the product, of its type, and of another type, that something may be seen?
     sees: [bool; 3],
+}
+
+impl Person {
+    /// Is an operation on a level at which it has its role, or below?
+    fn reaches(&self, row: &Row) -> bool {
+        match self.level {
+            "engagement" => row.of_engagement(),
+            "product" => !row.of_type,
+            _ => true,
+        }
+    }
 }
 
 async fn person(
     app: &TestApp,
     role: usize,
-    member: Option<(&str, &str, u64)>,
+    member: Option<(&str, &'static str, u64)>,
     sees: [bool; 3],
 ) -> Person {
     let (role_name, held) = BUILTIN_ROLES[role - 1];
@@ -167,7 +201,7 @@ async fn person(
         name,
         token: token["token"].as_str().unwrap().to_owned(),
         held,
-        of_product: level == "product",
+        level,
         sees,
     }
 }
@@ -232,6 +266,10 @@ async fn each_role_does_what_it_may_where_it_may() {
     for role in 1..=6 {
         people.push(person(&app, role, product, [true, false, false]).await);
     }
+    let engagement = Some(("engagement_members/", "engagement", own["engagement"]));
+    for role in [2, 4, 5] {
+        people.push(person(&app, role, engagement, [true, false, false]).await);
+    }
     people.push(person(&app, 4, of_type, [true, true, false]).await);
     people.push(person(&app, 5, of_type, [true, true, false]).await);
     people.push(person(&app, 5, None, [true; 3]).await);
@@ -251,7 +289,7 @@ async fn each_role_does_what_it_may_where_it_may() {
                             403
                         }
                     }
-                    (_, Some(_)) if !person.sees[at] || (row.of_type && person.of_product) => 404,
+                    (_, Some(_)) if !person.sees[at] || !person.reaches(row) => 404,
                     (_, Some(needed)) if !person.held.contains(needed) => 403,
                     _ => 200,
                 };
@@ -291,7 +329,8 @@ async fn each_role_does_what_it_may_where_it_may() {
                 }
                 if row.needs == "list" {
                     for (other, ids) in places.iter().enumerate() {
-                        let hidden = ids.get(singular).filter(|_| !person.sees[other]);
+                        let seen = person.sees[other] && person.reaches(row);
+                        let hidden = ids.get(singular).filter(|_| !seen);
                         let shown = answer["results"].as_array().into_iter().flatten();
                         for one in shown.filter(|one| one["id"].as_u64().as_ref() == hidden) {
                             wrong.push(format!("{path} shows {} to {}", one["id"], person.name));
