@@ -11,7 +11,9 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
+mod operator;
 mod parse;
+mod restart;
 mod server;
 
 /// Runs `tatami` in a folder of its own, with nothing of ours in the environment.

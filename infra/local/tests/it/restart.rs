@@ -87,15 +87,23 @@ fn a_killed_server_finishes_its_import_after_the_restart() {
     // killed once some findings are in, and long before all are
     let started = Instant::now();
     let some = loop {
-        let count = server.get("findings/?limit=1").and_then(|page| page["count"].as_u64());
+        let count = server
+            .get("findings/?limit=1")
+            .and_then(|page| page["count"].as_u64());
         match count {
             Some(n) if n > 0 => break n,
-            _ => assert!(started.elapsed() < Duration::from_secs(60), "no finding came"),
+            _ => assert!(
+                started.elapsed() < Duration::from_secs(60),
+                "no finding came"
+            ),
         }
     };
     server.child.kill().unwrap();
     server.child.wait().unwrap();
-    assert!(some < FINDINGS as u64, "it was too quick to be killed in the middle");
+    assert!(
+        some < FINDINGS as u64,
+        "it was too quick to be killed in the middle"
+    );
 
     let server = Server::start(data.path());
     let started = Instant::now();
@@ -104,13 +112,18 @@ fn a_killed_server_finishes_its_import_after_the_restart() {
         if import["state"] == "done" || import["state"] == "failed" {
             break import;
         }
-        assert!(started.elapsed() < Duration::from_secs(60), "the import hangs: {import:#}");
+        assert!(
+            started.elapsed() < Duration::from_secs(60),
+            "the import hangs: {import:#}"
+        );
         std::thread::sleep(Duration::from_millis(50));
     };
     assert_eq!(import["state"], "done", "{import:#}");
     assert_eq!(import["counts"]["created"], FINDINGS);
     let page = server.get("findings/?limit=1").unwrap();
     assert_eq!(page["count"], FINDINGS);
-    let open = server.get("findings/?limit=1&active=true&duplicate=false").unwrap();
+    let open = server
+        .get("findings/?limit=1&active=true&duplicate=false")
+        .unwrap();
     assert_eq!(open["count"], FINDINGS, "nothing came in twice");
 }

@@ -64,7 +64,7 @@ fn the_demo_shows_the_samples() {
 }
 
 /// A running Tatami, ended with its handle.
-struct Served(std::process::Child);
+pub struct Served(std::process::Child);
 
 impl Drop for Served {
     fn drop(&mut self) {
@@ -74,7 +74,7 @@ impl Drop for Served {
 }
 
 /// Serves in a folder on a free port; gives the URL.
-fn serve(folder: &std::path::Path) -> (Served, String) {
+pub fn serve(folder: &std::path::Path) -> (Served, String) {
     use std::io::BufRead as _;
     let mut child = std::process::Command::new(env!("CARGO_BIN_EXE_tatami"))
         .args(["serve", "--listen", "127.0.0.1:0"])
