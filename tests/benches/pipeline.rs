@@ -44,8 +44,9 @@ const PEER_DUPLICATES: Peer = Peer {
 const PEER_LIST_P50_MS: f64 = 255.0;
 const PEER_PEAK_MB: f64 = 1.1 * 1024.0;
 
-/// How often the list is asked for.
+/// How often the list is asked for, and how often by each filter.
 const LISTS: usize = 200;
+const FILTERED: usize = 50;
 
 struct Server {
     child: Child,
@@ -139,21 +140,84 @@ async fn measure(server: &Server, name: &str, endpoint: &str, n: usize, peer: &P
     );
 }
 
-async fn lists(server: &Server) {
+/// How long a list takes, of `times` requests: p50 and p99 in milliseconds.
+async fn took(server: &Server, path: &str, times: usize) -> (f64, f64) {
     let mut took = Vec::new();
-    for _ in 0..LISTS {
+    for _ in 0..times {
         let started = Instant::now();
-        let page = server.client.get("findings/?limit=50").await.expect(200);
-        assert_eq!(page["results"].as_array().unwrap().len(), 50);
+        server.client.get(path).await.expect(200);
         took.push(started.elapsed().as_secs_f64() * 1000.0);
     }
     took.sort_by(f64::total_cmp);
-    let p50 = took[LISTS / 2];
+    (took[times / 2], took[times * 99 / 100])
+}
+
+/// A query, with p50 and p99 in milliseconds.
+type Timed = (String, (f64, f64));
+
+async fn lists(server: &Server) {
+    let (p50, p99) = took(server, "findings/?limit=50", LISTS).await;
     println!(
-        "list of 50           {LISTS:>6} requests p50 {p50:.1} ms ({:.1}x) p99 {:.1} ms",
+        "list of 50           {LISTS:>6} requests p50 {p50:.1} ms ({:.1}x) p99 {p99:.1} ms",
         PEER_LIST_P50_MS / p50,
-        took[LISTS * 99 / 100],
     );
+    let mut filters: Vec<Timed> = Vec::new();
+    for query in filters_and_columns(server).await {
+        let path = format!("findings/?limit=50&{query}");
+        if server.client.get(&path).await.status != 200 {
+            continue;
+        }
+        filters.push((query, took(server, &path, FILTERED).await));
+    }
+    let slowest = |of: fn(&(f64, f64)) -> f64| {
+        let slower = |a: &&Timed, b: &&Timed| of(&a.1).total_cmp(&of(&b.1));
+        filters.iter().max_by(slower).expect("filters")
+    };
+    let (by_p50, (p50, _)) = slowest(|times| times.0);
+    let (by_p99, (_, p99)) = slowest(|times| times.1);
+    println!(
+        "each of {} filters and columns, {FILTERED} requests: slowest p50 {p50:.1} ms ({by_p50}), p99 {p99:.1} ms \
+         ({by_p99})",
+        filters.len(),
+    );
+}
+
+/// Every parameter of the list of findings with a value of its kind, and every column to order by.
+async fn filters_and_columns(server: &Server) -> Vec<String> {
+    let document = server.client.get("oa3/schema/").await.expect(200);
+    let parameters = &document["paths"]["/api/v2/findings/"]["get"]["parameters"];
+    let filter = |parameter: &serde_json::Value| {
+        let name = parameter["name"].as_str()?;
+        if [
+            "limit",
+            "offset",
+            "cursor",
+            "o",
+            "prefetch",
+            "related_fields",
+        ]
+        .contains(&name)
+        {
+            return None;
+        }
+        let schema = &parameter["schema"];
+        let of_list = schema["items"]["type"].as_str();
+        let value = match (
+            of_list.or(schema["type"].as_str())?,
+            schema["format"].as_str(),
+        ) {
+            _ if name == "severity" => "High",
+            ("boolean", _) => "true",
+            ("integer" | "number", _) => "1",
+            (_, Some("date" | "date-time")) => "2026-01-01",
+            _ => "lib",
+        };
+        Some(format!("{name}={value}"))
+    };
+    let filters = parameters.as_array().unwrap().iter().filter_map(filter);
+    let fields = document["components"]["schemas"]["Finding"]["properties"].as_object();
+    let columns = fields.unwrap().keys().map(|name| format!("o=-{name}"));
+    filters.chain(columns).collect()
 }
 
 async fn costs(n: usize) {

@@ -206,6 +206,25 @@ async fn person(
     }
 }
 
+/// One of each role in a product, some in an engagement of it, in its type, and everywhere.
+async fn people(app: &TestApp, own: &Ids) -> Vec<Person> {
+    let product = Some(("product_members/", "product", own["product"]));
+    let of_type = Some(("product_type_members/", "product_type", own["product_type"]));
+    let mut people = Vec::new();
+    for role in 1..=6 {
+        people.push(person(app, role, product, [true, false, false]).await);
+    }
+    let engagement = Some(("engagement_members/", "engagement", own["engagement"]));
+    for role in [2, 4, 5] {
+        people.push(person(app, role, engagement, [true, false, false]).await);
+    }
+    people.push(person(app, 4, of_type, [true, true, false]).await);
+    people.push(person(app, 5, of_type, [true, true, false]).await);
+    people.push(person(app, 5, None, [true; 3]).await);
+    people.push(person(app, 6, None, [true; 3]).await);
+    people
+}
+
 #[tokio::test]
 async fn every_operation_has_its_line_and_no_line_is_left_over() {
     let app = TestApp::start().await;
@@ -259,21 +278,7 @@ async fn each_role_does_what_it_may_where_it_may() {
         ids.insert("product_type".to_owned(), product_type);
         places.push(ids);
     }
-    let own = &places[0];
-    let product = Some(("product_members/", "product", own["product"]));
-    let of_type = Some(("product_type_members/", "product_type", own["product_type"]));
-    let mut people = Vec::new();
-    for role in 1..=6 {
-        people.push(person(&app, role, product, [true, false, false]).await);
-    }
-    let engagement = Some(("engagement_members/", "engagement", own["engagement"]));
-    for role in [2, 4, 5] {
-        people.push(person(&app, role, engagement, [true, false, false]).await);
-    }
-    people.push(person(&app, 4, of_type, [true, true, false]).await);
-    people.push(person(&app, 5, of_type, [true, true, false]).await);
-    people.push(person(&app, 5, None, [true; 3]).await);
-    people.push(person(&app, 6, None, [true; 3]).await);
+    let people = people(&app, &places[0]).await;
     let mut tried = 0;
     let mut wrong = Vec::new();
     for row in &rows {
