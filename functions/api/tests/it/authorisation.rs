@@ -14,6 +14,7 @@ use axum::body::Body;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tatami_auth::{BUILTIN_ROLES, Permission, Permissions};
+use tatami_domain::RehashJob;
 
 use crate::app::TestApp;
 
@@ -352,4 +353,61 @@ async fn each_role_does_what_it_may_where_it_may() {
         wrong.join("\n")
     );
     assert!(tried > 1_000, "{tried}");
+}
+
+/// What the table calls `apart`, by somebody who has a role in another product: the rest of what tells them
+/// anything is tried by the tests of those resources.
+#[tokio::test]
+async fn what_stands_apart_is_closed_to_outsiders_too() {
+    let app = TestApp::start().await;
+    let [product, engagement, test] = app.tree().await;
+    let finding = app.finding(test, json!({})).await;
+    let mut open = vec![format!("products/{product}/sla_status/")];
+    for of in [
+        format!("findings/{finding}"),
+        format!("tests/{test}"),
+        format!("engagements/{engagement}"),
+    ] {
+        let path = format!("{of}/files/");
+        let (status, file) = app
+            .upload(&path, &[("title", "proof")], Some(("proof.txt", "text")))
+            .await;
+        assert_eq!(status, 201, "{file}");
+        open.push(format!("{path}download/{}/", file["id"]));
+    }
+    let store = &app.services.store;
+    let summary = json!({});
+    let kept = store.put_sla_summary(product.into(), &summary);
+    kept.await.unwrap();
+    let job = store.create_rehash_job(RehashJob::default());
+    let job = job.await.unwrap().unwrap().id;
+    let name = json!({"team_name": "AppSec"});
+    assert_eq!(app.patch("system_settings/1/", name).await.0, 200);
+    open.extend([
+        format!("rehash_jobs/{job}/"),
+        "system_settings/1/".to_owned(),
+        "system_settings/1/versions/".to_owned(),
+        "audit/1/".to_owned(),
+    ]);
+    let other = json!({"name": "Other", "description": "d", "prod_type": 1});
+    let (_, other) = app.post("products/", other).await;
+    let member = ("product_members/", "product", other["id"].as_u64().unwrap());
+    let outsider = person(&app, 4, Some(member), [false; 3]).await;
+    let admin = crate::app::TOKEN;
+    for path in &open {
+        let path = format!("/api/v2/{path}");
+        let (status, _) = send(&app, admin, &Method::GET, &path, "").await;
+        assert_eq!(status, 200, "{path}");
+        let (status, answer) = send(&app, &outsider.token, &Method::GET, &path, "").await;
+        assert!([403, 404].contains(&status), "{path}: {status} {answer}");
+    }
+    for path in [
+        format!("rehash_jobs/{job}/resume/"),
+        format!("rehash_jobs/{job}/rollback/"),
+        "system_settings/1/versions/1/restore/".to_owned(),
+    ] {
+        let path = format!("/api/v2/{path}");
+        let (status, answer) = send(&app, &outsider.token, &Method::POST, &path, "{}").await;
+        assert!([403, 404].contains(&status), "{path}: {status} {answer}");
+    }
 }
