@@ -11,6 +11,7 @@ use tracing::Instrument as _;
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::ApiError;
+use crate::request::RequestId;
 use crate::throttle;
 
 /// Runs a request and records what it changes.
@@ -39,10 +40,11 @@ pub async fn record(State(api): State<Api>, request: Request, next: Next) -> Res
 
 fn entry(request: &Request) -> AuditEntry {
     let extensions = request.extensions();
+    let id = extensions.get::<RequestId>().cloned();
     let caller = extensions.get::<Caller>().map(|caller| &caller.0);
     AuditEntry {
         time: Timestamp::now(),
-        request_id: uuid::Uuid::new_v4().to_string(),
+        request_id: id.unwrap_or_default().as_str().to_owned(),
         user: caller.map(|who| who.user),
         username: caller.map(|who| who.username.to_string()),
         token: caller.and_then(|who| who.token),

@@ -192,21 +192,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Caller {
 /// Lets nobody through whom it doesn't know.
 pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Next) -> Response {
     let address = throttle::address(request.extensions());
-    match principal(
+    let principal = principal(
         &api,
         request.method(),
         request.headers(),
         address.as_deref(),
-    )
-    .await
-    {
-        Ok(principal) => {
-            let caller = Caller(principal, api.services.store.clone());
-            request.extensions_mut().insert(caller);
-            next.run(request).await
-        }
-        Err(error) => error.into_response(),
+    );
+    let principal = match principal.await {
+        Ok(principal) => principal,
+        Err(error) => return error.into_response(),
+    };
+    if let Err(error) = api.rates.admit(&api, &principal).await {
+        return error.into_response();
     }
+    let caller = Caller(principal, api.services.store.clone());
+    request.extensions_mut().insert(caller);
+    next.run(request).await
 }
 
 async fn principal(

@@ -110,10 +110,11 @@ fn json_object(bytes: &[u8]) -> Result<Object> {
     }
 }
 
-fn not_read(rejection: &BytesRejection) -> ApiError {
+/// Why a body could not be read.
+pub fn not_read(rejection: &BytesRejection) -> ApiError {
     match rejection.status() {
         StatusCode::PAYLOAD_TOO_LARGE => too_large(),
-        status => ApiError::Detail(status, format!("The body cannot be read: {rejection}")),
+        status => ApiError::Detail(status, "The body cannot be read to its end.".into()),
     }
 }
 
@@ -131,8 +132,8 @@ fn not_multipart(error: &MultipartError) -> ApiError {
 pub fn too_large() -> ApiError {
     ApiError::Detail(
         StatusCode::PAYLOAD_TOO_LARGE,
-        "The body is too large; POST the same fields to /api/v2/uploads/ and PUT the report to the \
-         address in its answer."
+        "The body is too large. For a big report, POST its fields without the file to \
+         /api/v2/uploads/ and PUT the file to the address in the answer."
             .into(),
     )
 }

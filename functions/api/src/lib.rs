@@ -6,16 +6,20 @@
 mod audit;
 mod auth;
 mod body;
+mod conditional;
 mod error;
 mod fields;
+mod idempotency;
 mod openapi;
 mod page;
 mod query;
+mod request;
 mod routes;
 mod session;
 mod throttle;
 mod view;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::Router;
@@ -23,10 +27,12 @@ use axum::extract::{DefaultBodyLimit, Request};
 use axum::middleware::from_fn_with_state;
 use http::{StatusCode, Uri};
 use tatami_runtime::Services;
+use tatami_store::Rate;
 use tower::ServiceExt as _;
 
 use crate::error::ApiError;
 use crate::openapi::Routes;
+use crate::request::identified;
 
 /// Room for the fields and boundaries around a report in a multipart form.
 const AROUND_A_REPORT: u64 = 1024 * 1024;
@@ -36,42 +42,52 @@ const AROUND_A_REPORT: u64 = 1024 * 1024;
 pub(crate) struct Api {
     pub services: Arc<Services>,
     pub known: auth::Known,
+    pub rates: throttle::Rates,
     /// The OpenAPI document, as text.
     pub document: Arc<str>,
 }
 
 /// The whole API.
 pub fn router(services: Services) -> Router {
-    let body_limit = services
-        .settings
-        .max_report_bytes
-        .saturating_add(AROUND_A_REPORT);
-    let body_limit = usize::try_from(body_limit).unwrap_or(usize::MAX);
+    let rate = services.settings.token_rate.map(|per_second| Rate {
+        per_second,
+        burst: services.settings.token_burst.unwrap_or(per_second),
+    });
+    let report_bytes = services.settings.max_report_bytes;
+    let file_bytes = report_bytes.saturating_add(AROUND_A_REPORT);
+    let file_bytes = usize::try_from(file_bytes).unwrap_or(usize::MAX);
     let Routes {
         public,
         private,
         document,
-    } = routes::all();
+        ..
+    } = routes::all(file_bytes);
     let api = Api {
         services: Arc::new(services),
         known: auth::nobody(),
+        rates: throttle::Rates::new(rate),
         document: document.to_string().into(),
     };
     let private = private
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
         .layer(from_fn_with_state(api.clone(), audit::record))
+        .layer(from_fn_with_state(api.clone(), idempotency::once))
         .layer(from_fn_with_state(api.clone(), auth::authenticate));
     let routes = public
         .method_not_allowed_fallback(method_not_allowed)
         .layer(from_fn_with_state(api.clone(), audit::record))
         .merge(private)
-        .layer(DefaultBodyLimit::max(body_limit))
+        .layer(DefaultBodyLimit::max(file_bytes))
         .with_state(api);
     // The path must be put right before the routes see it, so the routes are a service inside.
     Router::new().fallback_service(tower::service_fn(move |request: Request| {
         let routes = routes.clone();
-        routes.oneshot(canonical(request))
+        let handle = async |request| match routes.oneshot(request).await {
+            Ok(response) => response,
+            Err(never) => match never {},
+        };
+        async move { Ok::<_, Infallible>(identified(canonical(request), handle).await) }
     }))
 }
 

@@ -2,13 +2,22 @@
 //! neither miss a route nor list one that isn't there.
 
 use axum::Router;
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
-use axum::routing::{MethodFilter, on};
-use http::Method;
+use axum::middleware::{Next, from_fn};
+use axum::response::IntoResponse as _;
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::{Method, header};
 use serde_json::{Map, Value, json};
 
 use crate::Api;
+use crate::body::too_large;
+use crate::conditional::tagged;
 use crate::fields::{Field, Kind};
+use crate::idempotency::MAX_KEY;
+
+/// The largest body in bytes that isn't a file; Lambda takes no larger one.
+const BODY_BYTES: usize = 6 * 1024 * 1024;
 
 /// All routes and their description.
 pub struct Routes {
@@ -18,6 +27,8 @@ pub struct Routes {
     pub private: Router<Api>,
     /// The OpenAPI document.
     pub document: Value,
+    /// The largest body in bytes with a file in it.
+    file_bytes: usize,
 }
 
 /// One operation.
@@ -159,22 +170,35 @@ impl Operation {
             answer["content"] = content(schema, &["application/json"]);
         }
         responses.insert(self.status.to_string(), answer);
-        let refused = |what: &str| {
-            json!({"description": what,
-                "content": content(reference("Error"), &["application/json"])})
-        };
-        if self.body.is_some() || !self.query.is_empty() {
-            responses.insert(
-                "400".into(),
-                refused("Something sent is not what it should be"),
-            );
+        let method = &self.method;
+        let takes_body = self.body.is_some();
+        let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
+        let keyed = !public && *method == Method::POST;
+        for (status, refused) in [
+            (
+                "304",
+                *method == Method::GET && matches!(self.answer, Answer::One(_)),
+            ),
+            ("400", takes_body || !self.query.is_empty()),
+            ("401", !public),
+            ("403", !public),
+            ("404", self.path.contains('{')),
+            ("409", changes && !public),
+            ("413", takes_body),
+            ("415", takes_body),
+            ("422", keyed),
+            ("429", true),
+        ] {
+            if refused {
+                let reference = json!({"$ref": format!("#/components/responses/{status}")});
+                responses.insert(status.into(), reference);
+            }
         }
-        if !public {
-            responses.insert("401".into(), refused("Nobody known is asking"));
-            responses.insert("403".into(), refused("Not permitted"));
+        if keyed {
+            parameters.push(json!({"$ref": "#/components/parameters/IdempotencyKey"}));
         }
-        if self.path.contains('{') {
-            responses.insert("404".into(), refused("Not there"));
+        if responses.contains_key("304") {
+            parameters.push(json!({"$ref": "#/components/parameters/IfNoneMatch"}));
         }
         let mut operation = json!({
             "operationId": format!("{}_{}", words.join("_"), self.method.as_str().to_lowercase()),
@@ -229,7 +253,7 @@ impl Answer {
 
 impl Routes {
     /// No routes yet.
-    pub fn new() -> Self {
+    pub fn new(file_bytes: usize) -> Self {
         let error = json!({
             "type": "object",
             "properties": {"detail": {"type": "string"}, "message": {"type": "string"}},
@@ -245,6 +269,8 @@ impl Routes {
             "paths": {},
             "components": {
                 "schemas": {"Error": error},
+                "parameters": common_parameters(),
+                "responses": common_responses(),
                 "securitySchemes": {
                     "tokenAuth": {
                         "type": "apiKey", "in": "header", "name": "Authorization",
@@ -258,6 +284,7 @@ impl Routes {
             public: Router::new(),
             private: Router::new(),
             document,
+            file_bytes,
         }
     }
 
@@ -269,7 +296,7 @@ impl Routes {
     {
         self.describe(operation, false);
         let routes = std::mem::take(&mut self.private);
-        self.private = routes.route(&operation.path, on(filter(&operation.method), handler));
+        self.private = routes.route(&operation.path, self.routed(operation, handler));
     }
 
     /// Adds an operation for everybody.
@@ -280,7 +307,33 @@ impl Routes {
     {
         self.describe(operation, true);
         let routes = std::mem::take(&mut self.public);
-        self.public = routes.route(&operation.path, on(filter(&operation.method), handler));
+        self.public = routes.route(&operation.path, self.routed(operation, handler));
+    }
+
+    fn routed<H, T>(&self, operation: &Operation, handler: H) -> MethodRouter<Api>
+    where
+        H: Handler<T, Api>,
+        T: 'static,
+    {
+        let most = match operation.body {
+            Some(Body::Multipart(_)) => self.file_bytes,
+            _ => BODY_BYTES,
+        };
+        let mut route = on(filter(&operation.method), handler);
+        if matches!(operation.answer, Answer::One(_)) {
+            route = route.layer(from_fn(tagged));
+        }
+        route.layer(DefaultBodyLimit::max(most)).layer(from_fn(
+            move |request: Request, next: Next| async move {
+                let length = request.headers().get(header::CONTENT_LENGTH);
+                let length = length.and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+                // said before anything of it is sent, where the client waits for that
+                if length.is_some_and(|length| length > most as u64) {
+                    return too_large().into_response();
+                }
+                next.run(request).await
+            },
+        ))
     }
 
     fn describe(&mut self, operation: &Operation, public: bool) {
@@ -288,6 +341,26 @@ impl Routes {
         let path = format!("{}{}", operation.path, if api { "/" } else { "" });
         let method = operation.method.as_str().to_lowercase();
         self.document["paths"][path][method] = operation.describe(public);
+    }
+
+    /// Says of what is over things with tags that it minds them.
+    #[must_use]
+    pub fn finished(mut self) -> Self {
+        let paths = self.document["paths"].as_object_mut();
+        let paths = paths.into_iter().flat_map(|paths| paths.values_mut());
+        for operations in paths.filter(|path| path["get"]["responses"]["304"].is_object()) {
+            for method in ["put", "patch", "delete"] {
+                let Some(operation) = operations.get_mut(method) else {
+                    continue;
+                };
+                let if_match = json!({"$ref": "#/components/parameters/IfMatch"});
+                if let Some(parameters) = operation["parameters"].as_array_mut() {
+                    parameters.push(if_match);
+                }
+                operation["responses"]["412"] = json!({"$ref": "#/components/responses/412"});
+            }
+        }
+        self
     }
 
     /// Adds the schemas of a resource: what is answered, what is sent, and what is sent to change it.
@@ -330,6 +403,58 @@ impl Routes {
     }
 }
 
+/// Headers that many operations take.
+fn common_parameters() -> Value {
+    let header = |name: &str, description: &str, schema: Value| json!({"name": name, "in": "header", "description": description, "schema": schema});
+    let tag = || json!({"type": "string"});
+    json!({
+        "IdempotencyKey": header(
+            "Idempotency-Key",
+            "The same request under the same key is done once in 24 hours; who sends it again has the \
+             same answer.",
+            json!({"type": "string", "minLength": 1, "maxLength": MAX_KEY, "pattern": "^[!-~]+$"}),
+        ),
+        "IfNoneMatch": header(
+            "If-None-Match",
+            "The ETag of what the client has already: it is not sent again.",
+            tag(),
+        ),
+        "IfMatch": header(
+            "If-Match",
+            "The ETag of what the client has seen: nothing else is written over.",
+            tag(),
+        ),
+    })
+}
+
+/// What operations answer that do nothing.
+fn common_responses() -> Value {
+    let refused = |description: &str| {
+        json!({
+            "description": description,
+            "content": {"application/json": {"schema": reference("Error")}},
+        })
+    };
+    let mut responses = json!({
+        "304": {"description": "It is what the client has already"},
+        "400": refused("Something sent is not what it should be"),
+        "401": refused("Nobody known is asking"),
+        "403": refused("Not permitted"),
+        "404": refused("Not there"),
+        "409": refused("It is in use, or somebody else changes it, or is still doing the same"),
+        "412": refused("It has changed since the client has seen it"),
+        "413": refused("The body is too large"),
+        "415": refused("The body is of a type that is not taken"),
+        "422": refused("The Idempotency-Key belongs to another request"),
+        "429": refused("Too many requests"),
+    });
+    responses["429"]["headers"]["Retry-After"] = json!({
+        "description": "Seconds to wait",
+        "schema": {"type": "integer"},
+    });
+    responses
+}
+
 fn filter(method: &Method) -> MethodFilter {
     // no operation has another method than these
     MethodFilter::try_from(method.clone()).unwrap_or(MethodFilter::GET)
@@ -341,7 +466,7 @@ mod tests {
 
     #[test]
     fn every_reference_leads_to_a_schema_and_every_operation_has_its_own_name() {
-        let document = crate::routes::all().document;
+        let document = crate::routes::all(0).document;
         let text = document.to_string();
         for reference in text.split("#/components/schemas/").skip(1) {
             let name = reference.split('"').next().unwrap();

@@ -1,6 +1,6 @@
 //! Deleting a finding; its earliest duplicate takes its place.
 
-use tatami_domain::{FindingId, NoteId};
+use tatami_domain::{Finding, FindingId, NoteId};
 use tatami_store::{Change, Committed};
 
 use crate::{Duplicates, Held, Result, TRIES, contention, fitting, pause};
@@ -12,10 +12,24 @@ impl Duplicates<'_> {
     /// Deletes a finding with its notes. Where it has duplicates, the earliest of them becomes the
     /// original of the others, in its state.
     pub async fn delete(&self, finding: FindingId) -> Result<()> {
+        self.delete_if(finding, |_| true).await.map(drop)
+    }
+
+    /// The same, if the finding still is as wanted when it goes; says whether it was.
+    pub async fn delete_if(
+        &self,
+        finding: FindingId,
+        wanted: impl Fn(&Finding) -> bool,
+    ) -> Result<bool> {
         let mut attempt = 0;
+        // once it has given its place to a duplicate, it is as this has written it
+        let mut begun = false;
         while attempt < TRIES {
             pause(attempt).await;
             let old = self.store.finding(finding).await?;
+            if !begun && !wanted(&old) {
+                return Ok(false);
+            }
             // Both are read before the view: whoever makes something a duplicate of this finding from
             // now on writes one of its claims or the finding itself.
             let held = Held::read(self.store, [&old]).await?;
@@ -31,7 +45,7 @@ impl Duplicates<'_> {
                     let committed = self.store.commit(&commit).await?;
                     if committed == Committed::Yes {
                         tracing::info!(%finding, product = %old.product, by = ?self.by, "deleted");
-                        return Ok(());
+                        return Ok(true);
                     }
                     committed
                 }
@@ -42,7 +56,9 @@ impl Duplicates<'_> {
                 }
                 (Some(heir), None) => match &self.store.findings([heir]).await?[..] {
                     [heir] if heir.duplicate_finding == Some(finding) => {
-                        self.swap(&old, heir).await?
+                        let swapped = self.swap(&old, heir).await?;
+                        begun |= swapped == Committed::Yes;
+                        swapped
                     }
                     _ => Committed::Conflict,
                 },

@@ -22,6 +22,10 @@ const ADMIN_PASSWORD: &str = "TATAMI_ADMIN_PASSWORD";
 const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
 /// The largest report in bytes; 100 MB where absent.
 const MAX_REPORT_BYTES: &str = "TATAMI_MAX_REPORT_BYTES";
+/// How many requests a second one token may send; as many as it likes where absent.
+const TOKEN_RATE: &str = "TATAMI_TOKEN_RATE";
+/// How many of them at once; those of a second where absent.
+const TOKEN_BURST: &str = "TATAMI_TOKEN_BURST";
 /// What is logged, such as `info` or `tatami_dedup=debug,warn`.
 const LOG: &str = "TATAMI_LOG";
 /// URL of a Tatami, for the client commands.
@@ -48,6 +52,8 @@ pub struct Settings {
     pub admin_password: Option<String>,
     pub admin_token: Option<String>,
     pub max_report_bytes: u64,
+    pub token_rate: Option<u64>,
+    pub token_burst: Option<u64>,
     pub cut: Cut,
 }
 
@@ -78,13 +84,24 @@ pub enum SettingsError {
     #[error("the environment variable {0} is not set")]
     Missing(&'static str),
     /// A variable isn't what it should be.
-    #[error("the environment variable {0} must be a number of bytes, not \"{1}\"")]
+    #[error("the environment variable {0} must be a whole number above 0, not \"{1}\"")]
     NotANumber(&'static str, String),
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
 fn variable(name: &'static str) -> Option<String> {
     std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+/// A whole number above 0; none where the variable isn't set.
+fn number(name: &'static str) -> Result<Option<u64>, SettingsError> {
+    let Some(text) = variable(name) else {
+        return Ok(None);
+    };
+    match text.trim().parse() {
+        Ok(number) if number > 0 => Ok(Some(number)),
+        _ => Err(SettingsError::NotANumber(name, text)),
+    }
 }
 
 fn required(name: &'static str) -> Result<String, SettingsError> {
@@ -115,12 +132,6 @@ impl Settings {
     /// Names for the local stack; what a person may set is read from the environment all the same.
     /// The queues' URLs are the caller's to fill in.
     pub fn local() -> Result<Self, SettingsError> {
-        let max_report_bytes = match variable(MAX_REPORT_BYTES) {
-            None => DEFAULT_MAX_REPORT_BYTES,
-            Some(text) => text
-                .parse()
-                .map_err(|_| SettingsError::NotANumber(MAX_REPORT_BYTES, text))?,
-        };
         Ok(Self {
             uploads_bucket: "tatami-uploads".into(),
             data_bucket: "tatami-data".into(),
@@ -134,7 +145,9 @@ impl Settings {
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD),
             admin_token: variable(ADMIN_TOKEN),
-            max_report_bytes,
+            max_report_bytes: number(MAX_REPORT_BYTES)?.unwrap_or(DEFAULT_MAX_REPORT_BYTES),
+            token_rate: number(TOKEN_RATE)?,
+            token_burst: number(TOKEN_BURST)?,
             cut: Cut::default(),
         })
     }

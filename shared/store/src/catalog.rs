@@ -576,19 +576,30 @@ impl Store {
 
     /// Removes an entity with its name. What belongs to it is left.
     pub async fn delete<T: Entity>(&self, id: T::Id) -> Result<()> {
+        self.delete_if::<T, StoreError>(id, |_| Ok(())).await
+    }
+
+    /// The same, if it still is as `check` wants it when it goes.
+    pub async fn delete_if<T: Entity, E: From<StoreError>>(
+        &self,
+        id: T::Id,
+        check: impl Fn(&T) -> Result<(), E>,
+    ) -> Result<(), E> {
         for _ in 0..TRIES {
             let Some((item, entity)) = self.stored::<T>(id).await? else {
                 let id: u64 = id.into();
-                return Err(StoreError::NotFound {
+                let gone = StoreError::NotFound {
                     kind: T::WORD,
                     id: id.to_string(),
-                });
+                };
+                return Err(gone.into());
             };
+            check(&entity)?;
             if self.remove(&item, &entity).await? {
                 return Ok(());
             }
         }
-        Err(StoreError::Contention(T::WORD.into()))
+        Err(StoreError::Contention(T::WORD.into()).into())
     }
 
     /// Removes an entity with its name, unless somebody changed it since it was read (then `false`).

@@ -177,17 +177,32 @@ impl Store {
     /// Removes a group, if it is empty or is to be dissolved: its findings stay. Says whether it's
     /// gone.
     pub async fn remove_group(&self, id: FindingGroupId, dissolve: bool) -> Result<bool> {
+        self.remove_group_if(id, dissolve, |_| Ok(())).await
+    }
+
+    /// The same, if the group still is as `check` wants it when this begins to take it apart.
+    pub async fn remove_group_if<E: From<StoreError>>(
+        &self,
+        id: FindingGroupId,
+        dissolve: bool,
+        check: impl Fn(&FindingGroup) -> Result<(), E>,
+    ) -> Result<bool, E> {
+        let mut begun = false;
         for attempt in 0..TRIES {
             pause(attempt).await;
             let Some((item, group)) = self.stored::<FindingGroup>(id).await? else {
                 return Ok(true);
             };
+            if !begun {
+                check(&group)?;
+            }
             let mut members = self.findings_of(group.test).await?;
             members.retain(|finding| finding.group == Some(id));
             if !members.is_empty() {
                 if !dissolve {
                     return Ok(false);
                 }
+                begun = true;
                 self.take_out_of_groups(group.product, group.test, &members)
                     .await?;
             }
@@ -195,7 +210,7 @@ impl Store {
                 return Ok(true);
             }
         }
-        Err(StoreError::Contention(format!("finding group {id}")))
+        Err(StoreError::Contention(format!("finding group {id}")).into())
     }
 
     /// Removes those of some groups of a test that were made and then got no findings.

@@ -311,6 +311,20 @@ pub(crate) fn attempts(who: &str, window: i64) -> Key {
     key(format!("ATTEMPTS#{who}"), window.to_string())
 }
 
+/// How full a client's bucket is.
+pub(crate) fn rate(who: &str) -> Key {
+    key(format!("RATE#{who}"), "RATE")
+}
+
+/// A request of a user that comes under a key, and a piece of its answer.
+pub(crate) fn idempotent(user: u64, hash: &str) -> Key {
+    key(format!("ONCE#{user}#{hash}"), "ONCE")
+}
+
+pub(crate) fn idempotent_piece(user: u64, hash: &str, piece: usize) -> Key {
+    key(format!("ONCE#{user}#{hash}"), format!("PIECE#{piece:04}"))
+}
+
 /// One S3 event of one object, so that the second delivery finds the first one's import.
 pub(crate) fn upload_event(bucket: &str, object: &str, event: &str) -> Key {
     key(format!("S3#{bucket}/{object}"), event)

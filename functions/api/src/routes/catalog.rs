@@ -18,6 +18,7 @@ use tatami_store::{Entity, Store, StoreError};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -422,17 +423,17 @@ async fn get<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     let entity: T = one(&api.services.store, &id).await?;
     caller.require(T::VIEW, entity.place()).await?;
-    Ok(Json(view(&api.services.store, &entity).await?))
+    versioned(&api.services.store, &entity).await
 }
 
 async fn create<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Object>)> {
+) -> Result<(StatusCode, Versioned<Json<Object>>)> {
     let store = &api.services.store;
     let sent = match read(&body, T::FIELDS, Mode::Create) {
         Ok(sent) => sent,
@@ -451,43 +452,48 @@ async fn create<T: Resource>(
     let entity = store.create(entity).await?;
     entity.apply(&caller, store, &sent).await?;
     T::changed(&api);
-    Ok((StatusCode::CREATED, Json(view(store, &entity).await?)))
+    Ok((StatusCode::CREATED, versioned(store, &entity).await?))
 }
 
 async fn replace<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Object>> {
-    write::<T>(&api, &caller, &id, &body, Mode::Replace).await
+) -> Result<Versioned<Json<Object>>> {
+    write::<T>(&api, &caller, &id, &if_match, &body, Mode::Replace).await
 }
 
 async fn change<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Object>> {
-    write::<T>(&api, &caller, &id, &body, Mode::Change).await
+) -> Result<Versioned<Json<Object>>> {
+    write::<T>(&api, &caller, &id, &if_match, &body, Mode::Change).await
 }
 
 async fn write<T: Resource>(
     api: &Api,
     caller: &Caller,
     id: &str,
+    if_match: &IfMatch,
     body: &Object,
     mode: Mode,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     let store = &api.services.store;
     let old: T = one(store, id).await?;
     caller.require(T::EDIT, old.place()).await?;
+    if_match.check(&Version::of(&old))?;
     let sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
     check_references(store, T::FIELDS, &sent).await?;
     merged(&old, &sent, false)?
         .permit(caller, store, Some(&old))
         .await?;
     let entity = edit::<T>(store, old.id(), |entity| {
+        if_match.check(&Version::of(entity))?;
         let new = merged(entity, &sent, false)?;
         new.check(Some(entity))?;
         *entity = new;
@@ -496,23 +502,26 @@ async fn write<T: Resource>(
     .await?;
     entity.apply(caller, store, &sent).await?;
     T::changed(api);
-    Ok(Json(view(store, &entity).await?))
+    versioned(store, &entity).await
 }
 
 async fn delete<T: Deletable>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     let store = &api.services.store;
     let entity: T = one(store, &id).await?;
     caller.require(T::EDIT, entity.place()).await?;
+    if_match.check(&Version::of(&entity))?;
     if let Some(users) = entity.users(store).await? {
         let message = format!("This {} is in use by {users}.", T::WORD);
         return Err(ApiError::conflict(message));
     }
     entity.permit(&caller, store, Some(&entity)).await?;
-    store.delete::<T>(entity.id()).await?;
+    let wanted = |entity: &T| if_match.check(&Version::of(entity));
+    store.delete_if(entity.id(), wanted).await?;
     T::changed(&api);
     Ok(StatusCode::NO_CONTENT)
 }
@@ -584,6 +593,14 @@ pub async fn view<T: Resource>(store: &Store, entity: &T) -> Result<Object> {
     let [mut view] = views;
     keep_fields::<T>(&mut view);
     Ok(view)
+}
+
+/// An entity as clients see it, in its version.
+pub async fn versioned<T: Resource>(store: &Store, entity: &T) -> Result<Versioned<Json<Object>>> {
+    Ok(Versioned(
+        Version::of(entity),
+        Json(view(store, entity).await?),
+    ))
 }
 
 /// Fields that every answer has and that Tatami keeps nothing for.

@@ -17,6 +17,7 @@ use super::rehash_jobs;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -150,31 +151,42 @@ impl Level {
         })
     }
 
-    async fn show(&self, api: &Api, caller: &Caller) -> Result<Json<Value>> {
+    async fn show(&self, api: &Api, caller: &Caller) -> Result<Versioned<Json<Value>>> {
         let (permission, place) = self.view;
         caller.require(permission, place).await?;
         let level = api.services.store.dedupe_level(self.scope).await?;
-        self.answer(&api.services.store, &level).await
+        self.versioned(&api.services.store, &level).await
+    }
+
+    async fn versioned(
+        &self,
+        store: &Store,
+        level: &DedupeLevel,
+    ) -> Result<Versioned<Json<Value>>> {
+        let version = Version::of(&level.version);
+        Ok(Versioned(version, self.answer(store, level).await?))
     }
 
     async fn change(
         &self,
         api: &Api,
         caller: &Caller,
+        if_match: &IfMatch,
         body: &Object,
         mode: Mode,
-    ) -> Result<Json<Value>> {
+    ) -> Result<Versioned<Json<Value>>> {
         let (permission, place) = self.edit;
         caller.require(permission, place).await?;
         let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
         check(&sent)?;
+        let seen = |level: &DedupeLevel| if_match.check(&Version::of(&level.version));
         let level = self
-            .write(api, caller.0.user, |old| match mode {
+            .write(api, caller.0.user, seen, |old| match mode {
                 Mode::Change => changed(old, &sent),
                 Mode::Replace | Mode::Create => changed(&DedupeSettings::default(), &sent),
             })
             .await?;
-        self.answer(&api.services.store, &level).await
+        self.versioned(&api.services.store, &level).await
     }
 
     /// Settings that decide about duplicates start a job that decides anew about those findings that
@@ -183,10 +195,12 @@ impl Level {
         &self,
         api: &Api,
         by: UserId,
+        check: impl Fn(&DedupeLevel) -> Result<()>,
         change: impl Fn(&DedupeSettings) -> Result<DedupeSettings>,
     ) -> Result<DedupeLevel> {
         let store = &api.services.store;
         let old = store.dedupe_level(self.scope).await?;
+        check(&old)?;
         let settings = change(&old.settings)?;
         let starts_job = if settings.same_keys(&old.settings) {
             !settings.same_duplicates(&old.settings)
@@ -200,6 +214,7 @@ impl Level {
             return rehash_jobs::start(api, &old, kind, settings, by).await;
         }
         change_level(store, self.scope, |level| {
+            check(level)?;
             let settings = change(&level.settings)?;
             if settings == level.settings {
                 return Ok(());
@@ -386,33 +401,39 @@ async fn list(
     Ok(Json(listing.cut(views)))
 }
 
-async fn get_system(State(api): State<Api>, caller: Caller) -> Result<Json<Value>> {
+async fn get_system(State(api): State<Api>, caller: Caller) -> Result<Versioned<Json<Value>>> {
     Level::system().show(&api, &caller).await
 }
 
 async fn put_system(
     State(api): State<Api>,
     caller: Caller,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::system();
-    level.change(&api, &caller, &body, Mode::Replace).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Replace)
+        .await
 }
 
 async fn patch_system(
     State(api): State<Api>,
     caller: Caller,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::system();
-    level.change(&api, &caller, &body, Mode::Change).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Change)
+        .await
 }
 
 async fn get_product(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::product(&api.services.store, &id).await?;
     level.show(&api, &caller).await
 }
@@ -421,27 +442,33 @@ async fn put_product(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.change(&api, &caller, &body, Mode::Replace).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Replace)
+        .await
 }
 
 async fn patch_product(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level.change(&api, &caller, &body, Mode::Change).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Change)
+        .await
 }
 
 async fn get_test_type(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::test_type(&api.services.store, &id).await?;
     level.show(&api, &caller).await
 }
@@ -450,20 +477,26 @@ async fn put_test_type(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.change(&api, &caller, &body, Mode::Replace).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Replace)
+        .await
 }
 
 async fn patch_test_type(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<Versioned<Json<Value>>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level.change(&api, &caller, &body, Mode::Change).await
+    level
+        .change(&api, &caller, &if_match, &body, Mode::Change)
+        .await
 }
 
 async fn preview_system(
@@ -500,6 +533,7 @@ pub async fn change_system(
     by: UserId,
     enabled: Option<bool>,
     false_positive_history: Option<bool>,
+    check: impl Fn(&DedupeLevel) -> Result<()>,
 ) -> Result<()> {
     let change = |old: &DedupeSettings| {
         Ok(DedupeSettings {
@@ -508,6 +542,6 @@ pub async fn change_system(
             ..old.clone()
         })
     };
-    Level::system().write(api, by, change).await?;
+    Level::system().write(api, by, check, change).await?;
     Ok(())
 }

@@ -18,6 +18,7 @@ use super::catalog::{self, Filter, How, Resource, edit, id_in_path};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -136,9 +137,9 @@ async fn get(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     let group = permitted(&api, &caller, FindingGroup::VIEW, &id).await?;
-    Ok(Json(view(&api, &group).await?))
+    versioned(&api, &group).await
 }
 
 async fn permitted(
@@ -153,11 +154,11 @@ async fn permitted(
     Ok(group)
 }
 
-async fn view(api: &Api, group: &FindingGroup) -> Result<Object> {
+async fn versioned(api: &Api, group: &FindingGroup) -> Result<Versioned<Json<Object>>> {
     let mut views = [catalog::view(&api.services.store, group).await?];
     decorate(api, &mut views).await?;
     let [view] = views;
-    Ok(view)
+    Ok(Versioned(Version::of(group), Json(view)))
 }
 
 async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
@@ -208,8 +209,8 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         // somebody put all of them elsewhere meanwhile
         return Err(StoreError::Contention(format!("findings of test {}", test.id)).into());
     }
-    let view = view(&api, &store.get(group.id).await?).await?;
-    Ok((StatusCode::CREATED, Json(view)).into_response())
+    let view = versioned(&api, &store.get(group.id).await?).await?;
+    Ok((StatusCode::CREATED, view).into_response())
 }
 
 fn taken(name: &str) -> ApiError {
@@ -230,30 +231,39 @@ async fn replace(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
 ) -> Result<Response> {
     let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
+    if_match.check(&Version::of(&group))?;
     let sent = read(&body, FIELDS, Mode::Replace).map_err(ApiError::Fields)?;
-    write(&api, group, &sent).await
+    write(&api, group, &if_match, &sent).await
 }
 
 async fn change(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
 ) -> Result<Response> {
     let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
+    if_match.check(&Version::of(&group))?;
     let mut sent = read(&body, CHANGES, Mode::Change).map_err(ApiError::Fields)?;
     if sent.get("name").and_then(Value::as_str) == Some("") {
         return Err(ApiError::field("name", "This field may not be blank."));
     }
     // null is taken for nothing
     sent.retain(|_, value| !value.is_null());
-    write(&api, group, &sent).await
+    write(&api, group, &if_match, &sent).await
 }
 
-async fn write(api: &Api, group: FindingGroup, sent: &Object) -> Result<Response> {
+async fn write(
+    api: &Api,
+    group: FindingGroup,
+    if_match: &IfMatch,
+    sent: &Object,
+) -> Result<Response> {
     let store = &api.services.store;
     let inside = members(store, &group).await?;
     let is_inside = |id: &FindingId| inside.iter().any(|finding| finding.id == *id);
@@ -277,10 +287,16 @@ async fn write(api: &Api, group: FindingGroup, sent: &Object) -> Result<Response
     }
     let asked = [("findings", &whole), ("add_findings", &add)];
     let new = free(store, group.test, Some(group.id), &asked).await?;
-    if let Some(name) = sent.get("name").and_then(Value::as_str) {
+    // Whoever says what it writes over writes the group first, so that of two at once one is refused.
+    let name = sent.get("name").and_then(Value::as_str);
+    if name.is_some() || if_match.is_set() {
         let renamed = edit::<FindingGroup>(store, group.id, |group| {
-            if group.name != name {
+            if_match.check(&Version::of(group))?;
+            let new = name.filter(|name| *name != group.name);
+            if let Some(name) = new {
                 name.clone_into(&mut group.name);
+            }
+            if new.is_some() || if_match.is_set() {
                 group.updated = Timestamp::now();
             }
             Ok(())
@@ -300,16 +316,19 @@ async fn write(api: &Api, group: FindingGroup, sent: &Object) -> Result<Response
         }
     }
     let group: FindingGroup = store.get(group.id).await?;
-    Ok(Json(view(api, &group).await?).into_response())
+    Ok(versioned(api, &group).await?.into_response())
 }
 
 async fn dissolve(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     let group = permitted(&api, &caller, FindingGroup::EDIT, &id).await?;
-    api.services.store.remove_group(group.id, true).await?;
+    let wanted = |group: &FindingGroup| if_match.check(&Version::of(group));
+    let store = &api.services.store;
+    store.remove_group_if(group.id, true, wanted).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

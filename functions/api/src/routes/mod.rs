@@ -24,9 +24,9 @@ mod uploads;
 
 use crate::openapi::Routes;
 
-/// All of them.
-pub fn all() -> Routes {
-    let mut routes = Routes::new();
+/// All of them; a body with a file in it has at most so many bytes.
+pub fn all(file_bytes: usize) -> Routes {
+    let mut routes = Routes::new(file_bytes);
     system::add(&mut routes);
     system_settings::add(&mut routes);
     access::add(&mut routes);
@@ -47,5 +47,5 @@ pub fn all() -> Routes {
     findings::add(&mut routes);
     attached::add(&mut routes);
     finding_groups::add(&mut routes);
-    routes
+    routes.finished()
 }

@@ -8,7 +8,7 @@ use axum::extract::{Path, State};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{DedupeScope, SystemSettings};
+use tatami_domain::{DedupeLevel, DedupeScope, SystemSettings};
 use tatami_store::StoreError;
 
 use super::catalog::id_in_path;
@@ -16,6 +16,7 @@ use super::dedupe_settings;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -163,8 +164,18 @@ fn stored(settings: &SystemSettings) -> Result<Object> {
     Ok(view)
 }
 
-async fn view(api: &Api, settings: &SystemSettings) -> Result<Object> {
+/// The version of the whole document, in both places where it is kept.
+fn version(settings: &SystemSettings, level: &DedupeLevel) -> Version {
+    Version::of(&[settings.version, level.version])
+}
+
+async fn versioned(api: &Api, settings: &SystemSettings) -> Result<Versioned<Json<Object>>> {
     let level = api.services.store.dedupe_level(DedupeScope::System).await?;
+    let view = view(settings, &level)?;
+    Ok(Versioned(version(settings, &level), Json(view)))
+}
+
+fn view(settings: &SystemSettings, level: &DedupeLevel) -> Result<Object> {
     let resolved = tatami_domain::ResolvedDedupe::default().overruled(&level.settings);
     let mut view = stored(settings)?;
     view.insert("enable_deduplication".into(), json!(resolved.enabled));
@@ -199,51 +210,65 @@ async fn list(
 ) -> Result<Json<Page<Object>>> {
     permit(&caller).await?;
     let settings = api.services.store.system_settings().await?;
-    Ok(Json(listing.cut(vec![view(&api, &settings).await?])))
+    let Versioned(_, Json(view)) = versioned(&api, &settings).await?;
+    Ok(Json(listing.cut(vec![view])))
 }
 
 async fn get(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     permit(&caller).await?;
     is_the_one(&id)?;
     let settings = api.services.store.system_settings().await?;
-    Ok(Json(view(&api, &settings).await?))
+    versioned(&api, &settings).await
 }
 
 async fn change(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     permit(&caller).await?;
     is_the_one(&id)?;
+    let store = &api.services.store;
+    let seen = store.system_settings().await?;
+    let level = store.dedupe_level(DedupeScope::System).await?;
+    if_match.check(&version(&seen, &level))?;
     let mut sent = read(&body, FIELDS, Mode::Change).map_err(ApiError::Fields)?;
     let mut said = |name: &str| sent.remove(name).and_then(|value| value.as_bool());
     let enabled = said("enable_deduplication");
     let history = said("false_positive_history");
     // these may be refused while a job is under way, so they come first
     if enabled.is_some() || history.is_some() {
-        dedupe_settings::change_system(&api, caller.0.user, enabled, history).await?;
+        let by = caller.0.user;
+        let check = |level: &DedupeLevel| if_match.check(&version(&seen, level));
+        dedupe_settings::change_system(&api, by, enabled, history, check).await?;
     }
-    let settings = write(&api, &caller, |fields| fields.extend(sent.clone())).await?;
-    Ok(Json(view(&api, &settings).await?))
+    let settings = write(&api, &caller, |old, fields| {
+        if if_match.is_set() && old.version != seen.version {
+            return Err(IfMatch::failed());
+        }
+        fields.extend(sent.clone());
+        Ok(())
+    });
+    versioned(&api, &settings.await?).await
 }
 
 /// Makes a new version; where nothing would differ, there is none.
 async fn write(
     api: &Api,
     caller: &Caller,
-    change: impl Fn(&mut Map<String, Value>),
+    change: impl Fn(&SystemSettings, &mut Map<String, Value>) -> Result<()>,
 ) -> Result<SystemSettings> {
     let store = &api.services.store;
     for _ in 0..TRIES {
         let old = store.system_settings().await?;
         let mut fields = stored(&old)?;
-        change(&mut fields);
+        change(&old, &mut fields)?;
         let read = serde_json::from_value(Value::Object(fields));
         let mut new: SystemSettings = read.map_err(|e| ApiError::Internal(e.to_string()))?;
         new.version = old.version;
@@ -313,13 +338,16 @@ async fn restore(
     State(api): State<Api>,
     caller: Caller,
     Path((id, version)): Path<(String, String)>,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     permit(&caller).await?;
     is_the_one(&id)?;
     let version = id_in_path(&version)?;
     let versions = api.services.store.settings_versions().await?;
     let wanted = versions.iter().find(|settings| settings.version == version);
     let wanted = stored(wanted.ok_or_else(ApiError::not_found)?)?;
-    let settings = write(&api, &caller, |fields| fields.clone_from(&wanted)).await?;
-    Ok(Json(view(&api, &settings).await?))
+    let settings = write(&api, &caller, |_, fields| {
+        fields.clone_from(&wanted);
+        Ok(())
+    });
+    versioned(&api, &settings.await?).await
 }

@@ -31,6 +31,11 @@ pub type Answer = (StatusCode, Value);
 
 impl TestApp {
     pub async fn start() -> Self {
+        Self::start_with(|_| {}).await
+    }
+
+    /// The same with other settings.
+    pub async fn start_with(change: impl FnOnce(&mut Settings)) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let local = LocalAws::start(Config {
             data_dir: directory.path().to_owned(),
@@ -54,13 +59,14 @@ impl TestApp {
             .region(aws_config::Region::new("eu-central-1"))
             .endpoint_url(local.endpoint())
             .build();
-        let settings = Settings {
+        let mut settings = Settings {
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
             max_report_bytes: 3 * 1024 * 1024,
             public_url: None,
             ..Settings::local().unwrap()
         };
+        change(&mut settings);
         let services = Services::new(&config, settings);
         services.store.create_tables().await.unwrap();
         services.blobs.create_buckets().await.unwrap();

@@ -45,16 +45,16 @@ const OF_ENGAGEMENTS: [&str; 11] = [
 ];
 
 #[derive(Clone)]
-struct Row {
-    method: Method,
-    path: String,
+pub struct Row {
+    pub method: Method,
+    pub path: String,
     needs: String,
     /// Is it in a product type, which those of a product don't see?
     of_type: bool,
     body: Option<String>,
 }
 
-fn table() -> Vec<Row> {
+pub fn table() -> Vec<Row> {
     let lines = TABLE
         .lines()
         .filter(|line| line.starts_with(char::is_uppercase));
@@ -82,7 +82,7 @@ impl Row {
     }
 
     /// What the first id of the path is of.
-    fn holder(&self) -> &str {
+    pub fn holder(&self) -> &str {
         let before = self.path.split("/{").next().unwrap_or_default();
         let last = before.trim_end_matches('/').rsplit('/').next();
         last.unwrap_or_default()
@@ -102,7 +102,7 @@ impl Row {
 }
 
 /// The ids of what is in one product, by collection, and under the names that bodies have for them.
-type Ids = BTreeMap<String, u64>;
+pub type Ids = BTreeMap<String, u64>;
 
 static NUMBER: AtomicU64 = AtomicU64::new(1);
 
@@ -132,7 +132,7 @@ async fn send(app: &TestApp, token: &str, method: &Method, path: &str, body: &st
 }
 
 /// Makes one of everything that the table can make in a product.
-async fn fill(app: &TestApp, admin: &str, rows: &[Row], ids: &mut Ids) {
+pub async fn fill(app: &TestApp, admin: &str, rows: &[Row], ids: &mut Ids) {
     for row in rows {
         let makes = row.method == Method::POST
             && row.path.matches('/').count() == 4

@@ -2,8 +2,9 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use http::Extensions;
-use http::StatusCode;
+use http::{StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_domain::{SystemSettings, Token, User};
@@ -13,6 +14,7 @@ use crate::auth::{by_password, must_change};
 use crate::body::Body;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, read};
+use crate::idempotency::NO_STORE;
 use crate::openapi::{Answer, Operation, Routes};
 use crate::throttle;
 
@@ -85,7 +87,7 @@ async fn token(
     State(api): State<Api>,
     extensions: Extensions,
     Body(body): Body,
-) -> Result<Json<Value>> {
+) -> Result<impl IntoResponse> {
     read(&body, FIELDS, Mode::Create).map_err(ApiError::Fields)?;
     let user = signed_in(&api, &extensions, &body).await?;
     if user.must_change_password {
@@ -106,7 +108,8 @@ async fn token(
         Ok::<_, ApiError>(())
     };
     api.services.store.change(user.id, login).await?;
-    Ok(Json(json!({"token": text})))
+    let no_store = [(header::CACHE_CONTROL, NO_STORE)];
+    Ok((no_store, Json(json!({"token": text}))))
 }
 
 async fn change_password(

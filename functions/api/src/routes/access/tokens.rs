@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use http::StatusCode;
+use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Permissions, Place};
@@ -13,8 +13,10 @@ use super::permit_over;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
+use crate::idempotency::NO_STORE;
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page};
 use crate::routes::catalog::{check_references, id_in_path};
@@ -82,11 +84,14 @@ fn view(token: &Token) -> Value {
     })
 }
 
+/// An answer with a secret in it.
+type Secret = ([(HeaderName, HeaderValue); 1], Json<Value>);
+
 /// A token with its text.
-fn new_view(token: &Token, text: &str) -> Value {
+fn new_view(token: &Token, text: &str) -> Secret {
     let mut view = view(token);
     view["token"] = json!(text);
-    view
+    ([(header::CACHE_CONTROL, NO_STORE)], Json(view))
 }
 
 async fn list(
@@ -130,15 +135,16 @@ async fn get(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Value>> {
-    Ok(Json(view(&permitted(&api, &caller, &id).await?)))
+) -> Result<Versioned<Json<Value>>> {
+    let token = permitted(&api, &caller, &id).await?;
+    Ok(Versioned(Version::of(&token), Json(view(&token))))
 }
 
 async fn create(
     State(api): State<Api>,
     caller: Caller,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Value>)> {
+) -> Result<(StatusCode, Secret)> {
     let store = &api.services.store;
     let sent = read(&body, FIELDS, Mode::Create).map_err(ApiError::Fields)?;
     let user = sent.get("user").and_then(Value::as_u64).map(UserId);
@@ -166,7 +172,7 @@ async fn create(
     check(&token)?;
     cut_down(&caller, &mut token)?;
     let token = store.create(token).await?;
-    Ok((StatusCode::CREATED, Json(new_view(&token, &text))))
+    Ok((StatusCode::CREATED, new_view(&token, &text)))
 }
 
 fn time(sent: &Object, name: &str) -> Option<Timestamp> {
@@ -240,18 +246,16 @@ async fn revoke(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     let token = permitted(&api, &caller, &id).await?;
-    api.services.store.delete::<Token>(token.id).await?;
+    let wanted = |token: &Token| if_match.check(&Version::of(token));
+    api.services.store.delete_if(token.id, wanted).await?;
     api.known.invalidate_all();
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn rotate(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<Json<Value>> {
+async fn rotate(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Secret> {
     let mut token = permitted(&api, &caller, &id).await?;
     cut_down(&caller, &mut token)?;
     let text = tatami_auth::new_token();
@@ -263,7 +267,7 @@ async fn rotate(
     };
     let token = api.services.store.change(token.id, apply).await?;
     api.known.invalidate_all();
-    Ok(Json(new_view(&token, &text)))
+    Ok(new_view(&token, &text))
 }
 
 /// Revokes every token of a user.

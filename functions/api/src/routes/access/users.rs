@@ -15,6 +15,7 @@ use super::tokens::revoke_all;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -171,16 +172,16 @@ async fn get(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     let user = permitted(&api, &caller, Permission::ViewUsers, &id).await?;
-    Ok(Json(catalog::view(&api.services.store, &user).await?))
+    catalog::versioned(&api.services.store, &user).await
 }
 
 async fn create(
     State(api): State<Api>,
     caller: Caller,
     Body(body): Body,
-) -> Result<(StatusCode, Json<Object>)> {
+) -> Result<(StatusCode, Versioned<Json<Object>>)> {
     caller.require(User::ADD, Place::Everywhere).await?;
     let sent = read(&body, User::FIELDS, Mode::Create).map_err(ApiError::Fields)?;
     let store = &api.services.store;
@@ -192,39 +193,40 @@ async fn create(
         user.must_change_password = true;
     }
     let user = store.create(user).await.map_err(taken)?;
-    Ok((
-        StatusCode::CREATED,
-        Json(catalog::view(store, &user).await?),
-    ))
+    Ok((StatusCode::CREATED, catalog::versioned(store, &user).await?))
 }
 
 async fn replace(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Object>> {
-    write(&api, &caller, &id, &body, Mode::Replace).await
+) -> Result<Versioned<Json<Object>>> {
+    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
 }
 
 async fn change(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
-) -> Result<Json<Object>> {
-    write(&api, &caller, &id, &body, Mode::Change).await
+) -> Result<Versioned<Json<Object>>> {
+    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
 }
 
 async fn write(
     api: &Api,
     caller: &Caller,
     id: &str,
+    if_match: &IfMatch,
     body: &Object,
     mode: Mode,
-) -> Result<Json<Object>> {
+) -> Result<Versioned<Json<Object>>> {
     let store = &api.services.store;
     let old = permitted(api, caller, User::EDIT, id).await?;
+    if_match.check(&Version::of(&old))?;
     let sent = read(body, User::FIELDS, mode).map_err(ApiError::Fields)?;
     let wanted = merged(&old, &sent, false)?;
     wanted.check(Some(&old))?;
@@ -232,6 +234,7 @@ async fn write(
     let password = sent_password(api, body, &wanted).await?;
     let by_another = old.id != caller.0.user;
     let apply = |user: &mut User| {
+        if_match.check(&Version::of(user))?;
         let mut new = merged(user, &sent, false)?;
         if let Some(hash) = &password {
             new.password_hash = Some(hash.clone());
@@ -246,7 +249,7 @@ async fn write(
         store.end_sessions(user.id).await?;
     }
     User::changed(api);
-    Ok(Json(catalog::view(store, &user).await?))
+    catalog::versioned(store, &user).await
 }
 
 /// The hash of a password that was sent; none where none was.
@@ -307,14 +310,17 @@ async fn delete(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     let store = &api.services.store;
     let user = permitted(&api, &caller, User::EDIT, &id).await?;
     permit_over(&caller, store, &user).await?;
+    if_match.check(&Version::of(&user))?;
     if user.id == caller.0.user {
         return Err(ApiError::conflict("Nobody can delete themselves."));
     }
     let off = |user: &mut User| {
+        if_match.check(&Version::of(user))?;
         user.is_active = false;
         Ok(())
     };

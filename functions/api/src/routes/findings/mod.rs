@@ -26,6 +26,7 @@ use super::catalog::id_in_path;
 use super::records::metadata;
 use crate::Api;
 use crate::auth::Caller;
+use crate::conditional::{Version, Versioned};
 use crate::error::Result;
 use crate::fields::{Field, Kind};
 use crate::openapi::{Answer, Operation, Routes};
@@ -254,5 +255,10 @@ async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
     let view = FindingView::new(finding, packs.of(finding), &Clock::now())
         .with_group(finding, &groups)
         .with_attached(meta, notes, files);
-    Ok(Json(view).into_response())
+    Ok(Versioned(version(finding), Json(view)).into_response())
+}
+
+/// The version of a finding, on which its writes are conditioned.
+fn version(finding: &Finding) -> Version {
+    Version::of(&finding.version)
 }

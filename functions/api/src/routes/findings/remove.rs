@@ -11,9 +11,10 @@ use tatami_auth::Permission;
 use tatami_domain::{Finding, FindingGroupId};
 use tatami_duplicates::Duplicates;
 
-use super::permitted;
+use super::{permitted, version};
 use crate::Api;
 use crate::auth::Caller;
+use crate::conditional::IfMatch;
 use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
@@ -48,10 +49,14 @@ async fn delete(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
 ) -> Result<StatusCode> {
     let finding = permitted(&api, &caller, Permission::DeleteFinding, &id).await?;
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
-    duplicates.delete(finding.id).await?;
+    let wanted = |finding: &Finding| if_match.allows(&version(finding));
+    if !duplicates.delete_if(finding.id, wanted).await? {
+        return Err(IfMatch::failed());
+    }
     tidy_after(&api, &[finding]).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -17,10 +17,11 @@ use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
 use tatami_store::{Change, Commit, Committed, Store, StoreError};
 
 use super::filter::unknown_status;
-use super::{detail, permitted};
+use super::{detail, permitted, version};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
+use crate::conditional::IfMatch;
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
@@ -152,6 +153,7 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         let mut commit = commit(&new, vec![Change::Create(Box::new(new.clone()))]);
         commit.claims = held.settled(&commit.changes);
         if store.commit(&commit).await? == Committed::Yes {
+            new.version = 1;
             let mut response = detail(&api, &new).await?;
             *response.status_mut() = StatusCode::CREATED;
             return Ok(response);
@@ -180,30 +182,34 @@ async fn replace(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
 ) -> Result<Response> {
-    write(&api, &caller, &id, &body, Mode::Replace).await
+    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
 }
 
 async fn patch(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    if_match: IfMatch,
     Body(body): Body,
 ) -> Result<Response> {
-    write(&api, &caller, &id, &body, Mode::Change).await
+    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
 }
 
 async fn write(
     api: &Api,
     caller: &Caller,
     id: &str,
+    if_match: &IfMatch,
     body: &Object,
     mode: Mode,
 ) -> Result<Response> {
     let finding = permitted(api, caller, Permission::EditFinding, id).await?;
+    if_match.check(&version(&finding))?;
     let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
-    let finding = change(api, caller.0.user, finding, &sent, None).await?;
+    let finding = change_if(api, caller.0.user, finding, if_match, &sent, None).await?;
     detail(api, &finding).await
 }
 
@@ -255,6 +261,18 @@ pub async fn change(
     sent: &Object,
     note: Option<String>,
 ) -> Result<Finding> {
+    change_if(api, by, finding, &IfMatch::default(), sent, note).await
+}
+
+/// The same, if the finding is still in a version that the client wants to write over.
+async fn change_if(
+    api: &Api,
+    by: UserId,
+    finding: Finding,
+    if_match: &IfMatch,
+    sent: &Object,
+    note: Option<String>,
+) -> Result<Finding> {
     let store = &api.services.store;
     check_references(store, FIELDS, sent).await?;
     let flags = flag_change(sent)?;
@@ -264,6 +282,7 @@ pub async fn change(
     let mut old = finding;
     let note = note.filter(|text| !text.is_empty());
     for _ in 0..TRIES {
+        if_match.check(&version(&old))?;
         let now = Timestamp::now();
         let mut new = changed(&old, sent, &flags, simple, by, now)?;
         let rekey = old.import.is_none() && sent.keys().any(|name| is_hashed(name));
