@@ -12,6 +12,7 @@ mod fields;
 mod idempotency;
 mod openapi;
 mod page;
+mod prefetch;
 mod query;
 mod request;
 mod routes;
@@ -43,6 +44,7 @@ pub(crate) struct Api {
     pub services: Arc<Services>,
     pub known: auth::Known,
     pub rates: throttle::Rates,
+    pub loaders: Arc<prefetch::Loaders>,
     /// The OpenAPI document, as text.
     pub document: Arc<str>,
 }
@@ -60,12 +62,14 @@ pub fn router(services: Services) -> Router {
         public,
         private,
         document,
+        loaders,
         ..
     } = routes::all(file_bytes);
     let api = Api {
         services: Arc::new(services),
         known: auth::nobody(),
         rates: throttle::Rates::new(rate),
+        loaders: Arc::new(loaders),
         document: document.to_string().into(),
     };
     let private = private

@@ -15,6 +15,7 @@ use crate::body::too_large;
 use crate::conditional::tagged;
 use crate::fields::{Field, Kind};
 use crate::idempotency::MAX_KEY;
+use crate::prefetch::{self, Load, Loader, Loaders};
 
 /// The largest body in bytes that isn't a file; Lambda takes no larger one.
 const BODY_BYTES: usize = 6 * 1024 * 1024;
@@ -27,8 +28,21 @@ pub struct Routes {
     pub private: Router<Api>,
     /// The OpenAPI document.
     pub document: Value,
+    /// How things are read that others point to.
+    pub loaders: Loaders,
+    /// What has the parameter `prefetch`.
+    prefetches: Vec<Prefetches>,
     /// The largest body in bytes with a file in it.
     file_bytes: usize,
+}
+
+/// A resource whose list and gets have the parameter `prefetch`.
+struct Prefetches {
+    path: &'static str,
+    schema: &'static str,
+    fields: &'static [Field],
+    /// What isn't among the fields: names and schemas.
+    others: &'static [(&'static str, &'static str)],
 }
 
 /// One operation.
@@ -284,6 +298,8 @@ impl Routes {
             public: Router::new(),
             private: Router::new(),
             document,
+            loaders: Loaders::new(),
+            prefetches: Vec::new(),
             file_bytes,
         }
     }
@@ -343,9 +359,55 @@ impl Routes {
         self.document["paths"][path][method] = operation.describe(public);
     }
 
-    /// Says of what is over things with tags that it minds them.
+    /// Says how things of a kind are read that others point to.
+    pub fn loads(&mut self, kind: &'static str, schema: &'static str, load: Load) {
+        self.loaders.insert(kind, Loader { schema, load });
+    }
+
+    /// The list and the gets of a resource have the parameter `prefetch`, for those of its fields that
+    /// point to something, and for others.
+    pub fn prefetches(
+        &mut self,
+        path: &'static str,
+        schema: &'static str,
+        fields: &'static [Field],
+        others: &'static [(&'static str, &'static str)],
+    ) {
+        self.prefetches.push(Prefetches {
+            path,
+            schema,
+            fields,
+            others,
+        });
+    }
+
+    /// Says what is known when all routes are there: what can be prefetched, and which writes are over
+    /// things with tags and mind them.
     #[must_use]
     pub fn finished(mut self) -> Self {
+        for what in &self.prefetches {
+            let pointers = prefetch::pointers(what.fields, &self.loaders);
+            let pointers = pointers.map(|(name, loader)| (name, loader.schema));
+            let mut names: Vec<(&str, &str)> = pointers.collect();
+            names.extend(what.others);
+            if names.is_empty() {
+                continue;
+            }
+            let words: Vec<&str> = names.iter().map(|(name, _)| *name).collect();
+            let parameter = json!({
+                "name": prefetch::NAME, "in": "query", "style": "form", "explode": false,
+                "description": "Fields to send along what they point to, in `prefetch` by field and id.",
+                "schema": {"type": "array", "items": {"type": "string", "enum": words}},
+            });
+            for path in [format!("{}/", what.path), format!("{}/{{id}}/", what.path)] {
+                let operation = &mut self.document["paths"][path]["get"];
+                if let Some(parameters) = operation["parameters"].as_array_mut() {
+                    parameters.push(parameter.clone());
+                }
+            }
+            let schema = &mut self.document["components"]["schemas"][what.schema];
+            schema["properties"][prefetch::NAME] = prefetch::schema(names);
+        }
         let paths = self.document["paths"].as_object_mut();
         let paths = paths.into_iter().flat_map(|paths| paths.values_mut());
         for operations in paths.filter(|path| path["get"]["responses"]["304"].is_object()) {

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::Api;
 use crate::error::{ApiError, Result};
+use crate::fields::Object;
 use crate::query::Query;
 
 /// How many results a page has where nobody says.
@@ -34,9 +35,17 @@ pub struct Page<T> {
     next: Option<String>,
     previous: Option<String>,
     results: Vec<T>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefetch: Option<Object>,
 }
 
 impl<T> Page<T> {
+    /// The page with what its results point to.
+    #[must_use]
+    pub fn with_prefetch(self, prefetch: Option<Object>) -> Self {
+        Self { prefetch, ..self }
+    }
+
     /// What is on it.
     pub fn results_mut(&mut self) -> &mut [T] {
         &mut self.results
@@ -70,6 +79,7 @@ impl Listing {
             next: (end < count).then(|| self.link(end)),
             previous: (self.offset > 0).then(|| self.link(self.offset.saturating_sub(self.limit))),
             results,
+            prefetch: None,
         }
     }
 

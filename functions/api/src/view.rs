@@ -4,3 +4,4 @@ pub mod finding;
 pub mod group;
 pub mod import;
 pub mod note;
+pub mod related;

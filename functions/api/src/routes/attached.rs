@@ -268,15 +268,25 @@ async fn files<T: Annotated>(
 ) -> Result<Json<Value>> {
     let of: T = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let id = id_in_path(&id)?;
-    let attached = api.services.store.attachments(of.owner()).await?;
-    let own = of.own_files(&api).await?;
-    let own = (OF_REPORT..).zip(&own);
-    let own = own.map(|(file, of_report)| file_view::<T>(&base, id, file, &of_report.title));
-    let files: Vec<Value> = (attached.iter())
-        .map(|file| file_view::<T>(&base, id, file.id.0, &file.title))
-        .chain(own)
-        .collect();
+    let files = file_views(&api, &base, id, &of).await?;
     Ok(Json(json!({T::ID: id, "files": files})))
+}
+
+/// The files of something with an id.
+pub async fn file_views<T: Annotated>(
+    api: &Api,
+    base: &str,
+    id: u64,
+    of: &T,
+) -> Result<Vec<Value>> {
+    let attached = api.services.store.attachments(of.owner()).await?;
+    let own = of.own_files(api).await?;
+    let own = (OF_REPORT..).zip(&own);
+    let own = own.map(|(file, of_report)| file_view::<T>(base, id, file, &of_report.title));
+    Ok((attached.iter())
+        .map(|file| file_view::<T>(base, id, file.id.0, &file.title))
+        .chain(own)
+        .collect())
 }
 
 fn file_view<T: Annotated>(base: &str, owner: u64, id: u64, title: &str) -> Value {

@@ -23,6 +23,7 @@ use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page, cut_sorted, ordering};
+use crate::prefetch;
 use crate::query::{Query, day_of, today};
 
 /// A thing of the product tree, as clients see it.
@@ -340,6 +341,8 @@ pub fn add<T: Resource>(routes: &mut Routes) {
         .answers(200, Answer::One(T::SCHEMA));
     routes.add(&change, self::change::<T>);
     routes.schemas(T::SCHEMA, T::FIELDS);
+    routes.prefetches(T::PATH, T::SCHEMA, T::FIELDS, &[]);
+    routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
 }
 
 /// Adds the routes by which one of them is deleted.
@@ -396,7 +399,8 @@ pub async fn list<T: Resource>(
     });
     T::decorate(store, &mut page).await?;
     page.iter_mut().for_each(keep_fields::<T>);
-    Ok(Json(listing.page(count, page)))
+    let along = prefetch::along(&api, &caller, &listing.query, T::FIELDS, &page).await?;
+    Ok(Json(listing.page(count, page).with_prefetch(along)))
 }
 
 /// Orders values of one field; null comes last.
@@ -423,10 +427,29 @@ async fn get<T: Resource>(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    query: Query,
 ) -> Result<Versioned<Json<Object>>> {
     let entity: T = one(&api.services.store, &id).await?;
     caller.require(T::VIEW, entity.place()).await?;
-    versioned(&api.services.store, &entity).await
+    let Versioned(version, Json(view)) = versioned(&api.services.store, &entity).await?;
+    let view = with_prefetch::<T>(&api, &caller, &query, view).await?;
+    Ok(Versioned(version, Json(view)))
+}
+
+/// An answer with what it points to, as far as it's asked for.
+pub async fn with_prefetch<T: Resource>(
+    api: &Api,
+    caller: &Caller,
+    query: &Query,
+    view: Object,
+) -> Result<Object> {
+    let mut views = [view];
+    let along = prefetch::along(api, caller, query, T::FIELDS, &views).await?;
+    if let Some(along) = along {
+        views[0].insert(prefetch::NAME.to_owned(), Value::Object(along));
+    }
+    let [view] = views;
+    Ok(view)
 }
 
 async fn create<T: Resource>(
@@ -588,11 +611,19 @@ fn keep_fields<T: Resource>(view: &mut Object) {
 
 /// An entity as clients see it.
 pub async fn view<T: Resource>(store: &Store, entity: &T) -> Result<Object> {
-    let mut views = [stored_view(entity)?];
+    let views = views(store, std::slice::from_ref(entity)).await?;
+    Ok(views.into_iter().next().unwrap_or_default())
+}
+
+/// Entities as clients see them.
+pub async fn views<T: Resource>(store: &Store, entities: &[T]) -> Result<Vec<Object>> {
+    let mut views = entities
+        .iter()
+        .map(stored_view)
+        .collect::<Result<Vec<_>>>()?;
     T::decorate(store, &mut views).await?;
-    let [mut view] = views;
-    keep_fields::<T>(&mut view);
-    Ok(view)
+    views.iter_mut().for_each(keep_fields::<T>);
+    Ok(views)
 }
 
 /// An entity as clients see it, in its version.

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use futures::future::BoxFuture;
 use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -23,6 +24,8 @@ use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page};
+use crate::prefetch;
+use crate::query::Query;
 use crate::view::group::{FIELDS, STUB, decorate};
 
 /// What PATCH takes.
@@ -77,6 +80,8 @@ pub fn add(routes: &mut Routes) {
     .answers(200, Answer::One("GroupFindingsResult"));
     routes.add(&group, group_findings);
     routes.schemas(FindingGroup::SCHEMA, FIELDS);
+    routes.prefetches(FindingGroup::PATH, FindingGroup::SCHEMA, FIELDS, &[]);
+    routes.loads(FindingGroup::KIND, FindingGroup::SCHEMA, load);
     routes.schemas("FindingGroupStub", STUB);
     routes.schemas("FindingGroupChange", CHANGES);
     routes.schemas("GroupFindings", GROUPING);
@@ -127,19 +132,48 @@ async fn list(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Object>>> {
-    let listed = catalog::list::<FindingGroup>(State(api.clone()), caller, listing).await?;
+    let (who, query) = (caller.clone(), listing.query.clone());
+    let listed = catalog::list::<FindingGroup>(State(api.clone()), who, listing).await?;
     let Json(mut page) = listed;
     decorate(&api, page.results_mut()).await?;
-    Ok(Json(page))
+    let results = page.results_mut();
+    let along = prefetch::along(&api, &caller, &query, FIELDS, results).await?;
+    Ok(Json(page.with_prefetch(along)))
 }
 
 async fn get(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
+    query: Query,
 ) -> Result<Versioned<Json<Object>>> {
     let group = permitted(&api, &caller, FindingGroup::VIEW, &id).await?;
-    versioned(&api, &group).await
+    let Versioned(version, Json(view)) = versioned(&api, &group).await?;
+    let view = catalog::with_prefetch::<FindingGroup>(&api, &caller, &query, view).await?;
+    Ok(Versioned(version, Json(view)))
+}
+
+/// Reads groups that something points to.
+fn load<'a>(
+    api: &'a Api,
+    caller: &'a Caller,
+    ids: Vec<u64>,
+) -> BoxFuture<'a, Result<Vec<(u64, Value)>>> {
+    Box::pin(async move {
+        let groups = prefetch::load::<FindingGroup>(api, caller, ids).await?;
+        let (ids, views): (Vec<u64>, Vec<Value>) = groups.into_iter().unzip();
+        let mut views: Vec<Object> = (views.into_iter())
+            .filter_map(|view| match view {
+                Value::Object(view) => Some(view),
+                _ => None,
+            })
+            .collect();
+        decorate(api, &mut views).await?;
+        Ok(ids
+            .into_iter()
+            .zip(views.into_iter().map(Value::Object))
+            .collect())
+    })
 }
 
 async fn permitted(

@@ -115,7 +115,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("accepted_risks", Kind::Other("", true)),
     Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
     Field::answer("finding_meta", Kind::Other("Metadata", true)),
-    Field::answer("related_fields", Kind::Other("", false)).nullable(),
+    Field::answer("related_fields", Kind::Other("FindingRelatedFields", false)).nullable(),
     Field::answer("request_response", Kind::Other("", false)),
     Field::answer("files", Kind::Refs(Target::Unknown)),
     Field::answer("notes", Kind::Other("Note", true)),
@@ -271,7 +271,7 @@ pub struct FindingView<'a> {
     accepted_risks: [u64; 0],
     finding_groups: Vec<GroupStub<'a>>,
     finding_meta: Vec<Value>,
-    related_fields: Option<u64>,
+    related_fields: Option<Value>,
     request_response: Requests<'a>,
     files: Vec<u64>,
     notes: Vec<Value>,
@@ -411,6 +411,14 @@ impl<'a> FindingView<'a> {
             .into_iter()
             .collect();
         self
+    }
+
+    /// With what it belongs to.
+    pub fn with_related(self, related: Option<Value>) -> Self {
+        Self {
+            related_fields: related,
+            ..self
+        }
     }
 
     /// With its metadata, its notes and the ids of its files.

@@ -31,6 +31,14 @@ pub const AUTHOR: &[Field] = &[
     Field::answer("last_name", Kind::Text(150)),
 ];
 
+/// A user as they stand in a note.
+pub fn author(user: &User) -> Value {
+    json!({
+        "id": user.id, "username": user.username,
+        "first_name": user.first_name, "last_name": user.last_name,
+    })
+}
+
 /// What is sent of a note.
 pub const SENT: &[Field] = &[
     Field::new("entry", Kind::Text(0)).required(),
@@ -57,12 +65,7 @@ pub async fn views(store: &Store, notes: &[Note]) -> Result<Vec<Value>> {
         let author = authors
             .iter()
             .find(|user| Some(user.id) == note.author)
-            .map(|user| {
-                json!({
-                    "id": user.id, "username": user.username,
-                    "first_name": user.first_name, "last_name": user.last_name,
-                })
-            });
+            .map(author);
         json!({
             "id": note.id, "author": author, "editor": null, "history": [], "note_type": kind,
             "entry": note.entry, "date": note.date, "private": note.private,

@@ -21,6 +21,7 @@ mod finding_groups;
 mod findings;
 mod history;
 mod imports;
+mod prefetch;
 mod protocol;
 mod records;
 mod schema;

@@ -20,6 +20,7 @@ use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page};
+use crate::prefetch;
 use crate::routes::catalog::{
     self, Filter, How, Resource, constants, id_in_path, merged, parameters,
 };
@@ -62,6 +63,7 @@ pub fn add(routes: &mut Routes) {
         .answers(200, Answer::One("UserProfile"));
     routes.add(&profile, self::profile);
     routes.schemas("User", User::FIELDS);
+    routes.loads(User::KIND, "UserStub", prefetch::load_users);
     routes.schemas(
         "UserProfile",
         &[Field::answer("user", Kind::Other("User", false))],

@@ -17,30 +17,48 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
+use futures::future::BoxFuture;
+use futures::stream::{self, StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
+use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, Product, ProductId, Test};
-use tatami_store::{FINDING_KIND, Sight};
+use tatami_domain::{
+    Finding, FindingGroup, FindingGroupId, FindingId, Note, Product, ProductId, Test,
+};
+use tatami_store::{Entity as _, FINDING_KIND, Sight, Store};
 
-use super::attached::file_ids;
-use super::catalog::id_in_path;
+use super::attached::{file_ids, file_views};
+use super::catalog::{Resource as _, id_in_path};
 use super::records::metadata;
 use crate::Api;
 use crate::auth::Caller;
 use crate::conditional::{Version, Versioned};
-use crate::error::Result;
-use crate::fields::{Field, Kind};
+use crate::error::{ApiError, Result};
+use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Cut, Listing};
+use crate::page::{Base, Cut, Listing};
+use crate::prefetch;
 use crate::query::Query;
 use crate::view::finding::{Clock, FIELDS, FindingView, Packs};
 use crate::view::group::Groups;
 use crate::view::note;
+use crate::view::related::{self, Related};
 
 use filter::Filters;
 use order::Order;
 
 /// A filter over texts looks at those of so many findings at once.
 const TEXTS_AT_ONCE: usize = 4_096;
+
+/// Notes and files of how many findings are read side by side.
+const PARALLEL: usize = 8;
+/// The groups of a finding, where they are to be sent along.
+const GROUPS: Field = Field::answer(
+    "finding_group_set",
+    Kind::Refs(Target::Record(FindingGroup::KIND)),
+);
+/// Asks for what findings belong to, spelled out.
+const RELATED: Field = Field::new("related_fields", Kind::Bool);
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
@@ -49,11 +67,12 @@ pub fn add(routes: &mut Routes) {
         "A page of the findings that pass the filters",
     )
     .query(filter::parameters())
-    .query([Field::new("o", Kind::Texts)])
+    .query([Field::new("o", Kind::Texts), RELATED])
     .answers(200, Answer::Page("Finding"));
     routes.add(&list, self::list);
-    let get =
-        Operation::get("/api/v2/findings/{id}", "One of them").answers(200, Answer::One("Finding"));
+    let get = Operation::get("/api/v2/findings/{id}", "One of them")
+        .query([RELATED])
+        .answers(200, Answer::One("Finding"));
     routes.add(&get, self::get);
     write::add(routes);
     annotate::add(routes);
@@ -62,9 +81,22 @@ pub fn add(routes: &mut Routes) {
     remove::add(routes);
     duplicates::add(routes);
     routes.schemas("Finding", FIELDS);
+    related::add(routes);
+    let others = &[
+        (GROUPS.name, FindingGroup::SCHEMA),
+        ("notes", "Note"),
+        ("files", "File"),
+    ];
+    routes.prefetches("/api/v2/findings", "Finding", FIELDS, others);
+    routes.loads(FINDING_KIND, "Finding", load);
 }
 
-async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
+async fn list(
+    State(api): State<Api>,
+    caller: Caller,
+    base: Base,
+    listing: Listing,
+) -> Result<Response> {
     let query = &listing.query;
     let mut scope = scope(&api, query).await?;
     let visible = caller.visible(Permission::ViewProducts).await?;
@@ -100,14 +132,101 @@ async fn list(State(api): State<Api>, caller: Caller, listing: Listing) -> Resul
         store.visit(scope.sight(), see).await?;
     }
     let (count, page) = cut.page();
-    let packs = Packs::load(&api.services.blobs, page.iter().map(AsRef::as_ref)).await?;
-    let groups = Groups::load(store, page.iter().map(AsRef::as_ref)).await?;
+    let page: Vec<&Finding> = page.iter().map(AsRef::as_ref).collect();
+    let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
+    let groups = Groups::load(store, page.iter().copied()).await?;
+    let related = related(store, query, &page).await?;
     let views: Vec<FindingView<'_>> = (page.iter())
         .map(|finding| {
-            FindingView::new(finding, packs.of(finding), &clock).with_group(finding, &groups)
+            FindingView::new(finding, packs.of(finding), &clock)
+                .with_group(finding, &groups)
+                .with_related(related.of(finding))
         })
         .collect();
-    Ok(Json(listing.page(count, views)).into_response())
+    let along = along(&api, &caller, &base, query, &page, &views).await?;
+    Ok(Json(listing.page(count, views).with_prefetch(along)).into_response())
+}
+
+/// What findings belong to, where that is asked for.
+async fn related(store: &Store, query: &Query, findings: &[&Finding]) -> Result<Related> {
+    match query.boolean(RELATED.name)? {
+        Some(true) => Related::load(store, findings).await,
+        _ => Ok(Related::default()),
+    }
+}
+
+/// What findings point to, as far as that is asked for.
+async fn along(
+    api: &Api,
+    caller: &Caller,
+    base: &Base,
+    query: &Query,
+    findings: &[&Finding],
+    views: &[FindingView<'_>],
+) -> Result<Option<Object>> {
+    if query.get(prefetch::NAME).is_none() {
+        return Ok(None);
+    }
+    let mut objects = Vec::with_capacity(views.len());
+    for (finding, view) in findings.iter().zip(views) {
+        let view = serde_json::to_value(view).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let Value::Object(mut view) = view else {
+            continue;
+        };
+        view.insert(GROUPS.name.to_owned(), json!(finding.group));
+        objects.push(view);
+    }
+    let fields: Vec<Field> = FIELDS.iter().copied().chain([GROUPS]).collect();
+    let along = prefetch::along(api, caller, query, &fields, &objects).await?;
+    let mut along = along.unwrap_or_default();
+    let store = &api.services.store;
+    let under_id = |view: Value| Some((view["id"].as_u64()?, view));
+    if prefetch::asks(query, "notes") {
+        let reads: Vec<_> = findings
+            .iter()
+            .map(|finding| store.notes(finding.id))
+            .collect();
+        let notes: Vec<Vec<Note>> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
+        let notes = note::views(store, &notes.concat()).await?;
+        let notes = notes.into_iter().filter_map(under_id);
+        along.insert("notes".into(), prefetch::by_id(notes));
+    }
+    if prefetch::asks(query, "files") {
+        let reads = findings
+            .iter()
+            .map(|finding| file_views(api, &base.0, finding.id.0, *finding));
+        let reads: Vec<_> = reads.collect();
+        let files: Vec<Vec<Value>> = stream::iter(reads).buffered(PARALLEL).try_collect().await?;
+        let files = files.into_iter().flatten().filter_map(under_id);
+        along.insert("files".into(), prefetch::by_id(files));
+    }
+    Ok(Some(along))
+}
+
+/// Reads findings that something points to.
+fn load<'a>(
+    api: &'a Api,
+    caller: &'a Caller,
+    ids: Vec<u64>,
+) -> BoxFuture<'a, Result<Vec<(u64, Value)>>> {
+    Box::pin(async move {
+        let Some(visible) = prefetch::visible(caller, Permission::ViewProducts).await? else {
+            return Ok(Vec::new());
+        };
+        let store = &api.services.store;
+        let mut findings = store.findings(ids.into_iter().map(FindingId)).await?;
+        findings.retain(|finding| visible.sees(Place::from(finding)));
+        let packs = Packs::load(&api.services.blobs, &findings).await?;
+        let groups = Groups::load(store, &findings).await?;
+        let clock = Clock::now();
+        let view = |finding: &Finding| {
+            let view = FindingView::new(finding, packs.of(finding), &clock);
+            let view = serde_json::to_value(view.with_group(finding, &groups));
+            let view = view.map_err(|e| ApiError::Internal(e.to_string()))?;
+            Ok((finding.id.0, view))
+        };
+        findings.iter().map(view).collect()
+    })
 }
 
 /// The part of the store that a list has to look at.
@@ -222,9 +341,36 @@ impl Scope {
     }
 }
 
-async fn get(State(api): State<Api>, caller: Caller, Path(id): Path<String>) -> Result<Response> {
+async fn get(
+    State(api): State<Api>,
+    caller: Caller,
+    base: Base,
+    Path(id): Path<String>,
+    query: Query,
+) -> Result<Response> {
     let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
-    detail(&api, &finding).await
+    let texts = Packs::load(&api.services.blobs, [&finding]).await?;
+    let clock = Clock::now();
+    let groups = Groups::load(&api.services.store, [&finding]).await?;
+    let related = related(&api.services.store, &query, &[&finding]).await?;
+    let view = whole(&api, &finding, &texts, &groups, &clock).await?;
+    let view = [view.with_related(related.of(&finding))];
+    let along = along(&api, &caller, &base, &query, &[&finding], &view).await?;
+    let [view] = view;
+    let answer = Json(WithPrefetch {
+        view,
+        prefetch: along,
+    });
+    Ok(Versioned(version(&finding), answer).into_response())
+}
+
+/// A finding with what it points to.
+#[derive(Serialize)]
+struct WithPrefetch<'a> {
+    #[serde(flatten)]
+    view: FindingView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    prefetch: Option<Object>,
 }
 
 /// The finding of a path, where the caller has the permission.
@@ -243,18 +389,30 @@ async fn permitted(
     Ok(finding)
 }
 
-/// A finding with all that belongs to it.
-async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
+/// The view of a finding with all that belongs to it.
+async fn whole<'a>(
+    api: &Api,
+    finding: &'a Finding,
+    packs: &'a Packs,
+    groups: &'a Groups,
+    clock: &Clock,
+) -> Result<FindingView<'a>> {
     let store = &api.services.store;
-    let packs = Packs::load(&api.services.blobs, [finding]).await?;
     let notes = note::views(store, &store.notes(finding.id).await?).await?;
     let meta = metadata::of(store, FINDING_KIND, finding.id.0).await?;
     let meta = meta.iter().map(metadata::pair).collect();
     let files = file_ids(store, finding, packs.of(finding).files.len()).await?;
-    let groups = Groups::load(store, [finding]).await?;
-    let view = FindingView::new(finding, packs.of(finding), &Clock::now())
-        .with_group(finding, &groups)
-        .with_attached(meta, notes, files);
+    let view = FindingView::new(finding, packs.of(finding), clock);
+    Ok(view
+        .with_group(finding, groups)
+        .with_attached(meta, notes, files))
+}
+
+/// A finding with all that belongs to it.
+async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
+    let packs = Packs::load(&api.services.blobs, [finding]).await?;
+    let groups = Groups::load(&api.services.store, [finding]).await?;
+    let view = whole(api, finding, &packs, &groups, &Clock::now()).await?;
     Ok(Versioned(version(finding), Json(view)).into_response())
 }
 
