@@ -15,6 +15,7 @@ mod operator;
 mod parse;
 mod restart;
 mod server;
+mod snippets;
 
 /// Runs `tatami` in a folder of its own, with nothing of ours in the environment.
 fn tatami(folder: &Path, args: &[&str]) -> Output {

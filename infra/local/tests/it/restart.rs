@@ -7,21 +7,24 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-const TOKEN: &str = "00112233445566778899aabbccddeeff00112233";
+/// The token of the first admin.
+pub const TOKEN: &str = "00112233445566778899aabbccddeeff00112233";
+/// The password of the first admin.
+pub const PASSWORD: &str = "preset for the test";
 const FINDINGS: usize = 3000;
 
-struct Server {
+pub struct Server {
     child: Child,
-    url: String,
+    pub url: String,
 }
 
 impl Server {
-    fn start(data: &Path) -> Self {
+    pub fn start(data: &Path) -> Self {
         let mut child = Command::new(env!("CARGO_BIN_EXE_tatami"))
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .env("TATAMI_ADMIN_TOKEN", TOKEN)
-            .env("TATAMI_ADMIN_PASSWORD", "preset for the test")
+            .env("TATAMI_ADMIN_PASSWORD", PASSWORD)
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();
@@ -36,7 +39,7 @@ impl Server {
         Self { child, url }
     }
 
-    fn get(&self, path: &str) -> Option<Value> {
+    pub fn get(&self, path: &str) -> Option<Value> {
         let mut answer = ureq::get(format!("{}/api/v2/{path}", self.url))
             .header("Authorization", format!("Token {TOKEN}"))
             .call()
