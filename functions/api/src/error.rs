@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 use tatami_blobs::BlobError;
 use tatami_domain::{FieldError, FindingId, FlagError};
 use tatami_duplicates::DuplicateError;
+use tatami_runtime::SecretError;
 use tatami_store::{StoreError, TargetError};
 
 /// Why a request is refused.
@@ -194,11 +195,31 @@ impl From<StoreError> for ApiError {
             StoreError::NameTaken { kind, .. } if kind.ends_with("member") => {
                 Self::field("non_field_errors", "This membership exists already.")
             }
+            StoreError::NameTaken {
+                kind: "announcement",
+                ..
+            } => Self::field(
+                "non_field_errors",
+                "There is an announcement already, and only one may be.",
+            ),
+            StoreError::NameTaken {
+                kind: "contact info",
+                ..
+            } => Self::field("user", "This user has contact info already."),
             StoreError::NameTaken { kind, name } => {
                 Self::field("name", format!("a {kind} named \"{name}\" exists already"))
             }
             StoreError::Contention(_) => Self::Detail(StatusCode::CONFLICT, error.to_string()),
             other => Self::Internal(other.to_string()),
+        }
+    }
+}
+
+impl From<SecretError> for ApiError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::NoKey => Self::Detail(StatusCode::SERVICE_UNAVAILABLE, error.to_string()),
+            SecretError::NotAKey | SecretError::NotOurs => Self::Internal(error.to_string()),
         }
     }
 }

@@ -16,10 +16,14 @@ pub type Object = Map<String, Value>;
 pub enum Kind {
     /// Text of at most so many characters (0: any length).
     Text(usize),
+    /// Text of at most so many characters that is stored encrypted and never answered.
+    Secret(usize),
     /// An address of the web of at most so many characters, or nothing.
     Uri(usize),
     /// One of some texts.
     Choice(&'static [&'static str]),
+    /// One of some texts, or nothing.
+    OptionalChoice(&'static [&'static str]),
     /// One of the five severities.
     Severity,
     /// True or false.
@@ -42,6 +46,8 @@ pub enum Kind {
     Ref(Target),
     /// A list of ids.
     Refs(Target),
+    /// Whatever JSON there is, of at most so many bytes.
+    Json(usize),
     /// Something only answers have: the schema's name, and whether it's a list.
     Other(&'static str, bool),
 }
@@ -173,7 +179,7 @@ pub fn read(body: &Object, fields: &[Field], mode: Mode) -> Result<Object, Probl
             // An empty text is what forms send for nothing at all.
             Some(Value::String(text)) if text.trim().is_empty() => match field.kind {
                 _ if field.required => problems.add(field.name, "This field may not be blank."),
-                Kind::Text(_) | Kind::Uri(_) => {
+                Kind::Text(_) | Kind::Uri(_) | Kind::OptionalChoice(_) => {
                     read.insert(field.name.into(), json!(""));
                 }
                 Kind::Texts | Kind::Named(_) | Kind::Refs(_) => {
@@ -214,6 +220,14 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
             Value::Number(number) => Ok(json!(number.to_string())),
             _ => not("a text"),
         },
+        // as it is: white space may be part of a key
+        Kind::Secret(max) => match value.as_str() {
+            Some(text) if text.chars().count() > max => {
+                Err(format!("Use no more than {max} characters."))
+            }
+            Some(text) => Ok(json!(text)),
+            None => Err("This is not a text.".into()),
+        },
         Kind::Uri(max) => {
             let text = read_value(value, Kind::Text(max))?;
             let address = text
@@ -228,21 +242,14 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
                 None => not("an address such as https://example.com/"),
             }
         }
-        Kind::Choice(choices) => match value.as_str().filter(|text| choices.contains(text)) {
-            Some(text) => Ok(json!(text)),
-            None => Err(format!(
-                "{} is not a valid choice. Use one of: {}.",
-                shown(value),
-                choices.join(", ")
-            )),
-        },
+        Kind::Choice(choices) | Kind::OptionalChoice(choices) => {
+            let text = value.as_str().filter(|text| choices.contains(text));
+            text.map(|text| json!(text))
+                .ok_or_else(|| no_choice(value, choices))
+        }
         Kind::Severity => match value.as_str().map(str::parse::<Severity>) {
             Some(Ok(severity)) => Ok(json!(severity.name())),
-            _ => Err(format!(
-                "{} is not a valid choice. Use one of: {}.",
-                shown(value),
-                Severity::ALL.map(Severity::name).join(", ")
-            )),
+            _ => Err(no_choice(value, &Severity::ALL.map(Severity::name))),
         },
         Kind::Bool => match boolean(value) {
             Some(value) => Ok(json!(value)),
@@ -288,8 +295,20 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
                 None => not("a list of ids"),
             }
         }
+        Kind::Json(max) if value.to_string().len() > max => {
+            Err(format!("Use no more than {max} bytes of JSON."))
+        }
+        Kind::Json(_) => Ok(value.clone()),
         Kind::Other(..) => not("something that can be set"),
     }
+}
+
+fn no_choice(value: &Value, choices: &[&str]) -> String {
+    format!(
+        "{} is not a valid choice. Use one of: {}.",
+        shown(value),
+        choices.join(", ")
+    )
 }
 
 fn shown(value: &Value) -> String {
@@ -424,13 +443,16 @@ impl Field {
     pub fn schema(&self) -> Value {
         let mut schema = match self.kind {
             Kind::Text(0) => json!({"type": "string"}),
-            Kind::Text(max) => json!({"type": "string", "maxLength": max}),
+            Kind::Text(max) | Kind::Secret(max) => json!({"type": "string", "maxLength": max}),
             Kind::Uri(max) => json!({"oneOf": [
                 {"type": "string", "format": "uri", "maxLength": max},
                 {"type": "string", "maxLength": 0},
             ]}),
-            Kind::Choice(choices) => {
+            Kind::Choice(choices) | Kind::OptionalChoice(choices) => {
                 let mut values: Vec<Value> = choices.iter().map(|c| json!(c)).collect();
+                if matches!(self.kind, Kind::OptionalChoice(_)) {
+                    values.push(json!(""));
+                }
                 if self.nullable {
                     values.push(Value::Null);
                 }
@@ -453,6 +475,7 @@ impl Field {
             }}),
             Kind::Ref(_) => json!({"type": "integer"}),
             Kind::Refs(_) => json!({"type": "array", "items": {"type": "integer"}}),
+            Kind::Json(_) => json!({}),
             Kind::Other(name, list) => {
                 let one = match name {
                     "" => json!({"type": "object"}),
@@ -474,6 +497,9 @@ impl Field {
         }
         if self.read_only {
             schema["readOnly"] = json!(true);
+        }
+        if self.write_only {
+            schema["writeOnly"] = json!(true);
         }
         schema
     }

@@ -327,7 +327,8 @@ async fn change_some(
             return Ok(());
         };
         let unique = format!("{}.{}.{}", first.id, first.version, wanted.len());
-        let ids = store.note_ids(wanted.len() as u64).await?;
+        let owners = wanted.iter().map(|(old, _)| old.id).collect();
+        let ids = store.note_ids(product, owners).await?;
         let mut actions = ImportActions::default();
         let mut changes = Vec::new();
         let mut notes = Vec::new();

@@ -272,10 +272,8 @@ impl<'a> Worker<'a> {
         &self,
         notes: &[(FindingId, Cow<'static, str>)],
     ) -> Result<Vec<(FindingId, Note)>, DedupError> {
-        if notes.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = self.store.note_ids(notes.len() as u64).await?;
+        let owners = notes.iter().map(|(finding, _)| *finding).collect();
+        let ids = self.store.note_ids(self.product, owners).await?;
         Ok((notes.iter().zip(ids))
             .map(|((finding, entry), id)| {
                 let entry = entry.clone();
@@ -289,7 +287,7 @@ impl<'a> Worker<'a> {
             let known = self.store.notes(*finding).await?;
             if !known.iter().any(|note| note.entry == STAYS_CLOSED) {
                 for (finding, note) in self.notes(&[(*finding, STAYS_CLOSED.into())]).await? {
-                    self.store.add_note(finding, note).await?;
+                    self.store.put_note(finding, &note).await?;
                 }
             }
         }

@@ -5,10 +5,13 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
 use aws_credential_types::Credentials;
 use axum::Router;
+use secrecy::{ExposeSecret as _, SecretString};
 use tatami_domain::{Token, User};
 use tatami_local_aws::sqs::{QueueSettings, RedrivePolicy};
 use tatami_local_aws::{BucketNotification, Config, LocalAws};
-use tatami_runtime::{MAX_RECEIVES, Services, Settings, SettingsError, StartError};
+use tatami_runtime::{
+    MAX_RECEIVES, SecretError, SecretKey, Services, Settings, SettingsError, StartError,
+};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,6 +31,8 @@ const VISIBILITY_S: i64 = 900;
 const DEAD_LETTERS_S: i64 = 14 * 24 * 60 * 60;
 /// The file in the data folder that keeps the first admin's token, for the commands on this machine.
 const TOKEN_FILE: &str = "token";
+/// The file in the data folder that keeps the key of secrets.
+const KEY_FILE: &str = "secret-key";
 
 /// What to start.
 #[derive(Debug, Clone)]
@@ -65,6 +70,12 @@ pub enum StackError {
     /// The token cannot be kept.
     #[error("cannot write {0}: {1}")]
     TokenFile(PathBuf, std::io::Error),
+    /// The key of secrets cannot be read or kept.
+    #[error("cannot use {0}: {1}")]
+    KeyFile(PathBuf, std::io::Error),
+    /// The key of secrets isn't one.
+    #[error("{0}: {1}")]
+    Key(PathBuf, SecretError),
 }
 
 /// The running stack.
@@ -106,6 +117,9 @@ impl Stack {
             }],
         })
         .await?;
+        if settings.secret_key.is_none() {
+            settings.secret_key = Some(secret_key(&options.data)?);
+        }
         for queue in [UPLOADS_QUEUE, FINDINGS_QUEUE, SLA_QUEUE] {
             make_queue(&aws, queue).await?;
         }
@@ -193,7 +207,7 @@ async fn admin_token(
     data: &std::path::Path,
 ) -> Result<Option<String>, StackError> {
     if let Some(preset) = &services.settings.admin_token {
-        return Ok(Some(preset.clone()));
+        return Ok(Some(preset.expose_secret().to_owned()));
     }
     let path = data.join(TOKEN_FILE);
     if let Ok(kept) = std::fs::read_to_string(&path) {
@@ -217,6 +231,22 @@ async fn admin_token(
     services.store.create(stored).await?;
     write_private(&path, &token).map_err(|e| StackError::TokenFile(path, e))?;
     Ok(Some(token))
+}
+
+/// The key of secrets that the data folder keeps, else a new one kept there.
+fn secret_key(data: &std::path::Path) -> Result<SecretKey, StackError> {
+    let path = data.join(KEY_FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(kept) => SecretString::from(kept),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let new = SecretKey::random();
+            let written = write_private(&path, new.expose_secret());
+            written.map_err(|error| StackError::KeyFile(path.clone(), error))?;
+            new
+        }
+        Err(error) => return Err(StackError::KeyFile(path, error)),
+    };
+    SecretKey::parse(text.expose_secret()).map_err(|error| StackError::Key(path, error))
 }
 
 fn write_private(path: &std::path::Path, text: &str) -> std::io::Result<()> {

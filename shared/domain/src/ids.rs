@@ -53,6 +53,8 @@ integer_id! {
     EnvironmentId,
     /// Id of a user.
     UserId,
+    /// Id of how a user is reached.
+    ContactInfoId,
     /// Id of an API token.
     TokenId,
     /// Id of a role.

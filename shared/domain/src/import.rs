@@ -290,6 +290,17 @@ pub struct Import {
     pub warnings: Vec<ImportWarning>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<ImportError>,
+    /// Was it only noted by hand? Then it has no report.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub by_hand: bool,
+    /// Its type and settings as people corrected them; what was done stands in `options`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_settings: Option<serde_json::Value>,
+    /// Was it taken off the list of `test_imports`?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
 }
 
 #[allow(

@@ -22,7 +22,7 @@ mod tree;
 mod user;
 
 pub use access::{Group, GroupMember, Membership, Role};
-pub use attached::{Attachment, Note, Owner};
+pub use attached::{Attachment, Note, NoteVersion, Owner};
 pub use audit::{AuditAction, AuditChange, AuditEntry};
 pub use dedupe::{
     Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
@@ -33,9 +33,9 @@ pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    AttachmentId, BlockId, EngagementId, EnvironmentId, FindingGroupId, FindingId, GroupId,
-    GroupMemberId, ImportId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId, RoleId,
-    TestId, TestTypeId, TokenId, UserId,
+    AttachmentId, BlockId, ContactInfoId, EngagementId, EnvironmentId, FindingGroupId, FindingId,
+    GroupId, GroupMemberId, ImportId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId,
+    RoleId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
@@ -54,4 +54,4 @@ pub use tree::{
     DevelopmentEnvironment, Engagement, EngagementStatus, EngagementType, Product, ProductType,
     Test, TestType, UnlessSaid,
 };
-pub use user::{Token, User};
+pub use user::{ContactInfo, Token, User};

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{ProductId, TokenId, UserId};
+use crate::{ContactInfoId, ProductId, TokenId, UserId};
 
 /// Somebody, or a service, that may sign in or hold tokens.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -27,6 +27,28 @@ pub struct User {
     pub must_change_password: bool,
     pub password_last_reset: Option<Timestamp>,
     pub token_last_reset: Option<Timestamp>,
+}
+
+/// How a user is reached, and how they like to work.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the REST API's")]
+pub struct ContactInfo {
+    #[serde(skip)]
+    pub id: ContactInfoId,
+    pub user: UserId,
+    /// The user's id as text: each user has one at most.
+    pub key: String,
+    pub title: Option<String>,
+    pub phone_number: String,
+    pub cell_number: String,
+    pub twitter_username: Option<String>,
+    pub github_username: Option<String>,
+    pub slack_username: Option<String>,
+    pub slack_user_id: Option<String>,
+    pub block_execution: bool,
+    pub deduplication_execution_mode: Option<String>,
+    pub ui_use_tailwind: bool,
 }
 
 /// An API token. Its text is shown once and only its SHA-256 is stored.

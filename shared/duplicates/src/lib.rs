@@ -165,13 +165,12 @@ impl<'a> Duplicates<'a> {
 
     async fn notes(
         &self,
+        product: ProductId,
         texts: &[(FindingId, String)],
         now: Timestamp,
     ) -> Result<Vec<(FindingId, Note)>> {
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        let ids = self.store.note_ids(texts.len() as u64).await?;
+        let owners = texts.iter().map(|(finding, _)| *finding).collect();
+        let ids = self.store.note_ids(product, owners).await?;
         let note = |((finding, entry), id): (&(FindingId, String), _)| {
             (*finding, Note::new(id, entry.clone(), self.by, now))
         };

@@ -45,7 +45,7 @@ impl Duplicates<'_> {
                 &held,
                 &[update(&old, new.clone()), Change::touch(&root)],
                 &own.iter().map(|f| repoint(f, root.id)).collect::<Vec<_>>(),
-                self.notes(&notes, now).await?,
+                self.notes(old.product, &notes, now).await?,
             );
             if self.store.commit(&commit).await? == Committed::Yes {
                 self.flatten(root.id).await?;
@@ -101,7 +101,7 @@ impl Duplicates<'_> {
                 &held,
                 &[update(&old, new.clone())],
                 &[],
-                self.notes(&[(finding, text)], now).await?,
+                self.notes(old.product, &[(finding, text)], now).await?,
             );
             if self.store.commit(&commit).await? == Committed::Yes {
                 new.version += 1;
@@ -160,7 +160,7 @@ impl Duplicates<'_> {
             update(root, as_duplicate(root, heir.id, self.by, now)),
         ];
         let others: Vec<Change> = others.iter().map(|f| repoint(f, heir.id)).collect();
-        let notes = self.notes(&notes, now).await?;
+        let notes = self.notes(root.product, &notes, now).await?;
         let commit = fitting(root.product, &held, &together, &others, notes);
         Ok(self.store.commit(&commit).await?)
     }

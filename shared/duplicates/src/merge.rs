@@ -132,7 +132,7 @@ impl Duplicates<'_> {
             if changes.is_empty() {
                 return Ok(());
             }
-            let notes = self.notes(&notes, now).await?;
+            let notes = self.notes(old.product, &notes, now).await?;
             let commit = fitting(old.product, &Held::default(), &changes, &[], notes);
             if self.store.commit(&commit).await? == Committed::Yes {
                 return Ok(());

@@ -1,13 +1,15 @@
-//! What every function needs to run: settings from the environment, logging, AWS clients, and the
-//! wrapper around batches of messages. Only this crate reads the environment.
+//! What every function needs to run: settings from the environment, logging, AWS clients, secrets, and
+//! the wrapper around batches of messages. Only this crate reads the environment.
 
 mod batch;
 mod operator;
+mod secrets;
 mod services;
 mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
 pub use operator::{ResetError, reset_password};
+pub use secrets::{SecretError, SecretKey};
 pub use services::{Services, StartError, dynamodb, http_client, plain_http_client};
 pub use settings::{Cut, Settings, SettingsError};
 

@@ -2,12 +2,13 @@ use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 use jiff::Timestamp;
+use secrecy::ExposeSecret as _;
 use tatami_blobs::Blobs;
 use tatami_domain::{Token, User};
 use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
-use crate::{Settings, SettingsError};
+use crate::{SecretError, SecretKey, Settings, SettingsError};
 
 /// Everything a function works with.
 #[derive(Debug, Clone)]
@@ -78,6 +79,11 @@ impl Services {
         }
     }
 
+    /// The key that secrets are encrypted with.
+    pub fn secret_key(&self) -> Result<&SecretKey, SecretError> {
+        self.settings.secret_key.as_ref().ok_or(SecretError::NoKey)
+    }
+
     /// Makes the first admin, where there is no user yet, with the password and token that the
     /// environment presets. Where it presets no password, gives the random one.
     pub async fn ensure_admin(&self) -> Result<Option<String>, StartError> {
@@ -91,7 +97,9 @@ impl Services {
             .iter()
             .any(|user| user.is_superuser)
         {
-            let password = self.settings.admin_password.clone().unwrap_or_else(|| {
+            let preset = self.settings.admin_password.as_ref();
+            let preset = preset.map(|password| password.expose_secret().to_owned());
+            let password = preset.unwrap_or_else(|| {
                 let password = tatami_auth::new_password();
                 shown = Some(password.clone());
                 password
@@ -118,7 +126,7 @@ impl Services {
             let token = Token {
                 user: admin.id,
                 name: "preset".into(),
-                sha256: tatami_auth::token_sha256(token),
+                sha256: tatami_auth::token_sha256(token.expose_secret()),
                 created: Timestamp::now(),
                 ..Token::default()
             };

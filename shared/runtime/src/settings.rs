@@ -1,4 +1,7 @@
+use secrecy::SecretString;
 use tatami_store::Tables;
+
+use crate::SecretKey;
 
 /// Bucket that raw reports are dropped into.
 const UPLOADS_BUCKET: &str = "TATAMI_UPLOADS_BUCKET";
@@ -20,6 +23,9 @@ const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 const ADMIN_PASSWORD: &str = "TATAMI_ADMIN_PASSWORD";
 /// A token of the first admin; none where absent.
 const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
+/// 32 random bytes in base64 that secrets are encrypted with before they are stored; none can be kept where
+/// absent.
+const SECRET_KEY: &str = "TATAMI_SECRET_KEY";
 /// The largest report in bytes; 100 MB where absent.
 const MAX_REPORT_BYTES: &str = "TATAMI_MAX_REPORT_BYTES";
 /// How many requests a second one token may send; as many as it likes where absent.
@@ -49,8 +55,9 @@ pub struct Settings {
     pub findings_queue_url: String,
     pub sla_queue_url: String,
     pub public_url: Option<String>,
-    pub admin_password: Option<String>,
-    pub admin_token: Option<String>,
+    pub admin_password: Option<SecretString>,
+    pub admin_token: Option<SecretString>,
+    pub secret_key: Option<SecretKey>,
     pub max_report_bytes: u64,
     pub token_rate: Option<u64>,
     pub token_burst: Option<u64>,
@@ -86,6 +93,11 @@ pub enum SettingsError {
     /// A variable isn't what it should be.
     #[error("the environment variable {0} must be a whole number above 0, not \"{1}\"")]
     NotANumber(&'static str, String),
+    /// A variable isn't the key that it must be.
+    #[error(
+        "the environment variable {0} must be 32 bytes in base64: make one by `openssl rand -base64 32`"
+    )]
+    NotAKey(&'static str),
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
@@ -132,6 +144,8 @@ impl Settings {
     /// Names for the local stack; what a person may set is read from the environment all the same.
     /// The queues' URLs are the caller's to fill in.
     pub fn local() -> Result<Self, SettingsError> {
+        let secret_key = variable(SECRET_KEY).map(|text| SecretKey::parse(&text));
+        let secret_key = secret_key.transpose();
         Ok(Self {
             uploads_bucket: "tatami-uploads".into(),
             data_bucket: "tatami-data".into(),
@@ -143,8 +157,9 @@ impl Settings {
             findings_queue_url: String::new(),
             sla_queue_url: String::new(),
             public_url: variable(PUBLIC_URL),
-            admin_password: variable(ADMIN_PASSWORD),
-            admin_token: variable(ADMIN_TOKEN),
+            admin_password: variable(ADMIN_PASSWORD).map(Into::into),
+            admin_token: variable(ADMIN_TOKEN).map(Into::into),
+            secret_key: secret_key.map_err(|_| SettingsError::NotAKey(SECRET_KEY))?,
             max_report_bytes: number(MAX_REPORT_BYTES)?.unwrap_or(DEFAULT_MAX_REPORT_BYTES),
             token_rate: number(TOKEN_RATE)?,
             token_burst: number(TOKEN_BURST)?,
@@ -165,5 +180,24 @@ impl Settings {
     /// What `TATAMI_LOG` says, for programs with a logger of their own.
     pub fn log_filter() -> Option<String> {
         variable(LOG)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let settings = Settings {
+            admin_password: Some("hunter2".into()),
+            admin_token: Some("0123456789abcdef".into()),
+            ..Settings::local().unwrap()
+        };
+        let printed = format!("{settings:?}");
+        assert!(printed.contains("tatami-uploads"));
+        for secret in ["hunter2", "0123456789abcdef"] {
+            assert!(!printed.contains(secret), "{printed}");
+        }
     }
 }

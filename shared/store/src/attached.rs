@@ -1,10 +1,18 @@
 //! Notes and files, and what they are attached to.
+//!
+//! A note lies with what it is attached to. Whose it is by its id, tells a list that is written where ids are
+//! handed out, before the notes are: one item for all that get theirs at once. An id whose note was
+//! never written, or is gone, stays in it and finds nothing.
 
+use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tatami_domain::{Attachment, AttachmentId, Engagement, Note, NoteId, Owner, Test};
+use tatami_domain::{Attachment, AttachmentId, Engagement, Note, NoteId, Owner, ProductId, Test};
 
-use crate::db::{Item, Table, corrupt, document, read_document, text_of};
-use crate::{Entity, Result, Store, audit, keys};
+use crate::db::{Item, Table, Update, corrupt, document, read_document, text, text_of, to_json};
+use crate::{Entity, Result, Store, StoreError, audit, keys};
+
+/// How often a change is tried again when others change the same note.
+const TRIES: usize = 20;
 
 /// How keys of the catalog name findings, which lie in a table of their own.
 pub const FINDING_KIND: &str = "FINDING";
@@ -35,28 +43,169 @@ fn kind_and_id(owner: Owner) -> (&'static str, u64) {
     }
 }
 
+/// Where a note is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct NotePlace {
+    /// The note.
+    pub id: NoteId,
+    /// What it is attached to.
+    pub owner: Owner,
+    /// The product that this belongs to.
+    pub product: ProductId,
+}
+
+/// Whose notes got ids at once, in the order of the ids.
+#[derive(Debug, Serialize, Deserialize)]
+struct NoteOwners {
+    #[serde(rename = "p")]
+    product: ProductId,
+    #[serde(rename = "of")]
+    owners: Vec<String>,
+}
+
+fn read_note(item: &Item) -> Result<Note> {
+    let mut note: Note = read_document(item)?;
+    let id = text_of(item, "sk").and_then(|sk| sk.parse().ok());
+    note.id = NoteId(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?);
+    Ok(note)
+}
+
+fn read_places(item: &Item) -> Result<Vec<NotePlace>> {
+    let NoteOwners { product, owners } = read_document(item)?;
+    let first = text_of(item, "sk").and_then(|sk| sk.parse::<u64>().ok());
+    let first = first.ok_or_else(|| corrupt(item, "its sort key is no id"))?;
+    let place = |(id, owner): (u64, &String)| {
+        let owner = keys::owner_of(owner).ok_or_else(|| corrupt(item, "an owner is unknown"))?;
+        let id = NoteId(id);
+        Ok(NotePlace { id, owner, product })
+    };
+    (first..).zip(&owners).map(place).collect()
+}
+
 impl Store {
     /// The notes of something, oldest first.
     pub async fn notes(&self, of: impl Into<Owner>) -> Result<Vec<Note>> {
         let pk = keys::notes(of.into());
         let items = self.db.query(Table::Findings, &pk, None).await?;
-        let read = |item: &Item| {
-            let mut note: Note = read_document(item)?;
-            let id = text_of(item, "sk").and_then(|sk| sk.parse().ok());
-            note.id = NoteId(id.ok_or_else(|| corrupt(item, "its sort key is no id"))?);
-            Ok(note)
-        };
-        items.iter().map(read).collect()
+        items.iter().map(read_note).collect()
     }
 
-    /// Adds a note to something and gives it with its id.
-    pub async fn add_note(&self, to: impl Into<Owner>, mut note: Note) -> Result<Note> {
+    /// Gives the ids for new notes of these things of a product, one for each.
+    pub async fn note_ids(
+        &self,
+        product: ProductId,
+        of: Vec<impl Into<Owner>>,
+    ) -> Result<Vec<NoteId>> {
+        let mut owners: Vec<String> = of.into_iter().map(|of| keys::owner(of.into())).collect();
+        if owners.is_empty() {
+            return Ok(Vec::new());
+        }
+        let n = owners.len() as u64;
+        let first = self.next_ids("NOTE", n).await?;
+        for run in keys::id_runs(first, first + n) {
+            let key = keys::note_owners(NoteId(run.start));
+            let rest = owners.split_off(run.count());
+            let some = std::mem::replace(&mut owners, rest);
+            let some = NoteOwners {
+                product,
+                owners: some,
+            };
+            let item = document(&key, &some)?;
+            self.db.put(Table::Findings, item, None, vec![]).await?;
+        }
+        Ok((first..first + n).map(NoteId).collect())
+    }
+
+    /// Adds a note to something of a product and gives it with its id.
+    pub async fn add_note(
+        &self,
+        product: ProductId,
+        to: impl Into<Owner>,
+        mut note: Note,
+    ) -> Result<Note> {
         let to = to.into();
-        note.id = NoteId(self.next_ids("NOTE", 1).await?);
-        let item = document(&keys::note(to, note.id), &note)?;
-        self.db.put(Table::Findings, item, None, vec![]).await?;
-        audit::note("note", note.id.0, None, audit::note_fields(to, &note));
+        for id in self.note_ids(product, vec![to]).await? {
+            note.id = id;
+        }
+        self.put_note(to, &note).await?;
         Ok(note)
+    }
+
+    /// Writes a note that has its id from [`Store::note_ids`].
+    pub async fn put_note(&self, to: impl Into<Owner>, note: &Note) -> Result<()> {
+        let to = to.into();
+        let item = document(&keys::note(to, note.id), note)?;
+        self.db.put(Table::Findings, item, None, vec![]).await?;
+        audit::note("note", note.id.0, None, audit::note_fields(to, note));
+        Ok(())
+    }
+
+    /// Where all notes are, by ascending id; some of them may be gone.
+    pub async fn note_places(&self) -> Result<Vec<NotePlace>> {
+        let last = self.last_id("NOTE").await?;
+        let partitions = keys::entity_blocks(last).map(keys::note_owners_block);
+        let items = self.db.query_all(Table::Findings, partitions.collect());
+        let mut places = Vec::new();
+        for item in items.await?.iter().flatten() {
+            places.extend(read_places(item)?);
+        }
+        Ok(places)
+    }
+
+    /// Where a note is; it may be gone.
+    pub async fn note_place(&self, id: NoteId) -> Result<Option<NotePlace>> {
+        let partition = keys::note_owners_block(keys::id_block(id.0));
+        for item in &self.db.query(Table::Findings, &partition, None).await? {
+            let own = read_places(item)?.into_iter().find(|place| place.id == id);
+            if own.is_some() {
+                return Ok(own);
+            }
+        }
+        Ok(None)
+    }
+
+    /// Those of the notes that are there, by ascending id.
+    pub async fn notes_at(&self, places: &[NotePlace]) -> Result<Vec<Note>> {
+        let keys = places.iter().map(|place| keys::note(place.owner, place.id));
+        let items = self.db.get_many(Table::Findings, keys.collect()).await?;
+        let mut notes: Vec<Note> = items.iter().map(read_note).collect::<Result<_>>()?;
+        notes.sort_unstable_by_key(|note| note.id);
+        Ok(notes)
+    }
+
+    /// Changes a note.
+    pub async fn change_note<E: From<StoreError>>(
+        &self,
+        place: &NotePlace,
+        change: impl Fn(&mut Note) -> Result<(), E>,
+    ) -> Result<Note, E> {
+        let key = keys::note(place.owner, place.id);
+        for _ in 0..TRIES {
+            let Some(item) = self.db.get(Table::Findings, &key).await? else {
+                let id = place.id.to_string();
+                return Err(StoreError::NotFound { kind: "note", id }.into());
+            };
+            let before = read_note(&item)?;
+            let mut note = before.clone();
+            change(&mut note)?;
+            let old = text_of(&item, "d").unwrap_or_default();
+            let update = Update {
+                expression: "SET d = :d",
+                condition: Some("d = :old"),
+                values: vec![(":d", text(to_json(&key, &note)?)), (":old", text(old))],
+            };
+            match self.db.update(Table::Findings, &key, update).await {
+                Ok(_) => {
+                    let [before, after] =
+                        [&before, &note].map(|note| audit::note_fields(place.owner, note));
+                    audit::note("note", note.id.0, before, after);
+                    return Ok(note);
+                }
+                Err(error) if error.is_condition() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Contention(format!("note {}", place.id)).into())
     }
 
     /// Takes a note off.

@@ -3,10 +3,10 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tatami_domain::{
-    BlockId, DevelopmentEnvironment, Engagement, EngagementId, EnvironmentId, FindingGroup,
-    FindingGroupId, Group, GroupId, GroupMember, GroupMemberId, Membership, MembershipId, Product,
-    ProductId, ProductType, ProductTypeId, Role, RoleId, Test, TestId, TestType, TestTypeId, Token,
-    TokenId, User, UserId,
+    BlockId, ContactInfo, ContactInfoId, DevelopmentEnvironment, Engagement, EngagementId,
+    EnvironmentId, FindingGroup, FindingGroupId, Group, GroupId, GroupMember, GroupMemberId,
+    Membership, MembershipId, Product, ProductId, ProductType, ProductTypeId, Role, RoleId, Test,
+    TestId, TestType, TestTypeId, Token, TokenId, User, UserId,
 };
 
 use crate::db::{
@@ -127,6 +127,16 @@ impl Entity for User {
     }
 }
 impl Named for User {}
+
+impl Entity for ContactInfo {
+    entity!(ContactInfo, ContactInfoId, "CONTACT", "contact info");
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        Some((User::KIND, self.user.0))
+    }
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.key))
+    }
+}
 
 impl Entity for Token {
     entity!(Token, TokenId, "TOKEN", "token");

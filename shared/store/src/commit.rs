@@ -193,10 +193,4 @@ impl Store {
             }
         }
     }
-
-    /// Gives the ids for `n` new notes.
-    pub async fn note_ids(&self, n: u64) -> Result<impl Iterator<Item = NoteId> + use<>> {
-        let first = self.next_ids("NOTE", n).await?;
-        Ok((first..first + n).map(NoteId))
-    }
 }

@@ -55,6 +55,8 @@ pub struct ImportLine {
     pub branch_tag: Option<String>,
     #[serde(rename = "n")]
     pub counts: ImportCounts,
+    #[serde(rename = "u", skip_serializing_if = "std::ops::Not::not")]
+    pub unlisted: bool,
 }
 
 impl From<&Import> for ImportLine {
@@ -77,6 +79,7 @@ impl From<&Import> for ImportLine {
             commit_hash: options.commit_hash.clone(),
             branch_tag: options.branch_tag.clone(),
             counts: import.counts,
+            unlisted: import.unlisted,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::db::{
 use crate::keys::Key;
 use crate::{Result, Store, StoreError, audit, keys};
 
+/// How often a change is tried again when others change the same import.
+const TRIES: usize = 20;
+
 /// How far the parts of an import are.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
@@ -177,6 +180,74 @@ impl Store {
         };
         self.db.update_state(Table::Jobs, &key, update).await?;
         self.note_done(import).await
+    }
+
+    /// Makes an import that was only noted by hand: done, and before all others of its test, since it has
+    /// nothing to say about findings.
+    pub async fn note_import(&self, import: Import) -> Result<Import> {
+        let import = self.create_import(import).await?;
+        if let Some(test) = import.test {
+            let mut item = crate::db::key_item(&keys::noted_import_of_test(test, import.id));
+            item.insert("import".into(), number(import.id.0));
+            self.db.put(Table::Jobs, item, None, vec![]).await?;
+        }
+        self.note_done(&import).await?;
+        Ok(import)
+    }
+
+    /// Changes what people may change of an import that has ended.
+    pub async fn change_import<E: From<StoreError>>(
+        &self,
+        id: ImportId,
+        change: impl Fn(&mut Import) -> Result<(), E>,
+    ) -> Result<Import, E> {
+        let key = keys::import(id);
+        for _ in 0..TRIES {
+            let Some(item) = self.db.get(Table::Jobs, &key).await? else {
+                let id = id.to_string();
+                return Err(StoreError::NotFound { kind: "import", id }.into());
+            };
+            let before = read_import(&item)?;
+            let mut import = before.clone();
+            change(&mut import)?;
+            let old = text_of(&item, "d").unwrap_or_default();
+            let update = Update {
+                expression: "SET d = :d",
+                condition: Some("d = :old"),
+                values: vec![(":d", text(to_json(&key, &import)?)), (":old", text(old))],
+            };
+            match self.db.update(Table::Jobs, &key, update).await {
+                Ok(_) => {
+                    let [before, after] =
+                        [&before, &import].map(|side| serde_json::to_value(side).ok());
+                    audit::note("import", id.0, before, after);
+                    self.note_done(&import).await?;
+                    return Ok(import);
+                }
+                Err(error) if error.is_condition() => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Err(StoreError::Contention(format!("import {id}")).into())
+    }
+
+    /// Removes an import that was only noted by hand.
+    pub async fn forget_import(&self, import: &Import) -> Result<()> {
+        self.forget_done(import.id).await?;
+        if let Some(test) = import.test {
+            let key = keys::noted_import_of_test(test, import.id);
+            self.db.delete(Table::Jobs, &key).await?;
+        }
+        self.db
+            .delete(Table::Jobs, &keys::import(import.id))
+            .await?;
+        audit::note(
+            "import",
+            import.id.0,
+            serde_json::to_value(import).ok(),
+            None,
+        );
+        Ok(())
     }
 
     /// Gives an import its place among the imports of a test, from 1, and tells which others had

@@ -159,15 +159,51 @@ pub(crate) fn claim(scope: Scope, dedupe_key: &str) -> Key {
 }
 
 pub(crate) fn notes(of: Owner) -> String {
+    format!("N#{}", owner(of))
+}
+
+/// What something is called in keys of its notes.
+pub(crate) fn owner(of: Owner) -> String {
     match of {
-        Owner::Finding(id) => format!("N#{id}"),
-        Owner::Engagement(id) => format!("N#E{id}"),
-        Owner::Test(id) => format!("N#T{id}"),
+        Owner::Finding(id) => id.to_string(),
+        Owner::Engagement(id) => format!("E{id}"),
+        Owner::Test(id) => format!("T{id}"),
     }
 }
 
 pub(crate) fn note(of: Owner, note: NoteId) -> Key {
     key(notes(of), digits(note.0))
+}
+
+/// Whose notes got ids that were taken at once, from this one on; in partitions of 1,024 ids.
+pub(crate) fn note_owners(first: NoteId) -> Key {
+    key(note_owners_block(id_block(first.0)), digits(first.0))
+}
+
+pub(crate) fn note_owners_block(block: u64) -> String {
+    format!("NO#{block}")
+}
+
+/// The ids from `first` on to before `end`, cut where partitions end.
+pub(crate) fn id_runs(first: u64, end: u64) -> impl Iterator<Item = std::ops::Range<u64>> {
+    let blocks = first / CATALOG_BLOCK..end.div_ceil(CATALOG_BLOCK);
+    blocks.map(move |block| {
+        let start = block * CATALOG_BLOCK;
+        start.max(first)..end.min(start + CATALOG_BLOCK)
+    })
+}
+
+/// The partition of 1,024 ids that an id is in.
+pub(crate) fn id_block(id: u64) -> u64 {
+    id / CATALOG_BLOCK
+}
+
+pub(crate) fn owner_of(text: &str) -> Option<Owner> {
+    Some(match text.split_at_checked(1)? {
+        ("E", id) => Owner::Engagement(EngagementId(id.parse().ok()?)),
+        ("T", id) => Owner::Test(TestId(id.parse().ok()?)),
+        _ => Owner::Finding(FindingId(text.parse().ok()?)),
+    })
 }
 
 pub(crate) fn allocation(product: ProductId) -> Key {
@@ -285,6 +321,14 @@ pub(crate) fn import_of_test(test: TestId, sequence: u64) -> Key {
     key(imports_of_test(test), digits(sequence))
 }
 
+/// Those that were only noted by hand lie before all others.
+pub(crate) fn noted_import_of_test(test: TestId, import: ImportId) -> Key {
+    key(
+        imports_of_test(test),
+        format!("{}#{}", digits(0), digits(import.0)),
+    )
+}
+
 /// What lists need of the imports that are done, in partitions of 1,024 ids.
 pub(crate) fn import_line(import: ImportId) -> Key {
     key(import_lines(import.0 / CATALOG_BLOCK), digits(import.0))
@@ -341,6 +385,31 @@ mod tests {
         assert_eq!(first.pk, finding(FindingId(3071)).pk);
         assert_ne!(first.pk, finding(FindingId(3072)).pk);
         assert!(first.sk < finding(FindingId(3071)).sk);
+    }
+
+    #[test]
+    fn owners_of_notes_are_told_by_their_names() {
+        for of in [
+            Owner::Finding(FindingId(7)),
+            Owner::Engagement(EngagementId(7)),
+            Owner::Test(TestId(7)),
+        ] {
+            assert_eq!(owner_of(&owner(of)), Some(of));
+        }
+        for text in ["", "E", "x", "é7"] {
+            assert_eq!(owner_of(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn runs_of_ids_end_where_partitions_do() {
+        let runs = |first, end| -> Vec<(u64, u64)> {
+            let runs = id_runs(first, end);
+            runs.map(|run| (run.start, run.end)).collect()
+        };
+        assert_eq!(runs(5, 9), [(5, 9)]);
+        assert_eq!(runs(1000, 1024), [(1000, 1024)]);
+        assert_eq!(runs(1000, 2050), [(1000, 1024), (1024, 2048), (2048, 2050)]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ mod setup;
 mod target;
 mod view;
 
-pub use attached::FINDING_KIND;
+pub use attached::{FINDING_KIND, NotePlace};
 pub use attempts::Attempts;
 pub use audit::{AUDIT_BLOCK, AuditHead, Broken, Record, acted_by};
 pub use catalog::{Entity, Named};

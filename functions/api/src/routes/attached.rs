@@ -47,6 +47,7 @@ pub fn add(routes: &mut Routes) {
     add_owner::<Engagement>(routes);
     add_owner::<Test>(routes);
     routes.schemas("Note", note::FIELDS);
+    routes.schemas("NoteHistory", note::VERSION);
     routes.schemas("UserStub", note::AUTHOR);
     routes.schemas("NewNote", note::SENT);
     routes.schemas("File", FILE);
@@ -238,7 +239,8 @@ async fn add_note<T: Annotated>(
     if let Some(kind) = new.note_type {
         check_type(store, to.owner(), kind).await?;
     }
-    let note = store.add_note(to.owner(), new).await?;
+    let product = to.place().product().unwrap_or_default();
+    let note = store.add_note(product, to.owner(), new).await?;
     to.mark(store).await?;
     let mut views = note::views(store, &[note]).await?;
     Ok((StatusCode::CREATED, Json(views.pop().unwrap_or_default())))

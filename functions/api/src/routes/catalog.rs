@@ -58,6 +58,9 @@ pub trait Resource: Entity + 'static {
         Ok(())
     }
 
+    /// Brings what was sent into the shape that is stored.
+    fn amend(_sent: &mut Object) {}
+
     /// Is it one of this resource's, where several share a kind?
     fn is_one(&self) -> bool {
         true
@@ -145,6 +148,8 @@ pub enum How {
     Bool,
     /// On a day, or in a numbered span.
     Day,
+    /// At a time; a day stands for its start.
+    At,
     /// At a time or later; a day stands for its start.
     After,
     /// At a time or earlier.
@@ -188,7 +193,8 @@ impl Filter {
         Self { name, field, how }
     }
 
-    fn parameter(&self) -> Field {
+    /// The parameter as the OpenAPI document has it.
+    pub fn parameter(&self) -> Field {
         let kind = match self.how {
             How::Contains
             | How::Exact
@@ -196,7 +202,7 @@ impl Filter {
             | How::TagContains
             | How::NoTagContains
             | How::Day => Kind::Text(0),
-            How::After | How::Before => Kind::DateTime,
+            How::At | How::After | How::Before => Kind::DateTime,
             How::OneOf | How::AnyTag | How::AllTags | How::NoTag => Kind::Texts,
             How::Ids => Kind::Refs(Target::Unknown),
             How::Bool | How::HasTags => Kind::Bool,
@@ -206,26 +212,20 @@ impl Filter {
 
     /// Leaves those that the query wants.
     fn apply(&self, query: &Query, views: &mut Vec<Object>) -> Result<()> {
-        if query.get(self.name).is_none() {
+        let Some(text) = query.get(self.name).map(str::trim) else {
             return Ok(());
-        }
+        };
         let holds = |text: &str, part: &str| text.to_lowercase().contains(part);
         let field = self.field;
         match self.how {
             How::Contains => {
-                let part = query
-                    .get(self.name)
-                    .unwrap_or_default()
-                    .trim()
-                    .to_lowercase();
+                let part = text.to_lowercase();
                 views.retain(|view| view[field].as_str().is_some_and(|t| holds(t, &part)));
             }
             How::Exact => {
-                let text = query.get(self.name).unwrap_or_default().trim();
                 views.retain(|view| view[field].as_str() == Some(text));
             }
             How::AnyCase => {
-                let text = query.get(self.name).unwrap_or_default().trim();
                 let text = text.to_lowercase();
                 views.retain(|view| {
                     view[field]
@@ -266,12 +266,15 @@ impl Filter {
                     day.is_some_and(|day| (from..=to).contains(&day))
                 });
             }
-            How::After | How::Before => {
+            How::At | How::After | How::Before => {
                 let Some(bound) = query.time(self.name)? else {
                     return Ok(());
                 };
-                let after = self.how == How::After;
-                let within = |time: Timestamp| if after { time >= bound } else { time <= bound };
+                let within = |time: Timestamp| match self.how {
+                    How::After => time >= bound,
+                    How::Before => time <= bound,
+                    _ => time == bound,
+                };
                 views.retain(|view| {
                     let time = view[field].as_str().and_then(|text| text.parse().ok());
                     time.is_some_and(within)
@@ -294,11 +297,7 @@ impl Filter {
                 views.retain(|view| !tags(view, field).any(|tag| wanted.contains(&tag)));
             }
             How::TagContains | How::NoTagContains => {
-                let part = query
-                    .get(self.name)
-                    .unwrap_or_default()
-                    .trim()
-                    .to_lowercase();
+                let part = text.to_lowercase();
                 let wanted = self.how == How::TagContains;
                 views.retain(|view| tags(view, field).any(|tag| holds(tag, &part)) == wanted);
             }
@@ -368,6 +367,10 @@ pub async fn list<T: Resource>(
     listing: Listing,
 ) -> Result<Json<Page<Object>>> {
     let visible = caller.visible(T::VIEW).await?;
+    if T::VIEW == Permission::ManageCommon {
+        // what is for administrators alone is no list of which others see nothing
+        caller.require(T::VIEW, Place::Everywhere).await?;
+    }
     let store = &api.services.store;
     let parent = match T::PARENT {
         Some((filter, kind)) => match listing.query.ids(filter)?[..] {
@@ -383,13 +386,27 @@ pub async fn list<T: Resource>(
     all.retain(|entity| entity.is_one() && visible.sees(entity.place()));
     let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
     T::join(store, &listing.query, &mut views).await?;
-    for filter in T::FILTERS {
+    let (count, mut page) = select(views, T::FILTERS, T::FIELDS, &listing)?;
+    T::decorate(store, &mut page).await?;
+    page.iter_mut().for_each(keep_fields::<T>);
+    let along = prefetch::along(&api, &caller, &listing.query, T::FIELDS, &page).await?;
+    Ok(Json(listing.page(count, page).with_prefetch(along)))
+}
+
+/// How many pass the filters, and those of the page in their order.
+pub fn select(
+    mut views: Vec<Object>,
+    filters: &[Filter],
+    fields: &[Field],
+    listing: &Listing,
+) -> Result<(usize, Vec<Object>)> {
+    for filter in filters {
         filter.apply(&listing.query, &mut views)?;
     }
-    let known = |name: &str| T::FIELDS.iter().any(|field| field.name == name);
-    let columns = ordering(&listing.query, known)?;
+    let shown = |name: &str| (fields.iter()).any(|field| field.name == name && !field.write_only);
+    let columns = ordering(&listing.query, shown)?;
     let count = views.len();
-    let mut page = cut_sorted(views, &listing, |a, b| {
+    let page = cut_sorted(views, listing, |a, b| {
         let by_columns = columns.iter().map(|(name, down)| {
             let order = compare(&a[*name], &b[*name]);
             if *down { order.reverse() } else { order }
@@ -397,10 +414,7 @@ pub async fn list<T: Resource>(
         let by_id = compare(&a["id"], &b["id"]);
         by_columns.fold(Ordering::Equal, Ordering::then).then(by_id)
     });
-    T::decorate(store, &mut page).await?;
-    page.iter_mut().for_each(keep_fields::<T>);
-    let along = prefetch::along(&api, &caller, &listing.query, T::FIELDS, &page).await?;
-    Ok(Json(listing.page(count, page).with_prefetch(along)))
+    Ok((count, page))
 }
 
 /// Orders values of one field; null comes last.
@@ -458,7 +472,7 @@ async fn create<T: Resource>(
     Body(body): Body,
 ) -> Result<(StatusCode, Versioned<Json<Object>>)> {
     let store = &api.services.store;
-    let sent = match read(&body, T::FIELDS, Mode::Create) {
+    let mut sent = match read(&body, T::FIELDS, Mode::Create) {
         Ok(sent) => sent,
         Err(problems) => {
             // whoever may make none at all learns nothing of the fields
@@ -466,7 +480,8 @@ async fn create<T: Resource>(
             return Err(ApiError::Fields(problems));
         }
     };
-    let mut entity = merged(&T::fresh(), &sent, true)?;
+    T::amend(&mut sent);
+    let mut entity = merged(&T::fresh(), &encrypted::<T>(&api, &sent)?, true)?;
     entity.complete(store).await?;
     caller.require(T::ADD, entity.place()).await?;
     check_references(store, T::FIELDS, &sent).await?;
@@ -510,7 +525,9 @@ async fn write<T: Resource>(
     let old: T = one(store, id).await?;
     caller.require(T::EDIT, old.place()).await?;
     if_match.check(&Version::of(&old))?;
-    let sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
+    let mut sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
+    T::amend(&mut sent);
+    let sent = encrypted::<T>(api, &sent)?;
     check_references(store, T::FIELDS, &sent).await?;
     merged(&old, &sent, false)?
         .permit(caller, store, Some(&old))
@@ -562,6 +579,21 @@ async fn delete_preview<T: Deletable>(
     Ok(Json(listing.cut(vec![gone])))
 }
 
+/// What was sent, with secrets encrypted: they are stored no other way.
+fn encrypted<T: Resource>(api: &Api, sent: &Object) -> Result<Object> {
+    let mut sent = sent.clone();
+    for field in T::FIELDS {
+        if let (Kind::Secret(_), Some(value)) = (field.kind, sent.get_mut(field.name))
+            && let Some(text) = value.as_str()
+        {
+            let key = api.services.secret_key()?;
+            let purpose = format!("{}.{}", T::KIND, field.name);
+            *value = json!(key.encrypt(&purpose, &text.into())?);
+        }
+    }
+    Ok(sent)
+}
+
 /// Changes an entity and gives it back.
 pub async fn edit<T: Resource>(
     store: &Store,
@@ -606,7 +638,9 @@ fn stored_view<T: Resource>(entity: &T) -> Result<Object> {
 
 /// Leaves what answers have: neither what is nobody's business nor what `join` added.
 fn keep_fields<T: Resource>(view: &mut Object) {
-    view.retain(|name, _| T::FIELDS.iter().any(|field| field.name == name));
+    let shown =
+        |name: &str| (T::FIELDS.iter()).any(|field| field.name == name && !field.write_only);
+    view.retain(|name, _| shown(name));
 }
 
 /// An entity as clients see it.

@@ -287,6 +287,9 @@ async fn report(
     Path(id): Path<String>,
 ) -> Result<Json<Value>> {
     let import = permitted(&api, &caller, &id).await?;
+    if import.by_hand {
+        return Err(ApiError::not_found());
+    }
     let blobs = &api.services.blobs;
     // A name with anything else in it would need quoting in a header; those of the API have none.
     let plain = |c: char| {

@@ -10,6 +10,7 @@ mod engagements;
 mod finding_groups;
 mod findings;
 mod imports;
+mod notes;
 mod product_types;
 mod products;
 pub mod records;
@@ -46,6 +47,7 @@ pub fn all(file_bytes: usize) -> Routes {
     test_imports::add(&mut routes);
     findings::add(&mut routes);
     attached::add(&mut routes);
+    notes::add(&mut routes);
     finding_groups::add(&mut routes);
     routes.finished()
 }

@@ -130,7 +130,8 @@ async fn replay_many(
         }
         let imports = store.imports_of(test.id).await?;
         let latest = imports.into_iter().rev().find(|import| {
-            import.state == ImportState::Done && import.options.kind != ImportKind::Replay
+            let replay = import.options.kind == ImportKind::Replay;
+            import.state == ImportState::Done && !replay && !import.by_hand
         });
         originals.extend(latest);
         if originals.len() > MANY {
@@ -166,6 +167,11 @@ async fn obstacle(api: &Api, original: &Import) -> Result<Option<String>> {
     if original.options.kind == ImportKind::Replay {
         return Ok(Some(format!(
             "Import {id} is a replay itself; replay the import it reads."
+        )));
+    }
+    if original.by_hand {
+        return Ok(Some(format!(
+            "Import {id} was only noted by hand and has no report."
         )));
     }
     let Some(test) = original

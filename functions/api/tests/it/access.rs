@@ -443,3 +443,154 @@ async fn an_import_makes_nothing_that_its_sender_could_not_make() {
     assert_eq!(app.get("products/").await.1["count"], 1);
     assert_eq!(app.get("engagements/").await.1["count"], 1);
 }
+
+#[tokio::test]
+async fn how_a_user_is_reached_stands_with_the_user() {
+    let app = TestApp::start().await;
+    let [product, ..] = app.tree().await;
+    let (_, profile) = app.get("user_profile/").await;
+    assert_eq!(profile["user_contact_info"], Value::Null);
+    let (id, token) = member(&app, "owner", product, OWNER).await;
+    let new = json!({"user": id, "phone_number": "+491234567890", "slack_username": "o",
+        "deduplication_execution_mode": "sync", "force_password_reset": true,
+        "token_last_reset": "2026-01-05T10:00:00Z"});
+    let (status, made) = app.post("user_contact_infos/", new.clone()).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["user_profile"]["username"], "owner");
+    for name in [
+        "force_password_reset",
+        "token_last_reset",
+        "deduplication_execution_mode",
+    ] {
+        assert_eq!(made[name], new[name], "{name}");
+    }
+    let (_, shown) = app.get(&format!("users/{id}/")).await;
+    assert_eq!(shown["must_change_password"], true);
+    let (status, answer) = app.post("user_contact_infos/", new).await;
+    assert_eq!(status, 400);
+    assert!(answer["user"][0].is_string(), "{answer}");
+    let one = format!("user_contact_infos/{}/", made["id"]);
+    for number in ["12345", "+49 123 456789", "abcdefghij"] {
+        let (status, answer) = app.patch(&one, json!({"cell_number": number})).await;
+        assert_eq!(status, 400, "{number}");
+        assert!(answer["cell_number"][0].is_string(), "{answer}");
+    }
+    let change = json!({"force_password_reset": false, "user": 1, "title": "Lead"});
+    let (status, changed) = app.patch(&one, change).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(
+        (&changed["user"], &changed["force_password_reset"]),
+        (&json!(id), &json!(false))
+    );
+    for (query, count) in [
+        (format!("user={id}"), 1),
+        ("user=1".into(), 0),
+        ("title=Lead&slack_username=o".into(), 1),
+        ("force_password_reset=true".into(), 0),
+        ("token_last_reset=2026-01-05T10:00:00Z".into(), 1),
+        ("token_last_reset=2026-01-06".into(), 0),
+    ] {
+        let (_, page) = app.get(&format!("user_contact_infos/?{query}")).await;
+        assert_eq!(page["count"], count, "{query}");
+    }
+    let (_, own) = by(&app, &token, Method::GET, "user_profile/", json!({})).await;
+    assert_eq!(own["user_contact_info"]["title"], "Lead", "{own}");
+    let (status, _) = by(&app, &token, Method::GET, &one, json!({})).await;
+    assert_eq!(status, 403);
+    let gone = format!("users/{id}/");
+    let (_, preview) = app.get(&format!("{gone}delete_preview/")).await;
+    let models = preview["results"].as_array().unwrap();
+    assert!(models.iter().any(|row| row["model"] == "UserContactInfo"));
+    assert_eq!(app.call(Method::DELETE, &gone, None).await.0, 204);
+    assert_eq!(app.get(&one).await.0, 404);
+}
+
+#[tokio::test]
+async fn notes_are_seen_where_their_owners_are_and_rewritten_by_their_authors() {
+    let app = TestApp::start().await;
+    let [product, engagement, test] = app.tree().await;
+    let finding = app.finding(test, json!({"title": "Weak cipher"})).await;
+    let (_, token) = member(&app, "owner", product, OWNER).await;
+    let guest = user(&app, "guest").await;
+    let role = json!({"engagement": engagement, "user": guest, "role": ANALYST});
+    assert_eq!(app.post("engagement_members/", role).await.0, 201);
+    let (guest, _) = self::token(&app, json!({"user": guest})).await;
+    let stranger = user(&app, "stranger").await;
+    let (stranger, _) = self::token(&app, json!({"user": stranger})).await;
+    let other = json!({"name": "x", "product": product, "target_start": "2026-01-01",
+        "target_end": "2026-01-02"});
+    let (_, other) = app.post("engagements/", other).await;
+    let mut ids = Vec::new();
+    for (path, entry) in [
+        (format!("findings/{finding}/notes/"), "of a finding"),
+        (format!("tests/{test}/notes/"), "of a test"),
+        (
+            format!("engagements/{engagement}/notes/"),
+            "of an engagement",
+        ),
+        (format!("engagements/{}/notes/", other["id"]), "of another"),
+    ] {
+        let (status, note) = by(&app, &token, Method::POST, &path, json!({"entry": entry})).await;
+        assert_eq!(status, 201, "{note}");
+        ids.push(note["id"].as_u64().unwrap());
+    }
+    let listed = async |token: &str, query: &str| -> Vec<u64> {
+        let path = format!("notes/?{query}");
+        let (status, page) = by(&app, token, Method::GET, &path, json!({})).await;
+        assert_eq!(status, 200, "{page}");
+        let notes = page["results"].as_array().unwrap().iter();
+        notes.map(|note| note["id"].as_u64().unwrap()).collect()
+    };
+    assert_eq!(listed(TOKEN, "").await, ids);
+    assert_eq!(listed(&token, "").await, ids);
+    assert_eq!(listed(&guest, "").await, ids[..3]);
+    assert_eq!(listed(&stranger, "").await, [0; 0]);
+    assert_eq!(listed(TOKEN, "o=-id&limit=2").await, [ids[3], ids[2]]);
+    assert_eq!(listed(TOKEN, "entry=of%20a%20test").await, [ids[1]]);
+    assert_eq!(listed(TOKEN, "author=1").await, [0; 0]);
+    assert_eq!(
+        listed(TOKEN, &format!("id={}&edited=false", ids[0])).await,
+        [ids[0]]
+    );
+
+    let one = format!("notes/{}/", ids[0]);
+    let elsewhere = format!("notes/{}/", ids[3]);
+    let change = json!({"entry": "changed"});
+    for (token, path, method, expected) in [
+        (&*stranger, &one, Method::GET, 404),
+        (&*guest, &elsewhere, Method::GET, 404),
+        (&*guest, &one, Method::GET, 200),
+        (&*guest, &one, Method::PATCH, 403),
+        (&*token, &one, Method::PATCH, 200),
+        (TOKEN, &one, Method::PUT, 200),
+    ] {
+        let (status, answer) = by(&app, token, method.clone(), path, change.clone()).await;
+        assert_eq!(status, expected, "{method} {path} {answer}");
+    }
+    let (_, note) = app.get(&one).await;
+    assert_eq!(
+        (&note["entry"], &note["edited"], &note["editor"]["username"]),
+        (&json!("changed"), &json!(true), &json!("owner"))
+    );
+    let history = note["history"].as_array().unwrap();
+    assert_eq!(history.len(), 1, "the same once more is no change: {note}");
+    assert_eq!(
+        (
+            &history[0]["data"],
+            &history[0]["current_editor"]["username"]
+        ),
+        (&json!("of a finding"), &json!("owner"))
+    );
+    let time = note["edit_time"].as_str().unwrap();
+    assert_eq!(listed(TOKEN, &format!("edit_time={time}")).await, [ids[0]]);
+    let (status, answer) = app.patch(&one, json!({"private": true})).await;
+    assert_eq!((status.as_u16(), &answer["private"]), (200, &json!(true)));
+    assert_eq!(app.call(Method::PUT, &one, Some(json!({}))).await.0, 400);
+    assert_eq!(app.get("notes/9999/").await.0, 404);
+
+    // what is deleted takes its notes with it
+    let path = format!("findings/{finding}/");
+    assert_eq!(app.call(Method::DELETE, &path, None).await.0, 204);
+    assert_eq!(app.get(&one).await.0, 404);
+    assert_eq!(listed(TOKEN, "").await, ids[1..]);
+}

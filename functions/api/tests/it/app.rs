@@ -9,7 +9,7 @@ use http::{Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde_json::{Value, json};
 use tatami_local_aws::{Config, LocalAws};
-use tatami_runtime::{Services, Settings};
+use tatami_runtime::{SecretKey, Services, Settings};
 use tower::ServiceExt as _;
 
 /// The password and token of the first admin.
@@ -17,11 +17,14 @@ pub const PASSWORD: &str = "correct horse battery";
 /// The token of the first admin.
 pub const TOKEN: &str = "0123456789abcdef0123456789abcdef01234567";
 
+/// The key of secrets.
+const SECRET_KEY: &str = "dGhpcnR5LXR3byBieXRlcyB0aGF0IGFyZSBhIGtleSE=";
+
 /// The API as a client sees it.
 pub struct TestApp {
     pub services: Services,
     router: Router,
-    dynamodb: aws_sdk_dynamodb::Client,
+    pub dynamodb: aws_sdk_dynamodb::Client,
     _local: LocalAws,
     _directory: tempfile::TempDir,
 }
@@ -62,6 +65,7 @@ impl TestApp {
         let mut settings = Settings {
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
+            secret_key: Some(SecretKey::parse(SECRET_KEY).unwrap()),
             max_report_bytes: 3 * 1024 * 1024,
             public_url: None,
             ..Settings::local().unwrap()
@@ -80,6 +84,12 @@ impl TestApp {
             _local: local,
             _directory: directory,
         }
+    }
+
+    /// Starts the API again with other settings.
+    pub fn set(&mut self, change: impl FnOnce(&mut Settings)) {
+        change(&mut self.services.settings);
+        self.router = tatami_api::router(self.services.clone());
     }
 
     /// Sends a request as it is, for an answer that isn't JSON.

@@ -1,3 +1,4 @@
+use http::Method;
 use serde_json::{Value, json};
 use tatami_domain::{FindingId, Import, ImportActions, ImportKind, ImportOptions, ImportState};
 
@@ -327,4 +328,80 @@ async fn defectdojos_clients_see_what_each_import_did() {
             "{query}"
         );
     }
+}
+
+#[tokio::test]
+async fn the_history_is_corrected_and_what_was_done_elsewhere_is_noted() {
+    let app = TestApp::start().await;
+    let (tree, _, _, [first, second, ..]) = history(&app).await;
+    let test = tree[2];
+    let before = ids(&app, "test_imports/").await;
+    let one = format!("test_imports/{first}/");
+    let (_, was) = app.get(&one).await;
+    let change = json!({"version": "1.2", "type": "nightly", "import_settings": {"tool": "x"},
+        "branch_tag": "main", "test": 99});
+    let (status, changed) = app.patch(&one, change.clone()).await;
+    assert_eq!(status, 200, "{changed}");
+    for name in ["version", "type", "import_settings", "branch_tag"] {
+        assert_eq!(changed[name], change[name], "{name}");
+    }
+    for name in [
+        "test",
+        "findings_affected",
+        "test_import_finding_action_set",
+    ] {
+        assert_eq!(changed[name], was[name], "{name}");
+    }
+    assert_eq!(app.get(&one).await.1, changed);
+    assert_eq!(ids(&app, "test_imports/?version=1.2").await, [first]);
+    let (_, import) = app.get(&format!("imports/{first}/")).await;
+    assert_eq!(import["type"], "reimport", "what it did stays");
+    let (status, changed) = app.patch(&one, json!({"import_settings": null})).await;
+    assert_eq!(status, 200);
+    assert!(changed["import_settings"]["kind"].is_string(), "{changed}");
+    let long = json!({"import_settings": "x".repeat(70_000)});
+    assert_eq!(app.patch(&one, long).await.0, 400);
+
+    let (_, preview) = app
+        .get(&format!("test_imports/{second}/delete_preview/"))
+        .await;
+    assert!(preview["count"].as_u64() > Some(1), "{preview}");
+    let gone = format!("test_imports/{second}/");
+    assert_eq!(app.call(Method::DELETE, &gone, None).await.0, 204);
+    assert_eq!(app.get(&gone).await.0, 404);
+    let left: Vec<u64> = before.into_iter().filter(|id| *id != second).collect();
+    assert_eq!(ids(&app, "test_imports/").await, left);
+    assert_eq!(app.get(&format!("imports/{second}/")).await.0, 200);
+
+    for refused in [
+        json!({"version": "1"}),
+        json!({"test": 999, "version": "1"}),
+    ] {
+        let (status, answer) = app.post("test_imports/", refused).await;
+        assert_eq!(status, 400);
+        assert!(answer["test"][0].is_string(), "{answer}");
+    }
+    let new = json!({"test": test, "version": "0.9", "type": "Manual", "build_id": "7"});
+    let (status, noted) = app.post("test_imports/", new).await;
+    assert_eq!(status, 201, "{noted}");
+    assert_eq!(
+        (
+            &noted["type"],
+            &noted["build_id"],
+            &noted["findings_affected"]
+        ),
+        (&json!("Manual"), &json!("7"), &json!([]))
+    );
+    let id = noted["id"].as_u64().unwrap();
+    for query in [format!("test={test}&version=0.9"), "build_id=7".into()] {
+        assert_eq!(ids(&app, &format!("test_imports/?{query}")).await, [id]);
+    }
+    let report = format!("imports/{id}/report/");
+    assert_eq!(app.get(&report).await.0, 404);
+    let replay = format!("imports/{id}/replay/");
+    assert_eq!(app.post(&replay, json!({})).await.0, 400);
+    let path = format!("test_imports/{id}/");
+    assert_eq!(app.call(Method::DELETE, &path, None).await.0, 204);
+    assert_eq!(app.get(&format!("imports/{id}/")).await.0, 404);
+    assert_eq!(app.call(Method::DELETE, &path, None).await.0, 404);
 }

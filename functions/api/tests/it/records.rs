@@ -298,3 +298,140 @@ async fn products_and_findings_have_values_under_names() {
     assert_eq!(left["count"], 1, "those of the finding are gone with it");
     ends(&app, "metadata", &made).await;
 }
+
+#[tokio::test]
+async fn the_secrets_of_tools_are_kept_encrypted_and_never_shown() {
+    let app = TestApp::start().await;
+    let [product, _, _] = app.tree().await;
+    let (_, kind) = app.post("tool_types/", json!({"name": "SonarQube"})).await;
+    let new = json!({"name": "Sonar", "tool_type": kind["id"], "url": "https://sonar.example/",
+        "authentication_type": "API", "username": "ci"});
+    let change = json!({"extras": "organisation=shop"});
+    let filter = format!("tool_type={}&authentication_type=API", kind["id"]);
+    let made = lives(&app, "tool_configurations", new, &filter, change).await;
+    let one = format!("tool_configurations/{}/", made["id"]);
+    let secrets = json!({"password": " hunter2 ", "ssh": "-----BEGIN KEY\n", "api_key": "k-1"});
+    let (status, answer) = app.patch(&one, secrets).await;
+    assert_eq!(status, 200, "{answer}");
+    for name in ["password", "ssh", "api_key"] {
+        assert!(answer.get(name).is_none(), "{answer}");
+    }
+    let stored = async |name: &str| {
+        let table = &app.services.settings.tables.catalog;
+        let key = |text: &str| aws_sdk_dynamodb::types::AttributeValue::S(text.into());
+        let item = app.dynamodb.get_item().table_name(table);
+        let item = item.key("pk", key("TOOLCONFIG#0"));
+        let item = item.key("sk", key(&format!("{:0>10}", made["id"].to_string())));
+        let item = item.send().await.unwrap().item.unwrap();
+        let document: Value = serde_json::from_str(item["d"].as_s().unwrap()).unwrap();
+        document[name].clone()
+    };
+    let key = app.services.secret_key().unwrap();
+    for (name, text) in [("password", " hunter2 "), ("ssh", "-----BEGIN KEY\n")] {
+        let stored = stored(name).await;
+        let stored = stored.as_str().unwrap();
+        assert!(stored.starts_with("x1:"), "{stored}");
+        let secret = key.decrypt(&format!("TOOLCONFIG.{name}"), stored).unwrap();
+        assert_eq!(secrecy::ExposeSecret::expose_secret(&secret), text);
+    }
+    let before = stored("api_key").await;
+    app.patch(&one, json!({"description": "d", "ssh": ""}))
+        .await;
+    assert_eq!(stored("api_key").await, before, "what isn't sent stays");
+    assert_eq!(stored("ssh").await, Value::Null);
+    for refused in [json!({"password": "p".repeat(901)}), json!({"api_key": 7})] {
+        let (status, answer) = app.patch(&one, refused).await;
+        assert_eq!(status, 400);
+        assert!(!answer.to_string().contains("ppp"), "{answer}");
+    }
+    let (_, page) = app.get("tool_configurations/?api_key=k-1").await;
+    assert!(!page.to_string().contains("x1:"), "{page}");
+    assert_eq!(app.get("tool_configurations/?o=api_key").await.0, 400);
+
+    let settings = json!({"product": product, "name": "Shop", "tool_project_id": "shop",
+        "tool_configuration": made["id"], "setting_url": "https://sonar.example/shop"});
+    let change = json!({"description": "d"});
+    let filter = format!("product={product}&url=https://sonar.example/shop&tool_project_id=shop");
+    let settings = lives(&app, "tool_product_settings", settings, &filter, change).await;
+    assert_eq!(settings["url"], settings["setting_url"]);
+    assert_eq!(settings["notes"], json!([]));
+    let path = format!("tool_product_settings/{}/", settings["id"]);
+    let (_, answer) = app.patch(&path, json!({"url": "https://b.example/"})).await;
+    assert_eq!(answer["setting_url"], "https://b.example/");
+    let scans = json!({"product": product, "tool_configuration": made["id"],
+        "service_key_1": "shop", "service_key_2": null});
+    let change = json!({"service_key_3": "main"});
+    let filter = format!("product={product}&service_key_1=shop");
+    let scans = lives(
+        &app,
+        "product_api_scan_configurations",
+        scans,
+        &filter,
+        change,
+    )
+    .await;
+    let kind = format!("tool_types/{}/", kind["id"]);
+    for used in [&one, &kind] {
+        assert_eq!(app.call(Method::DELETE, used, None).await.0, 409, "{used}");
+    }
+    ends(&app, "tool_product_settings", &settings).await;
+    ends(&app, "product_api_scan_configurations", &scans).await;
+    ends(&app, "tool_configurations", &made).await;
+    assert_eq!(app.call(Method::DELETE, &kind, None).await.0, 204);
+}
+
+#[tokio::test]
+async fn without_a_key_no_secret_is_kept_and_everything_else_is() {
+    let mut app = TestApp::start().await;
+    app.set(|settings| settings.secret_key = None);
+    let (_, kind) = app.post("tool_types/", json!({"name": "t"})).await;
+    let mut new = json!({"name": "n", "tool_type": kind["id"], "password": "hunter2"});
+    let (status, answer) = app.post("tool_configurations/", new.clone()).await;
+    assert_eq!(status, 503, "{answer}");
+    assert!(answer.to_string().contains("TATAMI_SECRET_KEY"), "{answer}");
+    new["password"] = Value::Null;
+    assert_eq!(app.post("tool_configurations/", new).await.0, 201);
+}
+
+#[tokio::test]
+async fn there_is_one_announcement_at_most() {
+    let app = TestApp::start().await;
+    let new = json!({"message": "Maintenance at noon", "style": "warning"});
+    let change = json!({"dismissable": true});
+    let filter = "style=warning&dismissable=false";
+    let made = lives(&app, "announcements", new, filter, change).await;
+    let (status, answer) = app.post("announcements/", json!({"message": "x"})).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer["non_field_errors"][0].is_string(), "{answer}");
+    ends(&app, "announcements", &made).await;
+    let (status, next) = app.post("announcements/", json!({})).await;
+    assert_eq!((status.as_u16(), &next["style"]), (201, &json!("info")));
+}
+
+#[tokio::test]
+async fn an_engagement_has_one_checklist() {
+    let app = TestApp::start().await;
+    let [product, engagement, test] = app.tree().await;
+    let finding = app.finding(test, json!({})).await;
+    let path = format!("engagements/{engagement}/complete_checklist/");
+    assert_eq!(app.get(&path).await.1, json!({}));
+    let other = json!({"name": "x", "product": product, "target_start": "2026-01-01",
+        "target_end": "2026-01-02"});
+    let (_, other) = app.post("engagements/", other).await;
+    let of_other = format!("engagements/{}/complete_checklist/", other["id"]);
+    let list = json!({"authentication": "fail", "auth_issues": [finding]});
+    let (status, answer) = app.post(&of_other, list.clone()).await;
+    assert_eq!(status, 400, "the finding is none of its own");
+    assert!(answer["auth_issues"][0].is_string(), "{answer}");
+    let (status, made) = app.post(&path, list).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["engagement"], engagement);
+    assert_eq!(
+        (&made["authentication"], &made["other"]),
+        (&json!("fail"), &json!("none"))
+    );
+    assert_eq!(made["auth_issues"], json!([finding]));
+    assert_eq!(app.get(&path).await.1, made);
+    assert_eq!(app.post(&path, json!({})).await.0, 400, "there is one");
+    assert_eq!(app.post(&of_other, json!({})).await.0, 201);
+}

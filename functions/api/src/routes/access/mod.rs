@@ -1,5 +1,6 @@
 //! Who there is, what they may do, and how they sign in.
 
+mod contacts;
 mod groups;
 mod login;
 pub mod members;
@@ -21,6 +22,7 @@ pub fn add(routes: &mut Routes) {
     login::add(routes);
     session::add(routes);
     users::add(routes);
+    contacts::add(routes);
     tokens::add(routes);
     roles::add(routes);
     groups::add(routes);

@@ -6,9 +6,10 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{GroupMember, Membership, Token, User, UserId};
+use tatami_domain::{ContactInfo, GroupMember, Membership, Token, User, UserId};
 use tatami_store::{Entity as _, Store, StoreError};
 
+use super::contacts;
 use super::login::hash_of_new;
 use super::permit_over;
 use super::tokens::revoke_all;
@@ -22,7 +23,7 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page};
 use crate::prefetch;
 use crate::routes::catalog::{
-    self, Filter, How, Resource, constants, id_in_path, merged, parameters,
+    self, Deletable as _, Filter, How, Resource, constants, id_in_path, merged, parameters,
 };
 
 /// Adds the routes.
@@ -66,7 +67,10 @@ pub fn add(routes: &mut Routes) {
     routes.loads(User::KIND, "UserStub", prefetch::load_users);
     routes.schemas(
         "UserProfile",
-        &[Field::answer("user", Kind::Other("User", false))],
+        &[
+            Field::answer("user", Kind::Other("User", false)),
+            Field::answer("user_contact_info", Kind::Other("UserContactInfo", false)).nullable(),
+        ],
     );
 }
 
@@ -335,6 +339,9 @@ async fn delete(
     for member in store.children::<GroupMember>(User::KIND, user.id.0).await? {
         gone(store.delete::<GroupMember>(member.id).await)?;
     }
+    if let Some(info) = contacts::of(store, user.id).await? {
+        gone(store.delete::<ContactInfo>(info.id).await)?;
+    }
     gone(store.delete::<User>(user.id).await)?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -365,6 +372,9 @@ async fn delete_preview(
     for member in store.children::<GroupMember>(User::KIND, user.id.0).await? {
         rows.push(json!({"model": "DojoGroupMember", "id": member.id, "name": member.key}));
     }
+    if let Some(info) = contacts::of(store, user.id).await? {
+        rows.push(json!({"model": "UserContactInfo", "id": info.id, "name": info.name()}));
+    }
     Ok(Json(listing.cut(rows)))
 }
 
@@ -389,5 +399,7 @@ async fn reset_api_token(
 async fn profile(State(api): State<Api>, caller: Caller) -> Result<Json<Value>> {
     let store = &api.services.store;
     let user: User = store.get(caller.0.user).await?;
-    Ok(Json(json!({"user": catalog::view(store, &user).await?})))
+    let contact = contacts::view_of(store, user.id).await?;
+    let user = catalog::view(store, &user).await?;
+    Ok(Json(json!({"user": user, "user_contact_info": contact})))
 }

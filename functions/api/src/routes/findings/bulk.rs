@@ -256,7 +256,7 @@ impl Bulk {
             commit.claims = held.settled(&commit.changes);
             if let Some(note) = &self.note {
                 let texts: Vec<_> = written.iter().map(|id| (*id, note)).collect();
-                commit.notes = signed(store, self.by, texts, now).await?;
+                commit.notes = signed(store, commit.product, self.by, texts, now).await?;
             }
             if commit.items() > Commit::MAX_ITEMS {
                 let message = "Too many of these are duplicates to change all or none: send half of \

@@ -10,8 +10,8 @@ use serde_json::Value;
 use tatami_auth::{Permission, Place};
 use tatami_dedup_rules::keys_of_stored;
 use tatami_domain::{
-    Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ResolvedDedupe, ShortStatus,
-    Test, TestType, Texts, UserId,
+    Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId, ResolvedDedupe,
+    ShortStatus, Test, TestType, Texts, UserId,
 };
 use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
 use tatami_store::{Change, Commit, Committed, Store, StoreError};
@@ -327,7 +327,7 @@ async fn change_if(
         let mut commit = commit(&new, changes);
         commit.claims = held.settled(&commit.changes);
         if let Some(entry) = &note {
-            commit.notes = signed(store, by, [(id, entry)], now).await?;
+            commit.notes = signed(store, commit.product, by, vec![(id, entry)], now).await?;
         }
         if store.commit(&commit).await? == Committed::Yes {
             if let Some(original) = new.duplicate_finding.filter(|_| joins) {
@@ -366,18 +366,19 @@ pub fn changed(
 }
 
 /// Notes by a user, with ids.
-pub async fn signed<'n>(
+pub async fn signed(
     store: &Store,
+    product: ProductId,
     by: UserId,
-    texts: impl IntoIterator<Item = (FindingId, &'n String), IntoIter: ExactSizeIterator>,
+    texts: Vec<(FindingId, &String)>,
     now: Timestamp,
 ) -> Result<Vec<(FindingId, Note)>> {
-    let texts = texts.into_iter();
-    let ids = store.note_ids(texts.len() as u64).await?;
+    let owners = texts.iter().map(|(finding, _)| *finding).collect();
+    let ids = store.note_ids(product, owners).await?;
     let note = |((finding, entry), id): ((FindingId, &String), _)| {
         (finding, Note::new(id, entry.clone(), Some(by), now))
     };
-    Ok(texts.zip(ids).map(note).collect())
+    Ok(texts.into_iter().zip(ids).map(note).collect())
 }
 
 /// A text that nothing else has.

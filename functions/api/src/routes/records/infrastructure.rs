@@ -1,4 +1,4 @@
-//! What products are built and scanned with.
+//! What products are built with.
 
 use super::{Kept, add_kind};
 use crate::fields::{Field, Kind, Target};
@@ -8,7 +8,6 @@ use crate::routes::catalog::{Filter, How};
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     add_kind::<CicdInfrastructure>(routes);
-    add_kind::<ToolType>(routes);
 }
 
 const INFRASTRUCTURES: &[&str] = &["scm_server", "build_server", "orchestration"];
@@ -33,28 +32,6 @@ impl Kept for CicdInfrastructure {
         Filter::of("id", How::Ids),
         Filter::of("name", How::Exact),
         Filter::of("infrastructure_type", How::OneOf),
-    ];
-    const NAME: &'static str = "name";
-}
-
-/// A kind of tool.
-#[derive(Debug, Clone)]
-pub struct ToolType;
-
-impl Kept for ToolType {
-    const KIND: &'static str = "TOOLTYPE";
-    const WORD: &'static str = "tool type";
-    const PATH: &'static str = "/api/v2/tool_types";
-    const SCHEMA: &'static str = "ToolType";
-    const FIELDS: &'static [Field] = &[
-        Field::answer("id", Kind::Ref(Target::Unknown)),
-        Field::new("name", Kind::Text(200)).required(),
-        Field::new("description", Kind::Text(2000)).nullable(),
-    ];
-    const FILTERS: &'static [Filter] = &[
-        Filter::of("id", How::Ids),
-        Filter::of("name", How::Exact),
-        Filter::of("description", How::Exact),
     ];
     const NAME: &'static str = "name";
 }

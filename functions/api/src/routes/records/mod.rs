@@ -1,6 +1,8 @@
 //! Resources that are kept as they are sent and mean nothing to Tatami itself: what they are for is up to
 //! those who write them. Each is a table of fields and filters; the rest they have in common.
 
+mod announcements;
+mod checklists;
 mod finding_templates;
 mod infrastructure;
 mod languages;
@@ -9,6 +11,7 @@ mod note_types;
 mod presets;
 mod regulations;
 mod technologies;
+mod tools;
 
 use std::fmt;
 use std::future::Future;
@@ -32,6 +35,8 @@ pub use regulations::Regulation;
 
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
+    announcements::add(routes);
+    checklists::add(routes);
     finding_templates::add(routes);
     infrastructure::add(routes);
     languages::add(routes);
@@ -40,6 +45,7 @@ pub fn add(routes: &mut Routes) {
     presets::add(routes);
     regulations::add(routes);
     technologies::add(routes);
+    tools::add(routes);
 }
 
 /// A kind of record.
@@ -58,10 +64,19 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
     const FILTERS: &'static [Filter] = &[];
     /// The field that names it.
     const NAME: &'static str;
+    /// Fields of which the audit log says only that they changed.
+    const PRIVATE: &'static [&'static str] = &[];
     /// May a name exist only once?
     const UNIQUE: bool = false;
     /// Does it belong to the product in its field `product`? Else to everybody.
     const OF_PRODUCT: bool = false;
+
+    /// Who may see it.
+    const VIEW: Permission = if Self::OF_PRODUCT {
+        Permission::ViewProducts
+    } else {
+        Permission::ViewCommon
+    };
 
     /// The fields that aren't empty where nobody says otherwise.
     fn defaults() -> Value {
@@ -78,6 +93,15 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
     fn within(_of: &Record<Self>) -> u64 {
         0
     }
+
+    /// The name that may exist only once, and within what.
+    fn unique_name(of: &Record<Self>) -> Option<(u64, &str)> {
+        let name = of.field(Self::NAME).as_str().filter(|_| Self::UNIQUE);
+        name.map(|name| (Self::within(of), name))
+    }
+
+    /// Brings what was sent into the shape that is stored.
+    fn amend(_sent: &mut Object) {}
 
     /// Where it is.
     fn place(of: &Record<Self>) -> Place {
@@ -155,6 +179,7 @@ impl<K: Kept> Entity for Record<K> {
     type Id = u64;
     const KIND: &'static str = K::KIND;
     const WORD: &'static str = K::WORD;
+    const PRIVATE: &'static [&'static str] = K::PRIVATE;
 
     fn id(&self) -> u64 {
         self.id
@@ -169,8 +194,7 @@ impl<K: Kept> Entity for Record<K> {
     }
 
     fn unique_name(&self) -> Option<(u64, &str)> {
-        let name = self.field(K::NAME).as_str().filter(|_| K::UNIQUE);
-        name.map(|name| (K::within(self), name))
+        K::unique_name(self)
     }
 }
 
@@ -184,11 +208,7 @@ impl<K: Kept> Resource for Record<K> {
     } else {
         None
     };
-    const VIEW: Permission = if K::OF_PRODUCT {
-        Permission::ViewProducts
-    } else {
-        Permission::ViewCommon
-    };
+    const VIEW: Permission = K::VIEW;
     const ADD: Permission = Self::EDIT;
     const EDIT: Permission = if K::OF_PRODUCT {
         Permission::EditProduct
@@ -212,6 +232,10 @@ impl<K: Kept> Resource for Record<K> {
             document.extend(defaults);
         }
         Self::new(document)
+    }
+
+    fn amend(sent: &mut Object) {
+        K::amend(sent);
     }
 
     fn place(&self) -> Place {
