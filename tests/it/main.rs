@@ -11,6 +11,7 @@
 mod bad_input;
 mod budgets;
 mod concurrency;
+mod deletion;
 mod delivery;
 mod duplicates;
 mod faults;

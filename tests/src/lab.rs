@@ -70,6 +70,8 @@ pub struct Lab {
     pub wire: Wire,
     aws: Arc<LocalAws>,
     api: Router,
+    dynamodb: aws_sdk_dynamodb::Client,
+    s3: aws_sdk_s3::Client,
     uploads: AtomicU64,
     _data: TempDir,
 }
@@ -171,6 +173,9 @@ impl Lab {
             .retry_config(retries)
             .load()
             .await;
+        let s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(true)
+            .build();
         let services = Services::new(&config, settings);
         let store = &services.store;
         store.create_tables().await.expect("tables");
@@ -180,6 +185,8 @@ impl Lab {
         wire.take_calls();
         Self {
             api: tatami_api::router(services.clone()),
+            dynamodb: aws_sdk_dynamodb::Client::new(&config),
+            s3: aws_sdk_s3::Client::from_conf(s3),
             services,
             wire,
             aws,
@@ -391,6 +398,40 @@ impl Lab {
         }
         holdings.rows.sort();
         holdings
+    }
+
+    /// Everything there is: each item of each table and each object, by its key, with its document.
+    pub async fn everything(&self) -> BTreeMap<String, String> {
+        let mut all = BTreeMap::new();
+        let tables = &self.services.settings.tables;
+        for table in [&tables.catalog, &tables.findings, &tables.jobs] {
+            let mut start = None;
+            loop {
+                let page = self.dynamodb.scan().table_name(table);
+                let page = page.set_exclusive_start_key(start).send().await;
+                let page = page.expect("a page");
+                for item in page.items() {
+                    let text = |name: &str| {
+                        let value = item.get(name).and_then(|value| value.as_s().ok());
+                        value.cloned().unwrap_or_default()
+                    };
+                    all.insert(format!("{} {}", text("pk"), text("sk")), text("d"));
+                }
+                start = page.last_evaluated_key;
+                if start.is_none() {
+                    break;
+                }
+            }
+        }
+        let settings = &self.services.settings;
+        for bucket in [&settings.uploads_bucket, &settings.data_bucket] {
+            let objects = self.s3.list_objects_v2().bucket(bucket).send().await;
+            for object in objects.expect("a list").contents() {
+                let key = object.key().unwrap_or_default();
+                all.insert(format!("s3 {bucket} {key}"), String::new());
+            }
+        }
+        all
     }
 
     /// The imports of a product by ascending id.

@@ -25,7 +25,7 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
-use axum::middleware::from_fn_with_state;
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use http::{StatusCode, Uri};
 use tatami_runtime::Services;
 use tatami_store::Rate;
@@ -50,7 +50,8 @@ pub(crate) struct Api {
 }
 
 /// The whole API.
-pub fn router(services: Services) -> Router {
+pub fn router(mut services: Services) -> Router {
+    services.store = services.store.hiding_deleted();
     let rate = services.settings.token_rate.map(|per_second| Rate {
         per_second,
         burst: services.settings.token_burst.unwrap_or(per_second),
@@ -75,6 +76,9 @@ pub fn router(services: Services) -> Router {
     let private = private
         .method_not_allowed_fallback(method_not_allowed)
         .fallback(not_found)
+        .layer(from_fn(async |request: Request, next: Next| {
+            tatami_store::one_look(next.run(request)).await
+        }))
         .layer(from_fn_with_state(api.clone(), audit::record))
         .layer(from_fn_with_state(api.clone(), idempotency::once))
         .layer(from_fn_with_state(api.clone(), auth::authenticate));

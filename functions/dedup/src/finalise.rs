@@ -15,7 +15,7 @@ use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Sight, Store, StoreError};
 
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
-use crate::{DedupError, grouping};
+use crate::{DedupError, delete, grouping};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -25,10 +25,26 @@ const TRIES: u32 = 20;
 /// Finishes an import whose parts are all in. Harmless when it runs again or twice at once.
 pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError> {
     let store = &services.store;
-    let mut import = store.import(import).await?;
-    if import.state == ImportState::Done {
+    let import = match store.import(import).await {
+        // it was deleted with its test
+        Err(error) if error.is_not_found() => return Ok(()),
+        other => other?,
+    };
+    if import.state == ImportState::Done || import.deleted {
+        return Box::pin(delete::lost(services, &import)).await.map(drop);
+    }
+    let finished = finish(services, import.clone()).await;
+    if Box::pin(delete::lost(services, &import)).await? {
         return Ok(());
     }
+    match finished {
+        Ok(product) => Ok(store.fold_counts(product).await?),
+        Err(error) => delete::or_above(services, &import, error).await,
+    }
+}
+
+async fn finish(services: &Services, mut import: Import) -> Result<ProductId, DedupError> {
+    let store = &services.store;
     let missing = |what| DedupError::Incomplete(import.id, what);
     let product = import.product.ok_or_else(|| missing("product"))?;
     let test = import.test.ok_or_else(|| missing("test"))?;
@@ -71,8 +87,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     }
     store.end_import(test, import.id).await?;
     tracing::info!(import = %import.id, counts = ?import.counts, "import done");
-    store.fold_counts(product).await?;
-    Ok(())
+    Ok(product)
 }
 
 /// Where the report was read more than once, some of the first readings' chunks may have been committed

@@ -4,8 +4,10 @@
 //! Every message may come any number of times, in any order and side by side with others: a chunk is
 //! one transaction with a marker of its own, and what was done already is not done again.
 
+mod delete;
 mod finalise;
 mod grouping;
+mod jobs;
 mod part;
 mod plan;
 mod rehash;
@@ -36,6 +38,9 @@ pub enum DedupError {
     /// S3.
     #[error(transparent)]
     Blobs(#[from] tatami_blobs::BlobError),
+    /// What findings are duplicates of.
+    #[error(transparent)]
+    Duplicates(tatami_duplicates::DuplicateError),
     /// SQS.
     #[error(transparent)]
     Send(#[from] SendError),
@@ -63,10 +68,14 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), DedupErro
     if let (true, Some(import)) = (delivery.is_last_try(), delivery.import) {
         give_up(&services, import, &error).await?;
     }
-    if let (true, Ok(FindingsMessage::Rehash { job, .. })) =
-        (delivery.is_last_try(), tatami_queue::read(&delivery.body))
-    {
-        rehash::give_up(&services, job, &error).await?;
+    if delivery.is_last_try() {
+        match tatami_queue::read(&delivery.body) {
+            Ok(FindingsMessage::Rehash { job, .. }) => {
+                rehash::give_up(&services, job, &error).await?;
+            }
+            Ok(FindingsMessage::Job { job, .. }) => jobs::give_up(&services, job, &error).await?,
+            _ => {}
+        }
     }
     Err(error)
 }
@@ -79,6 +88,11 @@ async fn work(services: &Services, body: &str) -> Result<(), DedupError> {
             chunks,
         } => part::run(services, import, part, chunks).await,
         FindingsMessage::Finalise { import } => finalise::run(services, import).await,
+        FindingsMessage::Job { job, step } => Box::pin(jobs::run(services, job, step)).await,
+        FindingsMessage::Deleted { import } => match services.store.import(import).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            import => Box::pin(delete::lost(services, &import?)).await.map(drop),
+        },
         FindingsMessage::Rehash { job, step } => rehash::run(services, job, step).await,
     }
 }

@@ -10,10 +10,10 @@ use tatami_domain::{
 };
 use tatami_queue::Reported;
 use tatami_runtime::Services;
-use tatami_store::{Commit, Committed, Marker, Scope, Store, StoreError};
+use tatami_store::{Commit, Committed, Marker, Progress, Scope, Store, StoreError};
 
 use crate::plan::{Plan, STAYS_CLOSED, World};
-use crate::{DedupError, finalise};
+use crate::{DedupError, delete, finalise};
 
 /// How often a chunk is decided anew when others change the same claims.
 const TRIES: u32 = 25;
@@ -26,22 +26,42 @@ pub async fn run(
     chunks: Vec<Vec<Reported>>,
 ) -> Result<(), DedupError> {
     let store = &services.store;
-    let (import, progress) = tokio::try_join!(store.import(import), store.progress(import))?;
-    if import.state == ImportState::Done {
-        return Ok(());
+    let (import, progress) = match tokio::try_join!(store.import(import), store.progress(import)) {
+        // it was deleted with its test
+        Err(error) if error.is_not_found() => return Ok(()),
+        read => read?,
+    };
+    if import.state == ImportState::Done || import.deleted {
+        return Box::pin(delete::lost(services, &import)).await.map(drop);
     }
-    if progress.done.contains(&part) {
-        if progress.is_complete() {
-            finalise::run(services, import.id).await?;
+    let worked = work(services, &import, &progress, part, chunks).await;
+    match worked {
+        Ok(true) => finalise::run(services, import.id).await,
+        // Whoever writes looks afterwards whether it still has a place; finishing looks for itself.
+        worked if Box::pin(delete::lost(services, &import)).await? => {
+            drop(worked);
+            Ok(())
         }
-        return Ok(());
+        Ok(false) => Ok(()),
+        Err(error) => delete::or_above(services, &import, error).await,
     }
-    let actions = Worker::new(store, &import)?.part(part, chunks).await?;
+}
+
+/// Does a part, if it isn't done. Is the import complete then?
+async fn work(
+    services: &Services,
+    import: &Import,
+    progress: &Progress,
+    part: u64,
+    chunks: Vec<Vec<Reported>>,
+) -> Result<bool, DedupError> {
+    let store = &services.store;
+    if progress.done.contains(&part) {
+        return Ok(progress.is_complete());
+    }
+    let actions = Worker::new(store, import)?.part(part, chunks).await?;
     store.put_part(import.id, part, &actions).await?;
-    if store.part_done(import.id, part).await?.is_complete() {
-        finalise::run(services, import.id).await?;
-    }
-    Ok(())
+    Ok(store.part_done(import.id, part).await?.is_complete())
 }
 
 struct Worker<'a> {

@@ -8,13 +8,13 @@ use jiff::tz::TimeZone;
 use tatami_blobs::{BlobError, difference_key};
 use tatami_dedup_rules::combine;
 use tatami_domain::{
-    DevelopmentEnvironment, Endpoint, Import, ImportActions, ImportError, ImportId, ImportKind,
-    ImportOptions, ImportState, Test, TestType,
+    DevelopmentEnvironment, Endpoint, Engagement, Import, ImportActions, ImportError, ImportId,
+    ImportKind, ImportOptions, ImportState, Product, Test, TestType,
 };
 use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
 use tatami_runtime::Services;
 use tatami_scanners::Scanner;
-use tatami_store::{Store, StoreError, Target, TargetError};
+use tatami_store::{Entity as _, Store, StoreError, Target, TargetError};
 
 use crate::compact::Common;
 use crate::event::{EventError, Upload};
@@ -123,16 +123,23 @@ pub(crate) async fn run(
     let (mut import, wrong) = record(services, upload, opened.size, &opened.metadata).await?;
     if import.state.is_final() || services.store.progress(import.id).await?.parts.is_some() {
         tracing::info!(import = %import.id, "delivered again, nothing to do");
-        return Ok(());
+        return look_after(services, &import).await;
     }
     let result = match wrong {
         Some(error) => Err(Stop::Refused(error)),
         None => parse(services, &mut import, opened).await,
     };
-    let (error, fault) = match result {
-        Ok(()) => return Ok(()),
-        Err(Stop::Refused(error)) => (error, None),
-        Err(Stop::Fault(fault)) if last_try => {
+    let stop = match result {
+        Ok(()) => return look_after(services, &import).await,
+        Err(stop) => stop,
+    };
+    let (error, fault) = match (deleted(services, &import).await?, stop) {
+        (Some(error), _) => {
+            import.deleted = true;
+            (error, None)
+        }
+        (None, Stop::Refused(error)) => (error, None),
+        (None, Stop::Fault(fault)) if last_try => {
             let error = ImportError {
                 message: format!("the report could not be read after several tries: {fault}"),
                 hint: Some(
@@ -142,7 +149,7 @@ pub(crate) async fn run(
             };
             (error, Some(fault))
         }
-        Err(Stop::Fault(fault)) => return Err(fault),
+        (None, Stop::Fault(fault)) => return Err(fault),
     };
     tracing::warn!(import = %import.id, key = %import.key, error = %error.message, "import failed");
     import.state = ImportState::Failed;
@@ -152,7 +159,45 @@ pub(crate) async fn run(
     if let (Some(test), 1..) = (import.test, import.sequence) {
         services.store.end_import(test, import.id).await?;
     }
+    look_after(services, &import).await?;
     fault.map_or(Ok(()), Err)
+}
+
+/// Where the test of an import was deleted meanwhile, the dedup function removes what was written for it.
+async fn look_after(services: &Services, import: &Import) -> Result<(), ParserError> {
+    let gone = match import.test.filter(|_| import.sequence > 0) {
+        Some(test) => !services.store.exists(Test::KIND, test.0).await?,
+        None => false,
+    };
+    if gone || import.deleted {
+        let message = FindingsMessage::Deleted { import: import.id };
+        let body = tatami_queue::write(&message)?;
+        let import = Some(import.id);
+        services.findings.send([Outgoing { body, import }]).await?;
+    }
+    Ok(())
+}
+
+/// What an import failed of whose place was there when it came and isn't any more.
+async fn deleted(services: &Services, import: &Import) -> Result<Option<ImportError>, ParserError> {
+    // a test that the import makes has its id before it's there
+    let made = import.sequence > 0 || import.options.test.is_some();
+    let test = import.test.filter(|_| made);
+    for (kind, word, id) in [
+        (Product::KIND, Product::WORD, import.product.map(u64::from)),
+        (
+            Engagement::KIND,
+            Engagement::WORD,
+            import.engagement.map(u64::from),
+        ),
+        (Test::KIND, Test::WORD, test.map(u64::from)),
+    ] {
+        let Some(id) = id else { continue };
+        if !services.store.exists(kind, id).await? {
+            return Ok(Some(ImportError::deleted(word)));
+        }
+    }
+    Ok(None)
 }
 
 /// The import that an upload belongs to: the API's own, or one for this event. Options that cannot be

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tatami_domain::{Finding, Product, ProductId, Severity, SlaConfiguration};
 use tatami_queue::SlaMessage;
 use tatami_runtime::{Delivery, Services, each_message};
-use tatami_store::{Sight, StoreError};
+use tatami_store::{Entity as _, Sight, StoreError};
 
 /// A finding due within so many days counts as due soon.
 const SOON_DAYS: i64 = 3;
@@ -84,6 +84,9 @@ async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError>
     services.store.sweep(sight, see).await?;
     let summary = sum.summary();
     services.store.put_sla_summary(product, &summary).await?;
+    if !services.store.exists(Product::KIND, product.0).await? {
+        services.store.forget_product(product).await?; // it was deleted meanwhile
+    }
     Ok(())
 }
 

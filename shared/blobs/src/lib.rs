@@ -275,7 +275,7 @@ impl Blobs {
 
     /// Stores the texts of one finding that a person wrote; gives the place.
     pub async fn put_own_texts(&self, unique: &str, texts: Texts) -> Result<TextRef, BlobError> {
-        let key = format!("t/{unique}");
+        let key = format!("{OWN_TEXTS}{unique}");
         self.put_texts(&key, std::slice::from_ref(&texts)).await?;
         Ok(TextRef(key, 0))
     }
@@ -350,14 +350,48 @@ impl Blobs {
 
     /// Removes the bytes of a file that a person attached.
     pub async fn remove_attachment(&self, id: AttachmentId) -> Result<(), BlobError> {
-        let key = attachment_key(id);
+        self.remove(&self.data, &attachment_key(id)).await
+    }
+
+    /// Removes an object of any bucket; nothing happens where there is none.
+    pub async fn remove(&self, bucket: &str, key: &str) -> Result<(), BlobError> {
         self.client
             .delete_object()
-            .bucket(&self.data)
-            .key(&key)
+            .bucket(bucket)
+            .key(key)
             .send()
             .await
-            .map_err(|e| failed("DeleteObject", &self.data, &key, e))?;
+            .map_err(|e| failed("DeleteObject", bucket, key, e))?;
+        Ok(())
+    }
+
+    /// Removes what an import has besides its raw report: its packs, and the difference that it made.
+    pub async fn remove_import(&self, import: ImportId) -> Result<(), BlobError> {
+        let prefix = pack_prefix(import);
+        loop {
+            let listed = (self.client.list_objects_v2())
+                .bucket(&self.data)
+                .prefix(&prefix)
+                .send()
+                .await
+                .map_err(|e| failed("ListObjectsV2", &self.data, &prefix, e))?;
+            for key in listed.contents().iter().filter_map(|object| object.key()) {
+                self.remove(&self.data, key).await?;
+                self.cache.invalidate(key);
+            }
+            if listed.is_truncated() != Some(true) {
+                break;
+            }
+        }
+        self.remove(&self.data, &difference_key(import)).await
+    }
+
+    /// Removes the texts of one finding, if they are its own.
+    pub async fn remove_own_texts(&self, at: &TextRef) -> Result<(), BlobError> {
+        if at.0.starts_with(OWN_TEXTS) {
+            self.remove(&self.data, &at.0).await?;
+            self.cache.invalidate(&at.0);
+        }
         Ok(())
     }
 
@@ -459,8 +493,15 @@ pub struct PresignedPut {
 
 /// The key of an import's pack.
 pub fn pack_key(import: ImportId, n: u64) -> String {
-    format!("i/{import}/{n}")
+    format!("{}{n}", pack_prefix(import))
 }
+
+fn pack_prefix(import: ImportId) -> String {
+    format!("i/{import}/")
+}
+
+/// What keys of texts begin with that are one finding's own.
+const OWN_TEXTS: &str = "t/";
 
 /// The key of the difference that a replay makes.
 pub fn difference_key(import: ImportId) -> String {

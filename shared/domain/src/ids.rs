@@ -77,6 +77,8 @@ integer_id! {
     ImportId,
     /// Id of one job that gives findings new keys.
     RehashJobId,
+    /// Id of a job that works off what a request began.
+    JobId,
     /// A run of 1,024 consecutive finding ids that belongs to one product and is one partition.
     BlockId,
 }

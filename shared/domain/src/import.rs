@@ -1,5 +1,5 @@
 use std::collections::BTreeMap;
-use std::ops::{AddAssign, Sub};
+use std::ops::{AddAssign, Sub, SubAssign};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -166,6 +166,17 @@ pub struct ImportError {
     pub hint: Option<String>,
 }
 
+impl ImportError {
+    /// What the findings go into (a test, an engagement, a product) was deleted meanwhile.
+    pub fn deleted(what: &str) -> Self {
+        Self {
+            message: format!("the {what} was deleted while its findings were on their way"),
+            hint: Some("import the report into another one".into()),
+            ..Self::default()
+        }
+    }
+}
+
 /// A record of the report that was left out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ImportWarning {
@@ -301,6 +312,9 @@ pub struct Import {
     /// Was it taken off the list of `test_imports`?
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub unlisted: bool,
+    /// Was what it goes into deleted before it was in?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
 }
 
 #[allow(
@@ -432,6 +446,14 @@ impl AddAssign for SeverityCounts {
     fn add_assign(&mut self, other: Self) {
         for (mine, theirs) in self.0.iter_mut().zip(other.0) {
             *mine += theirs;
+        }
+    }
+}
+
+impl SubAssign for SeverityCounts {
+    fn sub_assign(&mut self, other: Self) {
+        for (mine, theirs) in self.0.iter_mut().zip(other.0) {
+            *mine = *mine - theirs;
         }
     }
 }

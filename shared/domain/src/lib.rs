@@ -11,6 +11,7 @@ mod group;
 mod id_set;
 mod ids;
 mod import;
+mod job;
 mod options;
 mod rehash;
 mod report;
@@ -34,13 +35,14 @@ pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
     AttachmentId, BlockId, ContactInfoId, EngagementId, EnvironmentId, FindingGroupId, FindingId,
-    GroupId, GroupMemberId, ImportId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId,
-    RoleId, TestId, TestTypeId, TokenId, UserId,
+    GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId, ProductTypeId,
+    RehashJobId, RoleId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
+pub use job::{Branch, Job, JobState, Work};
 pub use options::{FieldError, parse_bool, parse_date};
 pub use rehash::{
     MAX_REHASH_NOTES, RehashCounts, RehashJob, RehashPhase, RehashSaved, RehashState,

@@ -1,6 +1,6 @@
 //! Who is whose duplicate, as a product's view shows it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use tatami_domain::{Finding, FindingId};
@@ -46,6 +46,12 @@ impl Clusters {
     pub fn chained(&self, original: FindingId) -> impl Iterator<Item = &Finding> {
         self.members(original)
             .filter(move |finding| finding.duplicate_finding != Some(original))
+    }
+
+    /// What others than these point to.
+    pub fn pointed_at_from_outside(&self, these: &HashSet<FindingId>) -> HashSet<FindingId> {
+        let others = self.original.iter().filter(|(id, _)| !these.contains(id));
+        others.map(|(_, original)| *original).collect()
     }
 
     /// Those that point to this very finding.

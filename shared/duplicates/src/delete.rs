@@ -1,12 +1,19 @@
 //! Deleting a finding; its earliest duplicate takes its place.
 
-use tatami_domain::{Finding, FindingId, NoteId};
-use tatami_store::{Change, Committed};
+use std::collections::HashSet;
 
-use crate::{Duplicates, Held, Result, TRIES, contention, fitting, pause};
+use futures::{StreamExt as _, TryStreamExt as _};
+use tatami_domain::{Finding, FindingId, NoteId, ProductId};
+use tatami_store::{Change, Commit, Committed, StoreError};
+
+use crate::{DuplicateError, Duplicates, Held, Result, TRIES, contention, fitting, pause};
 
 /// So many notes fit into the transaction that deletes their finding.
 const NOTES: usize = 80;
+/// What a transaction has besides findings, notes and claims.
+const ITEMS_BESIDE: usize = 2;
+/// The notes of how many findings are read side by side.
+const PARALLEL: usize = 8;
 
 impl Duplicates<'_> {
     /// Deletes a finding with its notes. Where it has duplicates, the earliest of them becomes the
@@ -68,6 +75,79 @@ impl Duplicates<'_> {
             }
         }
         Err(contention(finding))
+    }
+
+    /// Deletes findings of one product with their notes, as many as fit into a transaction at once.
+    /// Where others are duplicates of one of them, the earliest of those becomes the original. Those
+    /// that are gone already don't matter.
+    pub async fn delete_all(&self, ids: impl IntoIterator<Item = FindingId>) -> Result<()> {
+        let ids: HashSet<FindingId> = ids.into_iter().collect();
+        let mut attempt = 0;
+        while attempt < TRIES {
+            pause(attempt).await;
+            let mut findings = self.store.findings(ids.iter().copied()).await?;
+            let Some(product) = findings.first().map(|finding| finding.product) else {
+                return Ok(());
+            };
+            // As in `delete`: claims and findings are read before the view.
+            let mut held = Held::read(self.store, &findings).await?;
+            let clusters = self.clusters(product).await?;
+            let led = clusters.pointed_at_from_outside(&ids);
+            findings.sort_by_key(|finding| (!finding.flags.duplicate, finding.id));
+            let (led, alone): (Vec<Finding>, Vec<Finding>) =
+                findings.into_iter().partition(|f| led.contains(&f.id));
+            if !self.delete_alone(product, alone, &mut held).await? {
+                attempt += 1;
+                continue;
+            }
+            for finding in led {
+                match self.delete(finding.id).await {
+                    Err(DuplicateError::Store(error)) if error.is_not_found() => {}
+                    other => other?,
+                }
+            }
+            return Ok(());
+        }
+        Err(StoreError::Contention(format!("{} findings", ids.len())).into())
+    }
+
+    /// Deletes findings of which nothing else is a duplicate; `false` where somebody changed one.
+    async fn delete_alone(
+        &self,
+        product: ProductId,
+        findings: Vec<Finding>,
+        held: &mut Held,
+    ) -> Result<bool> {
+        let reads: Vec<_> = (findings.into_iter())
+            .map(|old| async move {
+                let notes = self.notes_to_go(old.id).await?;
+                Ok::<_, DuplicateError>((old, notes))
+            })
+            .collect();
+        let mut reads = futures::stream::iter(reads).buffered(PARALLEL);
+        let mut changes = Vec::new();
+        let mut items = ITEMS_BESIDE;
+        loop {
+            let next = reads.try_next().await?;
+            let own = (next.as_ref()).map_or(0, |(old, notes)| 1 + notes.len() + old.keys.len());
+            if !changes.is_empty() && (next.is_none() || items + own > Commit::MAX_ITEMS) {
+                let commit = fitting(product, held, &changes, &[], Vec::new());
+                if self.store.commit(&commit).await? == Committed::Conflict {
+                    return Ok(false);
+                }
+                held.written(commit.claims);
+                changes.clear();
+                items = ITEMS_BESIDE;
+            }
+            let Some((old, notes)) = next else {
+                return Ok(true);
+            };
+            items += own;
+            changes.push(Change::Delete {
+                old: Box::new(old),
+                notes,
+            });
+        }
     }
 
     /// The notes that go with a finding in one transaction; the first ones of more go ahead.

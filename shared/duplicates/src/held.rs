@@ -53,6 +53,14 @@ impl Held {
         self.claims.values().flat_map(Claim::originals).collect()
     }
 
+    /// Notes that claims were committed as they are.
+    pub fn written(&mut self, claims: Vec<Claim>) {
+        for mut claim in claims {
+            claim.written();
+            self.claims.insert((claim.scope, claim.key.clone()), claim);
+        }
+    }
+
     /// The claims as they have to be once these changes are done.
     pub fn settled(&self, changes: &[Change]) -> Vec<Claim> {
         let mut touched: BTreeMap<&str, Vec<Scope>> = BTreeMap::new();

@@ -4,7 +4,7 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tatami_domain::{Finding, FindingId, ImportId, ProductId, RehashJobId};
+use tatami_domain::{Finding, FindingId, ImportId, JobId, ProductId, RehashJobId};
 
 /// The version that this build writes.
 pub const VERSION: u32 = 2;
@@ -55,6 +55,18 @@ pub enum FindingsMessage {
     /// Every part was in before the number of parts was known: finish the import.
     Finalise {
         /// The import to finish.
+        import: ImportId,
+    },
+    /// The next step of a job that a request began.
+    Job {
+        /// Which job.
+        job: JobId,
+        /// Which of its steps.
+        step: u64,
+    },
+    /// What an import goes into was deleted: remove what it left there.
+    Deleted {
+        /// Which import.
         import: ImportId,
     },
     /// The next step of a job that gives findings new keys.

@@ -8,11 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tatami_domain::{Attachment, AttachmentId, Engagement, Note, NoteId, Owner, ProductId, Test};
 
-use crate::db::{Item, Table, Update, corrupt, document, read_document, text, text_of, to_json};
+use crate::catalog::{TRIES, pause};
+use crate::db::{
+    Item, PRESENT, Table, Transacted, Update, corrupt, document, read_document, text, text_of,
+    to_json,
+};
 use crate::{Entity, Result, Store, StoreError, audit, keys};
-
-/// How often a change is tried again when others change the same note.
-const TRIES: usize = 20;
 
 /// How keys of the catalog name findings, which lie in a table of their own.
 pub const FINDING_KIND: &str = "FINDING";
@@ -127,8 +128,34 @@ impl Store {
         for id in self.note_ids(product, vec![to]).await? {
             note.id = id;
         }
-        self.put_note(to, &note).await?;
-        Ok(note)
+        let item = document(&keys::note(to, note.id), &note)?;
+        let (table, owner) = match to {
+            Owner::Finding(id) => (Table::Findings, keys::finding(id)),
+            Owner::Engagement(id) => (Table::Catalog, keys::entity(Engagement::KIND, id.0)),
+            Owner::Test(id) => (Table::Catalog, keys::entity(Test::KIND, id.0)),
+        };
+        let items = vec![
+            self.db.put_in(Table::Findings, item, None, vec![])?,
+            self.db.check_in(table, &owner, PRESENT)?,
+        ];
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            if self.db.transact(items.clone()).await? == Transacted::Done {
+                audit::note("note", note.id.0, None, audit::note_fields(to, &note));
+                return Ok(note);
+            }
+            if self.db.get(table, &owner).await?.is_none() {
+                return Err(StoreError::NotFound {
+                    kind: match to {
+                        Owner::Finding(_) => "finding",
+                        Owner::Engagement(_) => Engagement::WORD,
+                        Owner::Test(_) => Test::WORD,
+                    },
+                    id: owner.sk,
+                });
+            }
+        }
+        Err(StoreError::Contention(format!("notes of {to:?}")))
     }
 
     /// Writes a note that has its id from [`Store::note_ids`].
@@ -149,6 +176,23 @@ impl Store {
         for item in items.await?.iter().flatten() {
             places.extend(read_places(item)?);
         }
+        self.hide_notes(places).await
+    }
+
+    /// Leaves out notes of what is gone.
+    async fn hide_notes(&self, mut places: Vec<NotePlace>) -> Result<Vec<NotePlace>> {
+        let gone = self.gone().await?;
+        if gone.is_empty() {
+            return Ok(places);
+        }
+        places.retain(|place| !gone.product(place.product));
+        let in_part = |place: &&NotePlace| gone.tests_of(place.product).is_some();
+        let unsure = places.iter().filter(in_part);
+        let unsure = unsure.map(|place| kind_and_id(place.owner)).collect();
+        let there = self.there(unsure, &gone).await?;
+        places.retain(|place| {
+            gone.tests_of(place.product).is_none() || there.contains(&kind_and_id(place.owner))
+        });
         Ok(places)
     }
 
@@ -157,8 +201,8 @@ impl Store {
         let partition = keys::note_owners_block(keys::id_block(id.0));
         for item in &self.db.query(Table::Findings, &partition, None).await? {
             let own = read_places(item)?.into_iter().find(|place| place.id == id);
-            if own.is_some() {
-                return Ok(own);
+            if let Some(own) = own {
+                return Ok(self.hide_notes(vec![own]).await?.pop());
             }
         }
         Ok(None)

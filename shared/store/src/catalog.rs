@@ -1,22 +1,26 @@
 //! The product tree, users and the like: one generic set of calls over [`Entity`].
 
+use std::time::Duration;
+
+use aws_sdk_dynamodb::types::TransactWriteItem;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tatami_domain::{
     BlockId, ContactInfo, ContactInfoId, DevelopmentEnvironment, Engagement, EngagementId,
-    EnvironmentId, FindingGroup, FindingGroupId, Group, GroupId, GroupMember, GroupMemberId,
-    Membership, MembershipId, Product, ProductId, ProductType, ProductTypeId, Role, RoleId, Test,
-    TestId, TestType, TestTypeId, Token, TokenId, User, UserId,
+    EnvironmentId, FindingGroup, FindingGroupId, FindingId, Group, GroupId, GroupMember,
+    GroupMemberId, Membership, MembershipId, Product, ProductId, ProductType, ProductTypeId, Role,
+    RoleId, Test, TestId, TestType, TestTypeId, Token, TokenId, User, UserId,
 };
 
 use crate::db::{
     ABSENT, Item, PRESENT, Table, Transacted, Update, corrupt, document, number, number_of,
     numbers_of, read_document, text, text_of, to_json,
 };
-use crate::{Result, Store, StoreError, audit, keys};
+use crate::keys::Key;
+use crate::{FINDING_KIND, Result, Store, StoreError, audit, keys};
 
 /// How often a change is tried again when others change the same thing.
-const TRIES: usize = 20;
+pub(crate) const TRIES: usize = 20;
 
 /// A thing of the catalog with an integer id.
 pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
@@ -40,6 +44,10 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     }
     /// Fields of which the audit log says only that they changed.
     const PRIVATE: &'static [&'static str] = &[];
+    /// Kinds and ids of what it's in, as far as it knows: it goes with them.
+    fn lies_in(&self) -> Vec<(&'static str, u64)> {
+        self.parent().into_iter().collect()
+    }
 }
 
 /// An entity that can be found by its name.
@@ -90,6 +98,12 @@ impl Entity for Test {
     fn parent(&self) -> Option<(&'static str, u64)> {
         Some((Engagement::KIND, self.engagement.0))
     }
+    fn lies_in(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            (Product::KIND, self.product.0),
+            (Engagement::KIND, self.engagement.0),
+        ]
+    }
 }
 
 impl Entity for FindingGroup {
@@ -99,6 +113,13 @@ impl Entity for FindingGroup {
     }
     fn unique_name(&self) -> Option<(u64, &str)> {
         Some((self.test.0, &self.name))
+    }
+    fn lies_in(&self) -> Vec<(&'static str, u64)> {
+        vec![
+            (Product::KIND, self.product.0),
+            (Engagement::KIND, self.engagement.0),
+            (Test::KIND, self.test.0),
+        ]
     }
 }
 impl Named for FindingGroup {}
@@ -183,8 +204,50 @@ impl Entity for Membership {
             (None, group) => Some((Group::KIND, group.unwrap_or_default().0)),
         }
     }
+    fn lies_in(&self) -> Vec<(&'static str, u64)> {
+        let places = [
+            (ProductType::KIND, self.product_type.map(u64::from)),
+            (Product::KIND, self.product.map(u64::from)),
+            (Engagement::KIND, self.engagement.map(u64::from)),
+        ];
+        let places = places.into_iter();
+        places.filter_map(|(kind, id)| Some((kind, id?))).collect()
+    }
     fn unique_name(&self) -> Option<(u64, &str)> {
         Some((0, &self.key))
+    }
+}
+
+/// The attribute of an entity that says which name it holds, by the partition of that.
+pub(crate) const HELD: &str = "n";
+
+/// Where something lies below which others are, which has to be there when they are made. Users and
+/// groups of users see to that themselves.
+fn place_of(kind: &str, id: u64) -> Option<(Table, Key)> {
+    match kind {
+        User::KIND | Group::KIND => None,
+        FINDING_KIND => Some((Table::Findings, keys::finding(FindingId(id)))),
+        _ => Some((Table::Catalog, keys::entity(kind, id))),
+    }
+}
+
+/// How messages name a kind below which others are.
+pub(crate) fn word_of(kind: &str) -> &'static str {
+    match kind {
+        ProductType::KIND => ProductType::WORD,
+        Product::KIND => Product::WORD,
+        Engagement::KIND => Engagement::WORD,
+        Test::KIND => Test::WORD,
+        FINDING_KIND => "finding",
+        _ => "parent",
+    }
+}
+
+pub(crate) async fn pause(attempt: usize) {
+    if attempt > 0 {
+        let most = 10u64 << attempt.min(6);
+        let millis = rand::random_range(most / 2..=most);
+        tokio::time::sleep(Duration::from_millis(millis)).await;
     }
 }
 
@@ -264,46 +327,80 @@ impl Store {
 
     async fn create_with_id<T: Entity>(&self, entity: T) -> Result<T> {
         let id: u64 = entity.id().into();
-        let item = document(&keys::entity(T::KIND, id), &entity)?;
-        let mut items = vec![self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])?];
-        if let Some((kind, parent)) = entity.parent() {
-            let child = keys::child(kind, parent, T::KIND, id);
-            let item = crate::db::key_item(&child);
-            items.push(self.db.put_in(Table::Catalog, item, None, vec![])?);
-        }
         let name = entity.unique_name();
+        let held = name.map(|(parent, name)| keys::name(T::KIND, parent, &folded(name)));
+        let mut items = vec![self.new_in(&entity, held.as_ref())?];
+        items.extend(self.links_in(&entity)?);
         if let Some((parent, name)) = name {
             items.push(self.name_in::<T>(parent, name, id)?);
         }
-        for _ in 0..TRIES {
-            match self.db.transact(items.clone()).await? {
-                Transacted::Done => {
-                    audit::note_entity(None, Some(&entity));
-                    return Ok(entity);
-                }
-                Transacted::Conflict(_) => {
-                    let Some((parent, name)) = name else {
-                        // only a second delivery can have made the same id
-                        return self.get(id.into()).await;
-                    };
-                    if self.id_by_name::<T>(parent, name).await?.is_some() {
-                        return Err(StoreError::NameTaken {
-                            kind: T::WORD,
-                            name: name.to_owned(),
-                        });
-                    }
-                }
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            if self.db.transact(items.clone()).await? == Transacted::Done {
+                audit::note_entity(None, Some(&entity));
+                return Ok(entity);
+            }
+            match self.get(id.into()).await {
+                // only a second delivery can have made the same id
+                Ok(found) => return Ok(found),
+                Err(error) if error.is_not_found() => {}
+                Err(error) => return Err(error),
+            }
+            self.check_parent(&entity).await?;
+            if let Some((parent, name)) = name
+                && self.id_by_name::<T>(parent, name).await?.is_some()
+            {
+                return Err(StoreError::NameTaken {
+                    kind: T::WORD,
+                    name: name.to_owned(),
+                });
             }
         }
         Err(StoreError::Contention(T::WORD.into()))
     }
 
-    fn name_in<T: Entity>(
-        &self,
-        parent: u64,
-        name: &str,
-        id: u64,
-    ) -> Result<aws_sdk_dynamodb::types::TransactWriteItem> {
+    /// The write of a new entity; with the name that it holds, so that whoever removes it without
+    /// knowing what it is gives that free as well.
+    fn new_in<T: Entity>(&self, entity: &T, name: Option<&Key>) -> Result<TransactWriteItem> {
+        let mut item = document(&keys::entity(T::KIND, entity.id().into()), entity)?;
+        if let Some(name) = name {
+            item.insert(HELD.into(), text(&name.pk));
+        }
+        self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])
+    }
+
+    /// The writes that put an entity below its parent, which has to be there.
+    fn links_in<T: Entity>(&self, entity: &T) -> Result<Vec<TransactWriteItem>> {
+        let Some((kind, parent)) = entity.parent() else {
+            return Ok(Vec::new());
+        };
+        let child = keys::child(kind, parent, T::KIND, entity.id().into());
+        let child = crate::db::key_item(&child);
+        let mut items = vec![self.db.put_in(Table::Catalog, child, None, vec![])?];
+        if let Some((table, key)) = place_of(kind, parent) {
+            items.push(self.db.check_in(table, &key, PRESENT)?);
+        }
+        Ok(items)
+    }
+
+    /// Fails where the parent of an entity isn't there any more.
+    async fn check_parent<T: Entity>(&self, entity: &T) -> Result<()> {
+        let Some((kind, id)) = entity.parent() else {
+            return Ok(());
+        };
+        let Some((table, key)) = place_of(kind, id) else {
+            return Ok(());
+        };
+        match self.db.get(table, &key).await? {
+            Some(_) => Ok(()),
+            None => Err(StoreError::NotFound {
+                kind: word_of(kind),
+                id: id.to_string(),
+            }),
+        }
+    }
+
+    fn name_in<T: Entity>(&self, parent: u64, name: &str, id: u64) -> Result<TransactWriteItem> {
         let mut item = crate::db::key_item(&keys::name(T::KIND, parent, &folded(name)));
         item.insert("id".into(), number(id));
         self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])
@@ -323,12 +420,13 @@ impl Store {
             .get(Table::Catalog, &keys::entity(T::KIND, id))
             .await?
         {
-            Some(item) => read_entity(&item),
-            None => Err(StoreError::NotFound {
-                kind: T::WORD,
-                id: id.to_string(),
-            }),
+            Some(item) => self.hide(vec![read_entity(&item)?]).await?.pop(),
+            None => None,
         }
+        .ok_or_else(|| StoreError::NotFound {
+            kind: T::WORD,
+            id: id.to_string(),
+        })
     }
 
     /// Is there an entity of this kind with this id?
@@ -339,7 +437,12 @@ impl Store {
 
     /// Those of the entities that exist, by ascending id.
     pub async fn get_all<T: Entity>(&self, ids: impl IntoIterator<Item = T::Id>) -> Result<Vec<T>> {
-        let mut ids: Vec<u64> = ids.into_iter().map(Into::into).collect();
+        let entities = self.read_all(ids.into_iter().map(Into::into).collect());
+        self.hide(entities.await?).await
+    }
+
+    /// The same, of those that are gone too.
+    pub(crate) async fn read_all<T: Entity>(&self, mut ids: Vec<u64>) -> Result<Vec<T>> {
         ids.sort_unstable();
         ids.dedup();
         let keys = ids
@@ -396,81 +499,66 @@ impl Store {
         existing: impl Fn(&T) -> bool,
         make: impl FnOnce() -> T,
     ) -> Result<(T, bool)> {
-        let entity = make();
-        if let Some(id) = self.id_by_name::<T>(parent, name).await? {
-            match self.get::<T>(id.into()).await {
-                Ok(found) if existing(&found) => return Ok((found, false)),
-                Ok(_) => {}
-                Err(error) if error.is_not_found() => {}
-                Err(error) => return Err(error),
-            }
-        }
-        if let Some((kind, id)) = entity.parent() {
-            let mut children: Vec<T> = self.children(kind, id).await?;
-            children.retain(&existing);
-            if let Some(last) = children.pop() {
-                return Ok((last, false));
-            }
-        }
-        // The name is claimed first and the entity made under the winner's id, so that of several at
-        // once all use one; whoever finds the name without its entity makes it.
-        let id = self.next_ids(T::KIND, 1).await?;
-        let key = keys::name(T::KIND, parent, &folded(name));
-        let mut claim = crate::db::key_item(&key);
-        claim.insert("id".into(), number(id));
-        let id = match self
-            .db
-            .put(Table::Catalog, claim, Some(ABSENT), vec![])
-            .await
-        {
-            Ok(()) => id,
-            Err(error) if error.is_condition() => {
-                let held = self.id_by_name::<T>(parent, name).await?.unwrap_or(id);
-                match self.get::<T>(held.into()).await {
-                    // The holder has been renamed or the like: the name is free for a new one.
-                    Ok(found) if !existing(&found) => {
-                        let mut item = crate::db::key_item(&key);
-                        item.insert("id".into(), number(id));
-                        let held = vec![(":held", number(held))];
-                        match self
-                            .db
-                            .put(Table::Catalog, item, Some("id = :held"), held)
-                            .await
-                        {
-                            Ok(()) => id,
-                            Err(error) if error.is_condition() => {
-                                self.id_by_name::<T>(parent, name).await?.unwrap_or(id)
-                            }
-                            Err(error) => return Err(error),
-                        }
-                    }
-                    Ok(found) => return Ok((found, false)),
-                    Err(error) if error.is_not_found() => held,
-                    Err(error) => return Err(error),
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        let mut entity = entity;
-        entity.set_id(id.into());
-        let item = document(&keys::entity(T::KIND, id), &entity)?;
-        let mut items = vec![self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])?];
-        if let Some((kind, parent)) = entity.parent() {
-            let child = crate::db::key_item(&keys::child(kind, parent, T::KIND, id));
-            items.push(self.db.put_in(Table::Catalog, child, None, vec![])?);
-        }
-        for _ in 0..TRIES {
-            match self.db.transact(items.clone()).await? {
-                Transacted::Done => {
-                    audit::note_entity(None, Some(&entity));
-                    return Ok((entity, true));
-                }
-                Transacted::Conflict(_) => match self.get::<T>(id.into()).await {
-                    Ok(found) => return Ok((found, false)),
+        let mut entity = make();
+        let name = keys::name(T::KIND, parent, &folded(name));
+        let mut fresh = None;
+        for attempt in 0..TRIES {
+            pause(attempt).await;
+            let held = self.db.get(Table::Catalog, &name).await?;
+            let held = held.and_then(|item| number_of(&item, "id"));
+            let mut renamed = false;
+            if let Some(id) = held {
+                match self.get::<T>(id.into()).await {
+                    Ok(found) if existing(&found) => return Ok((found, false)),
+                    Ok(_) => renamed = true,
                     Err(error) if error.is_not_found() => {}
                     Err(error) => return Err(error),
-                },
+                }
             }
+            if let Some((kind, id)) = entity.parent() {
+                let mut children: Vec<T> = self.children(kind, id).await?;
+                children.retain(&existing);
+                if let Some(last) = children.pop() {
+                    return Ok((last, false));
+                }
+            }
+            // The name is claimed first and the entity made under the winner's id, so that of several
+            // at once all use one; whoever finds the name without its entity makes it.
+            let id = match held {
+                Some(held) if !renamed => held,
+                held => {
+                    let id = match fresh {
+                        Some(id) => id,
+                        None => *fresh.insert(self.next_ids(T::KIND, 1).await?),
+                    };
+                    let mut claim = crate::db::key_item(&name);
+                    claim.insert("id".into(), number(id));
+                    let (condition, values) = match held {
+                        None => (ABSENT, vec![]),
+                        // The holder has been renamed: the name is free for a new one.
+                        Some(held) => ("id = :held", vec![(":held", number(held))]),
+                    };
+                    let put = (self.db).put(Table::Catalog, claim, Some(condition), values);
+                    match put.await {
+                        Ok(()) => id,
+                        Err(error) if error.is_condition() => continue,
+                        Err(error) => return Err(error),
+                    }
+                }
+            };
+            entity.set_id(id.into());
+            let mut items = vec![self.new_in(&entity, Some(&name))?];
+            items.extend(self.links_in(&entity)?);
+            // Whoever deletes the holder of a name frees it: then this isn't its id any more.
+            let mut claim = crate::db::key_item(&name);
+            claim.insert("id".into(), number(id));
+            let own = vec![(":id", number(id))];
+            items.push((self.db).put_in(Table::Catalog, claim, Some("id = :id"), own)?);
+            if self.db.transact(items).await? == Transacted::Done {
+                audit::note_entity(None, Some(&entity));
+                return Ok((entity, true));
+            }
+            self.check_parent(&entity).await?;
         }
         Err(StoreError::Contention(T::WORD.into()))
     }
@@ -482,7 +570,8 @@ impl Store {
             .map(|block| keys::entity_block(T::KIND, block))
             .collect();
         let items = self.db.query_all(Table::Catalog, partitions).await?;
-        items.iter().flatten().map(read_entity).collect()
+        let all = items.iter().flatten().map(read_entity);
+        self.hide(all.collect::<Result<_>>()?).await
     }
 
     /// Everything of a kind that belongs to one parent, by ascending id.
@@ -539,9 +628,18 @@ impl Store {
         }
         let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
         let condition = Some("d = :d");
-        let document = document(&key, new)?;
+        let mut document = document(&key, new)?;
         let (was, is) = (old.unique_name(), new.unique_name());
-        if was.map(|(p, n)| (p, folded(n))) == is.map(|(p, n)| (p, folded(n))) {
+        let held = match is {
+            Some((parent, name)) => Some(text(keys::name(T::KIND, parent, &folded(name)).pk)),
+            None => item.get(HELD).cloned(),
+        };
+        if let Some(held) = held {
+            document.insert(HELD.into(), held);
+        }
+        let moved = old.parent() != new.parent();
+        let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
+        if !moved && !renamed {
             let put = self.db.put(Table::Catalog, document, condition, unchanged);
             return match put.await {
                 Ok(()) => Ok(true),
@@ -551,6 +649,14 @@ impl Store {
         }
         let put = (self.db).put_in(Table::Catalog, document, condition, unchanged)?;
         let mut items = vec![put];
+        if moved {
+            items.extend(self.links_in(new)?);
+            if let Some((kind, parent)) = old.parent() {
+                let key = keys::child(kind, parent, T::KIND, id);
+                items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
+            }
+        }
+        let (was, is) = if renamed { (was, is) } else { (None, None) };
         if let Some((parent, name)) = is {
             items.push(self.name_in::<T>(parent, name, id)?);
         }
@@ -561,6 +667,9 @@ impl Store {
         match self.db.transact(items).await? {
             Transacted::Done => Ok(true),
             Transacted::Conflict(_) => {
+                if moved {
+                    self.check_parent(new).await?;
+                }
                 if let Some((parent, name)) = is {
                     let holder = self.id_by_name::<T>(parent, name).await?;
                     if holder.is_some_and(|holder| holder != id) {

@@ -16,6 +16,9 @@ pub struct Claim {
     pub key: String,
     /// Counts the writes; 0: nobody holds the key.
     pub(crate) version: u64,
+    /// The first version, where there is none: a number that the key never had, since a claim goes when
+    /// nobody holds its key any more.
+    first: u64,
     /// In the order in which they came.
     pub members: Vec<Member>,
     /// Originals that don't have the key themselves: somebody made findings that have it duplicates
@@ -63,6 +66,9 @@ struct Document {
     o: Vec<FindingId>,
 }
 
+/// First versions are below this: short numbers, and enough of them.
+const FIRST_MAX: u64 = 1 << 40;
+
 impl Claim {
     /// So many members keep a claim within one write unit.
     const MAX_MEMBERS: usize = 32;
@@ -73,6 +79,7 @@ impl Claim {
             scope,
             key: key.to_owned(),
             version: 0,
+            first: rand::random_range(1..FIRST_MAX),
             members: Vec::new(),
             stand_ins: Vec::new(),
             overflow: false,
@@ -127,9 +134,26 @@ impl Claim {
         self.members.retain(|m| m.finding != finding);
     }
 
+    /// Does nobody hold the key?
+    pub(crate) fn is_unheld(&self) -> bool {
+        self.members.is_empty() && self.stand_ins.is_empty() && !self.overflow
+    }
+
     /// Notes that the claim was committed as it is.
     pub fn written(&mut self) {
-        self.version += 1;
+        if self.is_unheld() {
+            self.version = 0;
+            self.first = rand::random_range(1..FIRST_MAX);
+        } else {
+            self.version = self.next_version();
+        }
+    }
+
+    fn next_version(&self) -> u64 {
+        match self.version {
+            0 => self.first,
+            version => version + 1,
+        }
     }
 
     pub(crate) fn item(&self) -> Result<Item> {
@@ -139,7 +163,7 @@ impl Claim {
             o: self.stand_ins.clone(),
         };
         let mut item = document(&keys::claim(self.scope, &self.key), &body)?;
-        item.insert("v".into(), number(self.version + 1));
+        item.insert("v".into(), number(self.next_version()));
         Ok(item)
     }
 }

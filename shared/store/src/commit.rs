@@ -1,12 +1,16 @@
 //! One transaction over findings: they, their claims, notes, the count delta, and the marker that it
 //! was done.
 
+use std::collections::BTreeSet;
+
 use aws_sdk_dynamodb::types::TransactWriteItem;
-use tatami_domain::{Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId};
+use tatami_domain::{
+    Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, Test, TestId,
+};
 
 use crate::counts::Delta;
 use crate::db::{ABSENT, Item, PRESENT, Table, Transacted, document, number};
-use crate::{Claim, Result, Store, StoreError, audit, keys};
+use crate::{Claim, Entity as _, Result, Store, StoreError, audit, keys};
 
 /// What becomes of a finding.
 #[derive(Debug, Clone)]
@@ -109,8 +113,20 @@ impl Commit {
             Change::Create(_) | Change::Update { .. } => 0,
         });
         let notes = self.notes.len() + gone.sum::<usize>();
-        self.changes.len() + self.claims.len() + notes + 2
+        let tests = match self.marker {
+            Some(_) => 0,
+            None => made_in(&self.changes).len(),
+        };
+        self.changes.len() + self.claims.len() + notes + tests + 2
     }
+}
+
+/// The tests that get new findings.
+fn made_in(changes: &[Change]) -> BTreeSet<TestId> {
+    let made = changes.iter().map(Change::sides);
+    made.filter_map(|(old, new)| new.filter(|_| old.is_none()))
+        .map(|new| new.test)
+        .collect()
 }
 
 impl Store {
@@ -126,8 +142,16 @@ impl Store {
                 }
             }
         }
+        if commit.marker.is_none() {
+            // What comes by hand comes into a test that is there; an import looks for its test after
+            // it has written, which costs it no write.
+            for test in made_in(&commit.changes) {
+                let test = keys::entity(Test::KIND, test.0);
+                items.push(self.db.check_in(Table::Catalog, &test, PRESENT)?);
+            }
+        }
         for claim in &commit.claims {
-            items.push(self.put_version(claim.item()?, claim.version)?);
+            items.push(self.claim_in(claim)?);
         }
         for (finding, note) in &commit.notes {
             let item = document(&keys::note((*finding).into(), note.id), note)?;
@@ -162,6 +186,21 @@ impl Store {
             }
             Transacted::Conflict(_) => Committed::Conflict,
         })
+    }
+
+    /// A claim as it shall be. One that nobody holds any more goes; one that nobody held and nobody will
+    /// hold only has to stay so.
+    fn claim_in(&self, claim: &Claim) -> Result<TransactWriteItem> {
+        let key = keys::claim(claim.scope, &claim.key);
+        match (claim.is_unheld(), claim.version) {
+            (true, 0) => self.db.check_in(Table::Findings, &key, ABSENT),
+            (true, version) => {
+                let unchanged = vec![(":v", number(version))];
+                self.db
+                    .delete_in(Table::Findings, &key, "v = :v", unchanged)
+            }
+            (false, version) => self.put_version(claim.item()?, version),
+        }
     }
 
     fn change_in(&self, change: &Change) -> Result<TransactWriteItem> {

@@ -1,7 +1,7 @@
 //! Counts: a base for each product and test, and a delta for each commit since. Each delta also says
 //! which blocks changed, so that readers know what of their cache still holds.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 use tatami_domain::{BlockId, ProductId, SeverityCounts, TestId};
@@ -156,13 +156,72 @@ impl Store {
 
     /// Numbers of findings of a product.
     pub async fn product_counts(&self, product: ProductId) -> Result<SeverityCounts> {
-        Ok(self.count_state(product).await?.counts())
+        let gone = self.gone().await?;
+        if gone.product(product) {
+            return Ok(SeverityCounts::default());
+        }
+        let counts = self.count_state(product).await?.counts();
+        self.without_gone(product, &gone, &counts).await
     }
 
     /// Numbers of findings of every product that ever had one.
     pub async fn counts_by_product(&self) -> Result<BTreeMap<ProductId, SeverityCounts>> {
-        let states = self.count_states().await?.into_iter();
-        Ok(states.map(|(id, state)| (id, state.counts())).collect())
+        let gone = self.gone().await?;
+        let mut counts = BTreeMap::new();
+        for (id, state) in self.count_states().await? {
+            if !gone.product(id) {
+                let own = self.without_gone(id, &gone, &state.counts()).await?;
+                counts.insert(id, own);
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Numbers of findings of a product, those of some of its tests left out.
+    pub(crate) async fn counts_without(
+        &self,
+        product: ProductId,
+        tests: &HashSet<TestId>,
+    ) -> Result<SeverityCounts> {
+        for _ in 0..20 {
+            let state = self.count_state(product).await?;
+            let bases = tests.iter().map(|test| keys::test_counts(*test)).collect();
+            let bases = self.db.get_many(Table::Findings, bases).await?;
+            let mut sum = state.base.counts;
+            let mut folded = 0;
+            for item in &bases {
+                folded = folded.max(number_of(item, "fold").unwrap_or(0));
+                let base: TestBase = read_document(item)?;
+                sum -= base.c;
+            }
+            if folded > state.base.fold {
+                continue; // a fold came between the two reads
+            }
+            let deltas = state.deltas.values().flat_map(Delta::by_test);
+            for (_, counts) in deltas.filter(|(of, _)| !tests.contains(of)) {
+                sum += counts;
+            }
+            return Ok(sum);
+        }
+        Err(StoreError::Contention(format!("product {product}")))
+    }
+
+    /// Removes the counts of a test that has no findings any more: those that are on their way into
+    /// its base go there first.
+    pub(crate) async fn forget_test_counts(&self, product: ProductId, test: TestId) -> Result<()> {
+        for attempt in 0..20 {
+            let state = self.count_state(product).await?;
+            let mut deltas = state.deltas.values().flat_map(Delta::by_test);
+            if !deltas.any(|(of, _)| of == test) {
+                return self
+                    .db
+                    .delete(Table::Findings, &keys::test_counts(test))
+                    .await;
+            }
+            self.fold_counts(product).await?;
+            tokio::time::sleep(std::time::Duration::from_millis(10 * attempt)).await;
+        }
+        Err(StoreError::Contention(format!("product {product}")))
     }
 
     /// Numbers of findings of a test.

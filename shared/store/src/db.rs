@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use crate::error::reason;
-use crate::keys::Key;
+use crate::keys::{self, Key};
 use crate::{Result, StoreError, Tables, audit};
 
 pub(crate) type Item = HashMap<String, AttributeValue>;
@@ -445,6 +445,41 @@ impl Db {
             })?;
         Ok(TransactWriteItem::builder().delete(delete).build())
     }
+}
+
+impl Db {
+    /// A condition on an item that a transaction doesn't write.
+    pub fn check_in(&self, table: Table, key: &Key, condition: &str) -> Result<TransactWriteItem> {
+        let check = aws_sdk_dynamodb::types::ConditionCheck::builder()
+            .table_name(self.table(table))
+            .set_key(Some(key_item(key)))
+            .condition_expression(condition)
+            .build()
+            .map_err(|e| StoreError::Call {
+                call: "TransactWriteItems",
+                reason: e.to_string(),
+            })?;
+        Ok(TransactWriteItem::builder().condition_check(check).build())
+    }
+
+    /// Deletes items, in no order; those that aren't there don't matter.
+    pub async fn delete_all(&self, table: Table, keys: Vec<Key>) -> Result<()> {
+        let calls: Vec<_> = (keys.iter())
+            .map(|key| async move { self.delete(table, key).await })
+            .collect();
+        futures::stream::iter(calls)
+            .buffer_unordered(PARALLEL)
+            .try_collect()
+            .await
+    }
+}
+
+/// The key under which an item was read.
+pub(crate) fn key_of(item: &Item) -> Key {
+    keys::same(
+        text_of(item, "pk").unwrap_or_default(),
+        text_of(item, "sk").unwrap_or_default(),
+    )
 }
 
 /// The condition under which an item is there.

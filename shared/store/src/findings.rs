@@ -1,5 +1,5 @@
 use serde::{Deserialize, Serialize};
-use tatami_domain::{BlockId, Finding, FindingId, ProductId};
+use tatami_domain::{BlockId, DedupeScope, Finding, FindingId, ProductId};
 
 use crate::db::{
     ABSENT, Item, Table, corrupt, document, number, number_of, read_document, text_of,
@@ -26,13 +26,14 @@ pub(crate) fn read_finding(item: &Item) -> Result<Finding> {
 impl Store {
     /// The finding with this id.
     pub async fn finding(&self, id: FindingId) -> Result<Finding> {
-        match self.db.get(Table::Findings, &keys::finding(id)).await? {
-            Some(item) => read_finding(&item),
-            None => Err(StoreError::NotFound {
-                kind: "finding",
-                id: id.to_string(),
-            }),
-        }
+        let item = self.db.get(Table::Findings, &keys::finding(id)).await?;
+        let finding = item.as_ref().map(read_finding).transpose()?;
+        let mut finding: Vec<Finding> = finding.into_iter().collect();
+        self.hide_findings(&mut finding).await?;
+        finding.pop().ok_or_else(|| StoreError::NotFound {
+            kind: "finding",
+            id: id.to_string(),
+        })
     }
 
     /// Those of the findings that exist, in no order.
@@ -42,14 +43,27 @@ impl Store {
         ids.dedup();
         let keys = ids.into_iter().map(keys::finding).collect();
         let items = self.db.get_many(Table::Findings, keys).await?;
-        items.iter().map(read_finding).collect()
+        let mut findings = items.iter().map(read_finding).collect::<Result<_>>()?;
+        self.hide_findings(&mut findings).await?;
+        Ok(findings)
+    }
+
+    async fn hide_findings(&self, findings: &mut Vec<Finding>) -> Result<()> {
+        if !findings.is_empty() {
+            let gone = self.gone().await?;
+            findings.retain(|finding| !gone.finding(finding));
+        }
+        Ok(())
     }
 
     /// Every finding of some blocks, by ascending id, read afresh.
     pub async fn findings_in(&self, blocks: &[BlockId]) -> Result<Vec<Finding>> {
         let partitions = blocks.iter().copied().map(keys::block).collect();
         let items = self.db.query_all(Table::Findings, partitions).await?;
-        items.iter().flatten().map(read_finding).collect()
+        let findings = items.iter().flatten().map(read_finding);
+        let mut findings = findings.collect::<Result<_>>()?;
+        self.hide_findings(&mut findings).await?;
+        Ok(findings)
     }
 
     /// Every finding of a block, by ascending id, and about how many bytes of memory they take.
@@ -138,6 +152,18 @@ impl Store {
     ) -> Result<()> {
         let item = document(&keys::sla_summary(product), summary)?;
         self.db.put(Table::Findings, item, None, vec![]).await
+    }
+
+    /// Removes what a product has besides its findings: the ids that it would give next, its counts
+    /// and its SLA summary.
+    pub async fn forget_product(&self, product: ProductId) -> Result<()> {
+        let counts = keys::count_prefix(product);
+        let counts = (self.db).query(Table::Findings, &counts.pk, Some(&counts.sk));
+        let mut gone: Vec<_> = counts.await?.iter().map(crate::db::key_of).collect();
+        gone.extend([keys::allocation(product), keys::sla_summary(product)]);
+        self.db.delete_all(Table::Findings, gone).await?;
+        let level = keys::dedupe(DedupeScope::Product(product));
+        self.db.delete(Table::Catalog, &level).await
     }
 
     /// A product's SLA summary as the sla function last wrote it.

@@ -132,6 +132,8 @@ impl Store {
         for import in self.imports(open).await? {
             lines.push(ImportLine::from(&import));
         }
+        let gone = self.gone().await?;
+        lines.retain(|line| !gone.line(line));
         lines.sort_unstable_by_key(|line| line.id);
         Ok(lines)
     }

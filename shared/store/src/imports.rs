@@ -132,13 +132,16 @@ impl Store {
 
     /// The import with this id.
     pub async fn import(&self, id: ImportId) -> Result<Import> {
-        match self.db.get(Table::Jobs, &keys::import(id)).await? {
-            Some(item) => read_import(&item),
-            None => Err(StoreError::NotFound {
-                kind: "import",
-                id: id.to_string(),
-            }),
+        let item = self.db.get(Table::Jobs, &keys::import(id)).await?;
+        let mut import = item.as_ref().map(read_import).transpose()?;
+        if self.hides && import.is_some() {
+            let gone = self.gone().await?;
+            import = import.filter(|import| !gone.import(import));
         }
+        import.ok_or_else(|| StoreError::NotFound {
+            kind: "import",
+            id: id.to_string(),
+        })
     }
 
     /// Writes the record of an import with its state, unless it has ended meanwhile (then `false`).
@@ -279,12 +282,15 @@ impl Store {
     pub async fn end_import(&self, test: TestId, import: ImportId) -> Result<()> {
         let update = Update {
             expression: "DELETE going :import",
-            condition: None,
+            condition: Some("attribute_exists(pk)"),
             values: vec![(":import", AttributeValue::Ns(vec![import.to_string()]))],
         };
         let key = keys::test_state(test);
-        self.db.update(Table::Catalog, &key, update).await?;
-        Ok(())
+        match self.db.update(Table::Catalog, &key, update).await {
+            // the test was deleted
+            Err(error) if !error.is_condition() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The imports of a test, in the order of their places.
@@ -316,6 +322,8 @@ impl Store {
         let wanted = ids.into_iter().map(keys::import).collect();
         let items = self.db.get_many(Table::Jobs, wanted).await?;
         let mut imports: Vec<Import> = items.iter().map(read_import).collect::<Result<_>>()?;
+        let gone = self.gone().await?;
+        imports.retain(|import| !gone.import(import));
         imports.sort_by_key(|i| (i.sequence, i.id));
         Ok(imports)
     }

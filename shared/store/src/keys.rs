@@ -1,8 +1,8 @@
 //! Every key of every table, one function for each kind of item.
 
 use tatami_domain::{
-    BlockId, DedupeScope, EngagementId, FindingId, ImportId, NoteId, Owner, ProductId, RehashJobId,
-    TestId, TestTypeId,
+    BlockId, DedupeScope, EngagementId, FindingId, ImportId, JobId, NoteId, Owner, ProductId,
+    RehashJobId, TestId, TestTypeId,
 };
 
 /// Partition and sort key.
@@ -53,7 +53,7 @@ pub(crate) fn counter(kind: &str) -> Key {
 
 /// A name is held by at most one entity of its kind within its parent (0: everywhere).
 pub(crate) fn name(kind: &str, parent: u64, folded: &str) -> Key {
-    key(format!("NAME#{kind}#{parent}#{folded}"), "NAME")
+    key(format!("NAME#{kind}#{parent}#{folded}"), NAME)
 }
 
 pub(crate) fn child(parent_kind: &str, parent: u64, kind: &str, id: u64) -> Key {
@@ -73,6 +73,27 @@ pub(crate) fn children_prefix(kind: &str) -> String {
 
 pub(crate) fn child_id(sk: &str) -> Option<u64> {
     sk.rsplit('#').next()?.parse().ok()
+}
+
+/// What is being deleted; there is little of it at a time.
+pub(crate) const GONE: &str = "GONE";
+
+pub(crate) fn gone(kind: &str, id: u64) -> Key {
+    key(GONE.into(), format!("{kind}#{}", digits(id)))
+}
+
+/// Kind and id of a child, from the sort key.
+pub(crate) fn child_of(sk: &str) -> Option<(&str, u64)> {
+    let (kind, id) = sk.rsplit_once('#')?;
+    Some((kind, id.parse().ok()?))
+}
+
+/// The sort key of every name.
+pub(crate) const NAME: &str = "NAME";
+
+/// A key that an item of the catalog names by its partition.
+pub(crate) fn name_at(pk: &str) -> Key {
+    key(pk.to_owned(), NAME)
 }
 
 /// Blocks and re-import numbers of a test; apart from the test itself, since imports write here.
@@ -338,6 +359,15 @@ pub(crate) fn import_lines(block: u64) -> String {
     format!("IMPORTS#{block}")
 }
 
+/// Jobs that work off what requests began, in partitions of 1,024 ids.
+pub(crate) fn job(job: JobId) -> Key {
+    key(jobs(job.0 / CATALOG_BLOCK), digits(job.0))
+}
+
+pub(crate) fn jobs(block: u64) -> String {
+    format!("JOBS#{block}")
+}
+
 /// The jobs that give findings new keys; there are few of them.
 pub(crate) const REHASH_JOBS: &str = "REHASH";
 
@@ -371,7 +401,16 @@ pub(crate) fn idempotent_piece(user: u64, hash: &str, piece: usize) -> Key {
 
 /// One S3 event of one object, so that the second delivery finds the first one's import.
 pub(crate) fn upload_event(bucket: &str, object: &str, event: &str) -> Key {
-    key(format!("S3#{bucket}/{object}"), event)
+    key(upload_events(bucket, object), event)
+}
+
+pub(crate) fn upload_events(bucket: &str, object: &str) -> String {
+    format!("S3#{bucket}/{object}")
+}
+
+/// An item under the key that it was read with.
+pub(crate) fn same(pk: &str, sk: &str) -> Key {
+    key(pk.to_owned(), sk)
 }
 
 #[cfg(test)]

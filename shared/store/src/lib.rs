@@ -14,6 +14,7 @@
 mod attached;
 mod attempts;
 mod audit;
+mod branch;
 mod catalog;
 mod claims;
 mod commit;
@@ -22,10 +23,12 @@ mod db;
 mod dedupe;
 mod error;
 mod findings;
+mod gone;
 mod groups;
 mod history;
 mod idempotency;
 mod imports;
+mod jobs;
 mod keys;
 mod rate;
 mod rehash;
@@ -38,11 +41,13 @@ mod view;
 pub use attached::{FINDING_KIND, NotePlace};
 pub use attempts::Attempts;
 pub use audit::{AUDIT_BLOCK, AuditHead, Broken, Record, acted_by};
+pub use branch::kind_of;
 pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};
 pub use db::Usage;
 pub use error::StoreError;
+pub use gone::{Below, FILE_KIND, one_look};
 pub use groups::{Grouped, Grouping};
 pub use history::ImportLine;
 pub use idempotency::{Begun, KeptAnswer, Turn};
@@ -60,6 +65,8 @@ use db::Db;
 pub struct Store {
     db: Db,
     view: view::Cache,
+    /// Does it hide what was deleted and is still being removed?
+    hides: bool,
 }
 
 impl Store {
@@ -68,6 +75,7 @@ impl Store {
         Self {
             db: Db::new(client, tables),
             view: view::Cache::default(),
+            hides: false,
         }
     }
 

@@ -114,7 +114,8 @@ impl Store {
         keep: Keep,
         mut see: impl FnMut(&Arc<Finding>) + Send,
     ) -> Result<()> {
-        let states: BTreeMap<ProductId, State> = match sight {
+        let gone = self.gone().await?;
+        let mut states: BTreeMap<ProductId, State> = match sight {
             Sight::All => self.count_states().await?,
             Sight::Products(products) => {
                 let reads: Vec<_> = (products.iter().copied())
@@ -127,6 +128,7 @@ impl Store {
                 BTreeMap::from([(product, self.count_state(product).await?)])
             }
         };
+        states.retain(|product, _| !gone.product(*product));
         // A test's blocks are noted before they are written, so the state may lack some, never the
         // blocks.
         let (test, own) = match sight {
@@ -144,8 +146,10 @@ impl Store {
         let mut views = futures::stream::iter(reads).buffered(PARALLEL);
         while let Some(view) = views.try_next().await? {
             let findings = view.iter();
-            (findings.filter(|finding| test.is_none_or(|test| finding.test == test)))
-                .for_each(&mut see);
+            let wanted = |finding: &Finding| {
+                test.is_none_or(|test| finding.test == test) && !gone.finding(finding)
+            };
+            (findings.filter(|finding| wanted(finding))).for_each(&mut see);
         }
         drop(views);
         if test.is_none() {

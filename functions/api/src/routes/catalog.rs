@@ -430,7 +430,7 @@ fn compare(a: &Value, b: &Value) -> Ordering {
 }
 
 /// The one with the id of a path.
-async fn one<T: Resource>(store: &Store, id: &str) -> Result<T> {
+pub async fn one<T: Resource>(store: &Store, id: &str) -> Result<T> {
     let entity: T = store.get(id_in_path(id)?.into()).await?;
     Some(entity)
         .filter(Resource::is_one)

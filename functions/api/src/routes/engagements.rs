@@ -6,10 +6,13 @@ use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId};
+use tatami_domain::{
+    Branch, Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId,
+};
 use tatami_store::{Entity as _, Store};
 
 use super::attached;
+use super::cascade::{self, Rooted};
 use super::catalog::{self, Filter, How, Resource, constants, edit, id_in_path};
 use super::records::{CicdInfrastructure, EngagementPreset, Kept as _};
 use crate::Api;
@@ -22,6 +25,7 @@ use crate::query::{Query, today};
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     catalog::add::<Engagement>(routes);
+    cascade::add::<Engagement>(routes);
     let close = Operation::post("/api/v2/engagements/{id}/close", "Close it")
         .answers(200, Answer::One("Engagement"));
     routes.add(&close, self::close);
@@ -180,6 +184,18 @@ impl Resource for Engagement {
             }),
         );
         Ok(())
+    }
+}
+
+impl Rooted for Engagement {
+    const DELETE: Permission = Permission::DeleteEngagement;
+
+    fn branch(&self) -> Branch {
+        Branch::Engagement(self.product, self.id)
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
     }
 }
 

@@ -3,6 +3,7 @@
 mod access;
 pub mod attached;
 mod audit;
+mod cascade;
 pub mod catalog;
 mod common;
 mod dedupe_settings;
@@ -10,6 +11,7 @@ mod engagements;
 mod finding_groups;
 mod findings;
 mod imports;
+mod jobs;
 mod notes;
 mod product_types;
 mod products;
@@ -40,6 +42,7 @@ pub fn all(file_bytes: usize) -> Routes {
     records::add(&mut routes);
     dedupe_settings::add(&mut routes);
     rehash_jobs::add(&mut routes);
+    jobs::add(&mut routes);
     scans::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);

@@ -1,10 +1,11 @@
 //! Product types.
 
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Membership, ProductType, ProductTypeId};
+use tatami_domain::{Branch, Membership, ProductType, ProductTypeId};
 use tatami_store::Store;
 
 use super::access::members;
+use super::cascade::{self, Rooted};
 use super::catalog::{self, Filter, How, Resource};
 use crate::Api;
 use crate::auth::Caller;
@@ -15,6 +16,7 @@ use crate::openapi::Routes;
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     catalog::add::<ProductType>(routes);
+    cascade::add::<ProductType>(routes);
 }
 
 impl Resource for ProductType {
@@ -72,5 +74,17 @@ impl Resource for ProductType {
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
         members::add_authorized(store, views, |id| Place::ProductType(ProductTypeId(id))).await
+    }
+}
+
+impl Rooted for ProductType {
+    const DELETE: Permission = Permission::DeleteProduct;
+
+    fn branch(&self) -> Branch {
+        Branch::ProductType(self.id)
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
     }
 }

@@ -6,10 +6,11 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Membership, Product, ProductId, SeverityCounts};
+use tatami_domain::{Branch, Membership, Product, ProductId, SeverityCounts};
 use tatami_store::{Entity as _, Store};
 
 use super::access::members;
+use super::cascade::{self, Rooted};
 use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
 use super::records::{Kept as _, Regulation, metadata};
 use crate::Api;
@@ -24,6 +25,7 @@ const PARALLEL: usize = 8;
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     catalog::add::<Product>(routes);
+    cascade::add::<Product>(routes);
     let sla = Operation::get(
         "/api/v2/products/{id}/sla_status",
         "The state of its SLA, as last summed up",
@@ -180,6 +182,18 @@ impl Resource for Product {
             view.insert("prod_numeric_grade".into(), json!(grade(&counts)));
         }
         Ok(())
+    }
+}
+
+impl Rooted for Product {
+    const DELETE: Permission = Permission::DeleteProduct;
+
+    fn branch(&self) -> Branch {
+        Branch::Product(self.id)
+    }
+
+    fn name(&self) -> String {
+        self.name.clone()
     }
 }
 

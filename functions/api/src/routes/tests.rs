@@ -3,10 +3,11 @@
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, FindingGroup, Owner, Test, TestId, TestType, TestTypeId};
+use tatami_domain::{Branch, Engagement, FindingGroup, Owner, Test, TestId, TestType, TestTypeId};
 use tatami_store::{Entity as _, Store};
 
 use super::attached;
+use super::cascade::{self, Rooted};
 use super::catalog::{self, Filter, How, Resource, constants};
 use super::engagements::join_products;
 use crate::error::{ApiError, Result};
@@ -21,6 +22,7 @@ const PARALLEL: usize = 8;
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {
     catalog::add::<Test>(routes);
+    cascade::add::<Test>(routes);
 }
 
 impl Resource for Test {
@@ -191,5 +193,18 @@ impl Resource for Test {
             }
         }
         Ok(())
+    }
+}
+
+impl Rooted for Test {
+    const DELETE: Permission = Permission::DeleteEngagement;
+
+    fn branch(&self) -> Branch {
+        Branch::Test(self.product, self.engagement, self.id)
+    }
+
+    fn name(&self) -> String {
+        let title = self.title.clone().or_else(|| self.scan_type.clone());
+        title.unwrap_or_default()
     }
 }

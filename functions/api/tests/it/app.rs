@@ -62,7 +62,11 @@ impl TestApp {
             .region(aws_config::Region::new("eu-central-1"))
             .endpoint_url(local.endpoint())
             .build();
+        let queues = local.queues();
+        let made = queues.ensure("findings", tatami_local_aws::sqs::QueueSettings::default());
+        made.await.unwrap();
         let mut settings = Settings {
+            findings_queue_url: format!("{}/000000000000/findings", local.endpoint()),
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
             secret_key: Some(SecretKey::parse(SECRET_KEY).unwrap()),

@@ -105,7 +105,7 @@ async fn paths_and_methods() {
             "{path}"
         );
     }
-    for (method, path) in [(Method::DELETE, "products/1/"), (Method::PUT, "products/")] {
+    for (method, path) in [(Method::DELETE, "products/"), (Method::PUT, "products/")] {
         assert_eq!(app.call(method, path, None).await.0, 405);
     }
 }

@@ -16,6 +16,7 @@ mod catalog;
 mod conditional;
 mod contract;
 mod dedupe_settings;
+mod deletion;
 mod duplicates;
 mod finding_groups;
 mod findings;

@@ -221,6 +221,10 @@ impl<S: Sort> Entity for Member<S> {
     fn unique_name(&self) -> Option<(u64, &str)> {
         self.0.unique_name()
     }
+
+    fn lies_in(&self) -> Vec<(&'static str, u64)> {
+        self.0.lies_in()
+    }
 }
 
 impl<S: Sort> Resource for Member<S> {

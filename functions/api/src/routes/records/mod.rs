@@ -48,6 +48,22 @@ pub fn add(routes: &mut Routes) {
     tools::add(routes);
 }
 
+/// The schema of a kind of record that belongs to something else.
+pub fn schema_of(kind: &str) -> Option<&'static str> {
+    fn of<K: Kept>() -> (&'static str, &'static str) {
+        (K::KIND, K::SCHEMA)
+    }
+    let known = [
+        of::<EngagementPreset>(),
+        of::<languages::Language>(),
+        of::<metadata::Metadata>(),
+        of::<technologies::Technology>(),
+    ];
+    known
+        .into_iter()
+        .find_map(|(own, schema)| (own == kind).then_some(schema))
+}
+
 /// A kind of record.
 pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
     /// How keys of the store name it.
