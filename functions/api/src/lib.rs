@@ -32,7 +32,7 @@ use tatami_store::Rate;
 use tower::ServiceExt as _;
 
 use crate::error::ApiError;
-use crate::openapi::Routes;
+use crate::openapi::{Document, Routes};
 use crate::request::identified;
 
 /// Room for the fields and boundaries around a report in a multipart form.
@@ -45,8 +45,8 @@ pub(crate) struct Api {
     pub known: auth::Known,
     pub rates: throttle::Rates,
     pub loaders: Arc<prefetch::Loaders>,
-    /// The OpenAPI document, as text.
-    pub document: Arc<str>,
+    /// The OpenAPI document.
+    pub document: Arc<Document>,
 }
 
 /// The whole API.
@@ -71,7 +71,7 @@ pub fn router(mut services: Services) -> Router {
         known: auth::nobody(),
         rates: throttle::Rates::new(rate),
         loaders: Arc::new(loaders),
-        document: document.to_string().into(),
+        document: Arc::new(Document::new(&document)),
     };
     let private = private
         .method_not_allowed_fallback(method_not_allowed)

@@ -1,6 +1,8 @@
 //! The route table: an operation is described and routed by one call, so the OpenAPI document can
 //! neither miss a route nor list one that isn't there.
 
+use std::sync::OnceLock;
+
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::handler::Handler;
@@ -13,12 +15,47 @@ use serde_json::{Map, Value, json};
 use crate::Api;
 use crate::body::too_large;
 use crate::conditional::tagged;
+use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind};
 use crate::idempotency::MAX_KEY;
 use crate::prefetch::{self, Load, Loader, Loaders};
 
 /// The largest body in bytes that isn't a file; Lambda takes no larger one.
 const BODY_BYTES: usize = 6 * 1024 * 1024;
+
+/// The OpenAPI document as text.
+#[derive(Debug)]
+pub struct Document {
+    json: String,
+    yaml: OnceLock<String>,
+}
+
+impl Document {
+    /// Of its value.
+    pub fn new(document: &Value) -> Self {
+        Self {
+            json: document.to_string(),
+            yaml: OnceLock::new(),
+        }
+    }
+
+    /// As JSON.
+    pub fn json(&self) -> &str {
+        &self.json
+    }
+
+    /// As YAML, which is made when somebody asks for it.
+    pub fn yaml(&self) -> Result<&str> {
+        if let Some(yaml) = self.yaml.get() {
+            return Ok(yaml);
+        }
+        let document: Value =
+            serde_json::from_str(&self.json).map_err(|e| ApiError::Internal(e.to_string()))?;
+        let yaml = yaml_serde::to_string(&document);
+        let yaml = yaml.map_err(|e| ApiError::Internal(e.to_string()))?;
+        Ok(self.yaml.get_or_init(|| yaml))
+    }
+}
 
 /// All routes and their description.
 pub struct Routes {
@@ -74,6 +111,8 @@ pub enum Answer {
     List(&'static str),
     /// An object without a schema.
     Object,
+    /// Bytes of one of these media types.
+    Media(&'static [&'static str]),
     /// Nothing.
     Empty,
 }
@@ -153,7 +192,8 @@ impl Operation {
         let mut parameters: Vec<Value> = (self.path.split('/'))
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
-                json!({"name": name, "in": "path", "required": true, "schema": {"type": "integer"}})
+                let kind = if name == "name" { "string" } else { "integer" };
+                json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
             })
             .collect();
         let paged = matches!(self.answer, Answer::Page(_));
@@ -172,38 +212,10 @@ impl Operation {
             }
             parameters.push(parameter);
         }
-        let content = |schema: Value, kinds: &[&str]| {
-            let kinds = kinds
-                .iter()
-                .map(|kind| (kind.to_string(), json!({"schema": schema})));
-            Value::Object(kinds.collect())
-        };
-        let mut responses = Map::new();
-        let mut answer = json!({"description": self.summary});
-        if let Some(schema) = self.answer.schema() {
-            answer["content"] = content(schema, &["application/json"]);
-        }
-        responses.insert(self.status.to_string(), answer);
-        let method = &self.method;
-        let takes_body = self.body.is_some();
-        let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
-        let keyed = !public && *method == Method::POST;
-        for (status, refused) in [
-            (
-                "304",
-                *method == Method::GET && matches!(self.answer, Answer::One(_)),
-            ),
-            ("400", takes_body || !self.query.is_empty()),
-            ("401", !public),
-            ("403", !public),
-            ("404", self.path.contains('{')),
-            ("409", changes && !public),
-            ("413", takes_body),
-            ("415", takes_body),
-            ("422", keyed),
-            ("429", true),
-        ] {
-            if refused {
+        let mut responses = self.described_answer();
+        let keyed = !public && self.method == Method::POST;
+        for (status, is_possible) in self.refusals(public) {
+            if is_possible {
                 let reference = json!({"$ref": format!("#/components/responses/{status}")});
                 responses.insert(status.into(), reference);
             }
@@ -234,10 +246,56 @@ impl Operation {
                 ),
                 Body::Multipart(schema) => (schema, &["multipart/form-data"]),
             };
-            operation["requestBody"] = json!({"content": content(reference(schema), kinds)});
+            operation["requestBody"] = json!({"content": content(&reference(schema), kinds)});
         }
         operation
     }
+
+    /// What it answers when all goes well.
+    fn described_answer(&self) -> Map<String, Value> {
+        let mut responses = Map::new();
+        let mut answer = json!({"description": self.summary});
+        match self.answer {
+            Answer::Media(kinds) => {
+                answer["content"] = content(&json!({"type": "string", "format": "binary"}), kinds);
+            }
+            other => {
+                if let Some(schema) = other.schema() {
+                    answer["content"] = content(&schema, &["application/json"]);
+                }
+            }
+        }
+        responses.insert(self.status.to_string(), answer);
+        responses
+    }
+
+    /// With which statuses it may do nothing.
+    fn refusals(&self, public: bool) -> [(&'static str, bool); 10] {
+        let method = &self.method;
+        let takes_body = self.body.is_some();
+        let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
+        let is_one = matches!(self.answer, Answer::One(_));
+        [
+            ("304", *method == Method::GET && is_one),
+            ("400", takes_body || !self.query.is_empty()),
+            ("401", !public),
+            ("403", !public),
+            ("404", self.path.contains('{')),
+            ("409", changes && !public),
+            ("413", takes_body),
+            ("415", takes_body),
+            ("422", !public && *method == Method::POST),
+            ("429", true),
+        ]
+    }
+}
+
+/// A schema as each of some media types.
+fn content(schema: &Value, kinds: &[&str]) -> Value {
+    let kinds = kinds
+        .iter()
+        .map(|kind| ((*kind).to_owned(), json!({"schema": schema})));
+    Value::Object(kinds.collect())
 }
 
 fn reference(schema: &str) -> Value {
@@ -260,7 +318,7 @@ impl Answer {
             })),
             Self::List(schema) => Some(json!({"type": "array", "items": reference(schema)})),
             Self::Object => Some(json!({"type": "object"})),
-            Self::Empty => None,
+            Self::Media(_) | Self::Empty => None,
         }
     }
 }

@@ -190,7 +190,8 @@ fn add_owner<T: Annotated>(routes: &mut Routes) {
     let download = Operation::get(
         format!("{path}/download/{{file_id}}"),
         "The bytes of a file",
-    );
+    )
+    .answers(200, Answer::Media(&["application/octet-stream"]));
     routes.add(&download, self::download::<T>);
     let id = Field::answer(T::ID, Kind::Ref(Target::Unknown));
     let notes = Field::answer("notes", Kind::Other("Note", true));

@@ -1,7 +1,23 @@
+//! The OpenAPI document, and the page that shows it.
+
 use axum::body::Body;
 use http::Request;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
 
 use crate::app::TestApp;
+
+async fn text(app: &TestApp, path: &str, accept: &str) -> (u16, String, String) {
+    let request = Request::get(path).header("accept", accept);
+    let response = app.response(request.body(Body::empty()).unwrap()).await;
+    let kind = response.headers()["content-type"]
+        .to_str()
+        .unwrap()
+        .to_owned();
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.unwrap().to_bytes();
+    (status, kind, String::from_utf8(body.to_vec()).unwrap())
+}
 
 #[tokio::test]
 async fn the_document_is_there_for_everybody_and_its_lists_can_be_read() {
@@ -22,4 +38,66 @@ async fn the_document_is_there_for_everybody_and_its_lists_can_be_read() {
             assert!(page["results"].is_array(), "{path}");
         }
     }
+}
+
+#[tokio::test]
+async fn the_document_is_json_and_yaml() {
+    let app = TestApp::start().await;
+    let path = "/api/v2/oa3/schema/";
+    let (_, kind, json) = text(&app, path, "*/*").await;
+    assert_eq!(kind, "application/json");
+    let json: Value = serde_json::from_str(&json).unwrap();
+    for (path, accept) in [
+        (
+            "/api/v2/oa3/schema/?format=yaml&lang=de",
+            "application/json",
+        ),
+        (path, "application/yaml"),
+    ] {
+        let (status, kind, yaml) = text(&app, path, accept).await;
+        assert_eq!((status, kind.as_str()), (200, "application/yaml"));
+        assert_eq!(yaml_serde::from_str::<Value>(&yaml).unwrap(), json);
+    }
+    assert_eq!(
+        text(&app, "/api/v2/oa3/schema/?format=xml", "*/*").await.0,
+        400
+    );
+}
+
+#[tokio::test]
+async fn the_page_shows_the_document_and_loads_nothing_from_elsewhere() {
+    let app = TestApp::start().await;
+    let (status, kind, page) = text(&app, "/api/v2/oa3/swagger-ui/", "text/html").await;
+    assert_eq!((status, kind.as_str()), (200, "text/html; charset=utf-8"));
+    let links = page.split('"').filter(|part| part.starts_with('/'));
+    let mut seen = 0;
+    for link in links {
+        let (status, kind, body) = text(&app, link, "*/*").await;
+        assert_eq!(status, 200, "{link}");
+        assert!(
+            kind.starts_with("text/") || link.contains("schema"),
+            "{link} {kind}"
+        );
+        assert!(!body.is_empty());
+        seen += 1;
+    }
+    assert!(seen >= 3, "{page}");
+    assert!(!page.contains("://"), "{page}");
+    assert!(
+        !page.contains("<script>") && !page.contains("style="),
+        "{page}"
+    );
+    let request = Request::get("/api/v2/oa3/swagger-ui")
+        .body(Body::empty())
+        .unwrap();
+    let response = app.response(request).await;
+    let policy = response.headers()["content-security-policy"]
+        .to_str()
+        .unwrap();
+    assert!(policy.starts_with("default-src 'none'"), "{policy}");
+    assert!(!policy.contains("unsafe"), "{policy}");
+    assert_eq!(
+        text(&app, "/api/v2/oa3/swagger-ui/other.js", "*/*").await.0,
+        404
+    );
 }
