@@ -22,5 +22,6 @@ mod model;
 mod moves;
 mod order;
 mod rehash;
+mod sla;
 mod trouble;
 mod unchanged;

@@ -211,10 +211,10 @@ async fn settle(
         all.extend(&actions.created);
         all
     };
-    let mut words: BTreeMap<FindingId, (Flags, bool)> = BTreeMap::new();
+    let mut words: BTreeMap<FindingId, (Flags, &Import)> = BTreeMap::new();
     for id in changed(&own).iter() {
         if let Some((other, flags)) = later.word(id) {
-            words.insert(id, (flags, other.options.do_not_reactivate));
+            words.insert(id, (flags, other));
         }
     }
     if reads(import) {
@@ -224,7 +224,7 @@ async fn settle(
             }
             for id in changed(&store.import_actions(beside.id).await?).iter() {
                 if let (None, Some(flags)) = (later.word(id), own.word(id)) {
-                    words.insert(id, (flags, import.options.do_not_reactivate));
+                    words.insert(id, (flags, import));
                 }
             }
         }
@@ -233,11 +233,11 @@ async fn settle(
     for some in ids.chunks(CLOSE) {
         let findings = store.findings(some.iter().copied()).await?;
         let apply = |finding: &Finding, now: Timestamp| {
-            let (flags, do_not_reactivate) = words.get(&finding.id)?;
+            let (flags, by) = words.get(&finding.id)?;
             if later.lack(finding) {
                 return None;
             }
-            match says(finding, *flags, *do_not_reactivate, now) {
+            match says(finding, *flags, by, now) {
                 Said::Nothing | Said::StaysClosed => None,
                 Said::Reopened(new) => Some((*new, REACTIVATED.to_owned())),
                 Said::Closed(new) => Some((*new, CLOSED_BY_REPORT.to_owned())),

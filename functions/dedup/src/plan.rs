@@ -274,7 +274,7 @@ impl World {
         let (mut new, said) = if import.options.kind == ImportKind::Replay {
             (replaced(&old, &reported.finding), Said::Nothing)
         } else {
-            let said = says(&old, word, import.options.do_not_reactivate, now);
+            let said = says(&old, word, import, now);
             if old.keys.iter().any(in_common) {
                 (old.clone(), said)
             } else {
@@ -358,11 +358,15 @@ pub enum Said {
     Closed(Box<Finding>),
 }
 
-/// Holds the state in which a report has a finding against the finding.
-pub fn says(finding: &Finding, word: Flags, do_not_reactivate: bool, now: Timestamp) -> Said {
+/// Holds the state in which the report of an import has a finding against the finding.
+pub fn says(finding: &Finding, word: Flags, import: &Import, now: Timestamp) -> Said {
     let state = ReportedState { flags: word };
     let mut new = Box::new(finding.clone());
-    match decide_reimport(Existing::from(finding), state, do_not_reactivate) {
+    match decide_reimport(
+        Existing::from(finding),
+        state,
+        import.options.do_not_reactivate,
+    ) {
         Outcome::Untouched => Said::Nothing,
         Outcome::StaysClosed => Said::StaysClosed,
         Outcome::Reactivate => {
@@ -372,6 +376,9 @@ pub fn says(finding: &Finding, word: Flags, do_not_reactivate: bool, now: Timest
                 ..finding.flags
             };
             new.set_flags(flags, None, now);
+            if import.restart_sla {
+                new.sla_start_date = Some(import.scan_date);
+            }
             Said::Reopened(new)
         }
         Outcome::TakeStatus(flags) => {
@@ -393,6 +400,7 @@ fn take_state(finding: &mut Finding, like: &Finding) {
     finding.mitigated_by = like.mitigated_by;
     finding.last_status_update = like.last_status_update;
     finding.duplicate_finding = like.duplicate_finding;
+    finding.sla_start_date = like.sla_start_date;
 }
 
 fn moved_note(old: &Finding, new: &Finding) -> Cow<'static, str> {

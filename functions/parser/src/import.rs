@@ -411,6 +411,8 @@ async fn begin(
         }
     }
     import.state = ImportState::Parsing;
+    let sla = store.slas().await?;
+    import.restart_sla = sla.of(target.product.id).restart_sla_on_reactivation;
     store.save_import(import).await?;
     let levels = store.dedupe_levels(target.product.id).await?;
     let settings = levels.resolve(&scanner.dedupe, scanner.scan_type);

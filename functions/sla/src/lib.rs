@@ -78,7 +78,8 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError>
 
 async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
-    let mut sum = Sum::new(SlaConfiguration::default(), today);
+    let slas = services.store.slas().await?;
+    let mut sum = Sum::new(slas.of(product).clone(), today);
     let see = |finding: &Arc<Finding>| sum.add(finding);
     let sight = Sight::Products(&[product]);
     services.store.sweep(sight, see).await?;
@@ -112,8 +113,7 @@ impl Sum {
 
     /// Counts a finding, if it's open and has a due date.
     pub fn add(&mut self, finding: &Finding) {
-        let start = finding.sla_start();
-        let left = (self.sla).days_remaining(finding.severity, start, self.today);
+        let left = self.sla.days_remaining(finding, self.today);
         let Some(left) = left.filter(|_| finding.flags.is_open()) else {
             return;
         };
@@ -124,7 +124,7 @@ impl Sum {
             _ => standing.within += 1,
         }
         if left >= 0 {
-            let due = self.sla.due(finding.severity, start);
+            let due = self.sla.due(finding);
             self.next_due = [self.next_due, due].into_iter().flatten().min();
         }
     }

@@ -3,13 +3,19 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 macro_rules! integer_id {
-    ($($(#[$doc:meta])* $name:ident),* $(,)?) => {$(
+    ($($(#[$doc:meta])* $name:ident $(= $default:literal)?),* $(,)?) => {$(
         $(#[$doc])*
         #[derive(
-            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+            Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
         )]
         #[serde(transparent)]
         pub struct $name(pub u64);
+
+        impl Default for $name {
+            fn default() -> Self {
+                Self(0 $(+ $default)?)
+            }
+        }
 
         impl From<u64> for $name {
             fn from(id: u64) -> Self {
@@ -47,6 +53,8 @@ integer_id! {
     EngagementId,
     /// Id of a test.
     TestId,
+    /// Id of an SLA configuration; 1 is the one that counts where no other does.
+    SlaConfigurationId = 1,
     /// Id of a test type (one for each kind of report).
     TestTypeId,
     /// Id of a development environment.

@@ -283,6 +283,10 @@ pub struct Import {
     /// Deduplication as it was when the report was read.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub settings: Option<ResolvedDedupe>,
+    /// Does the SLA of what it reopens start anew, on the day of the scan? As the product's configuration
+    /// had it when the report was read.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub restart_sla: bool,
     /// Findings that the report states, and those left out as below the minimum severity.
     pub findings: u64,
     #[serde(skip_serializing_if = "is_zero")]

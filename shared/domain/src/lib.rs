@@ -36,7 +36,7 @@ pub use id_set::IdSet;
 pub use ids::{
     AttachmentId, BlockId, ContactInfoId, EngagementId, EnvironmentId, FindingGroupId, FindingId,
     GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId, ProductTypeId,
-    RehashJobId, RoleId, TestId, TestTypeId, TokenId, UserId,
+    RehashJobId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
@@ -50,7 +50,7 @@ pub use rehash::{
 pub use report::{AttachedFile, ReportFinding, ReportTest, RequestResponse};
 pub use settings::SystemSettings;
 pub use severity::{Severity, UnknownSeverity};
-pub use sla::{SlaConfiguration, SlaDays};
+pub use sla::{SlaConfiguration, Slas};
 pub use status::{FlagChange, FlagError, Flags, ShortStatus};
 pub use tree::{
     DevelopmentEnvironment, Engagement, EngagementStatus, EngagementType, Product, ProductType,

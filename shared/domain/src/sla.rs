@@ -1,60 +1,142 @@
+use std::collections::{BTreeMap, HashMap};
+
 use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::Severity;
+use crate::{Finding, ProductId, Severity, SlaConfigurationId};
 
-/// How many days a finding of one severity may stay open, and whether that is enforced.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SlaDays {
-    /// Days from the start date; the due day itself is still inside.
-    pub days: u16,
-    /// With `false` no due date is set.
-    pub enforce: bool,
-}
-
-/// The SLA of a product: days for each severity. It is joined to findings when they are read, so a
-/// change of the configuration rewrites no finding.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// The SLA of products: how many days a finding may stay open. It is joined to findings when they are read,
+/// so a change of the configuration rewrites no finding.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "these are the switches that clients know"
+)]
 pub struct SlaConfiguration {
-    /// Name shown to people.
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: SlaConfigurationId,
+    /// Name shown to people; exists once.
     pub name: String,
     /// What it is for.
-    pub description: String,
-    /// For Critical, High, Medium and Low, in this order; Info has none.
-    pub days: [SlaDays; 4],
+    pub description: Option<String>,
+    /// Days from the start for a critical finding; the due day itself is still inside.
+    pub critical: u16,
+    /// With `false` critical findings have no due date. The same for the other severities; Info has none.
+    pub enforce_critical: bool,
+    /// Days for a high one.
+    pub high: u16,
+    /// Do they count?
+    pub enforce_high: bool,
+    /// Days for a medium one.
+    pub medium: u16,
+    /// Do they count?
+    pub enforce_medium: bool,
+    /// Days for a low one.
+    pub low: u16,
+    /// Do they count?
+    pub enforce_low: bool,
     /// Does a reactivated finding start anew?
     pub restart_sla_on_reactivation: bool,
+    /// Days for what is known to be exploited, whatever its severity but Info, where that is sooner.
+    pub known_exploited_days: Option<u16>,
+    /// Days for what is likely to be exploited, where that is sooner.
+    pub likely_exploited_days: Option<u16>,
+    /// From this EPSS score, 0 to 1, exploitation counts as likely.
+    pub likely_exploited_epss: f64,
 }
 
 impl Default for SlaConfiguration {
     /// 7, 30, 60 and 90 days.
     fn default() -> Self {
         Self {
+            id: SlaConfigurationId::default(),
             name: "Default".into(),
-            description: "7, 30, 60 and 90 days for Critical, High, Medium and Low".into(),
-            days: [7, 30, 60, 90].map(|days| SlaDays {
-                days,
-                enforce: true,
-            }),
+            description: Some("7, 30, 60 and 90 days for Critical, High, Medium and Low".into()),
+            critical: 7,
+            enforce_critical: true,
+            high: 30,
+            enforce_high: true,
+            medium: 60,
+            enforce_medium: true,
+            low: 90,
+            enforce_low: true,
             restart_sla_on_reactivation: false,
+            known_exploited_days: None,
+            likely_exploited_days: None,
+            likely_exploited_epss: 0.5,
         }
     }
 }
 
 impl SlaConfiguration {
-    /// The last day on which a finding is inside its SLA; `None` for Info and where it isn't
-    /// enforced.
-    pub fn due(&self, severity: Severity, start: Date) -> Option<Date> {
-        let days = self.days.get(severity.rank()).filter(|d| d.enforce)?;
-        start.checked_add(i32::from(days.days).days()).ok()
+    /// How many days a finding may stay open; `None` for Info and where nothing is enforced.
+    pub fn days(&self, finding: &Finding) -> Option<u16> {
+        let (days, enforced) = match finding.severity {
+            Severity::Critical => (self.critical, self.enforce_critical),
+            Severity::High => (self.high, self.enforce_high),
+            Severity::Medium => (self.medium, self.enforce_medium),
+            Severity::Low => (self.low, self.enforce_low),
+            Severity::Info => return None,
+        };
+        let known = finding.known_exploited == Some(true);
+        let likely = (finding.epss_score).is_some_and(|score| score >= self.likely_exploited_epss);
+        [
+            Some(days).filter(|_| enforced),
+            self.known_exploited_days.filter(|_| known),
+            self.likely_exploited_days.filter(|_| likely),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The last day on which a finding is inside its SLA.
+    pub fn due(&self, finding: &Finding) -> Option<Date> {
+        let days = i32::from(self.days(finding)?).days();
+        finding.sla_start().checked_add(days).ok()
     }
 
     /// Days left until the due day, counted from `on` (today, or the day it was mitigated);
     /// negative once it is over.
-    pub fn days_remaining(&self, severity: Severity, start: Date, on: Date) -> Option<i64> {
-        let due = self.due(severity, start)?;
+    pub fn days_remaining(&self, finding: &Finding, on: Date) -> Option<i64> {
+        let due = self.due(finding)?;
         on.until(due).ok().map(|span| i64::from(span.get_days()))
+    }
+}
+
+/// Which configuration counts for which product.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Slas {
+    configurations: BTreeMap<SlaConfigurationId, SlaConfiguration>,
+    assigned: HashMap<ProductId, SlaConfigurationId>,
+    default: SlaConfiguration,
+}
+
+impl Slas {
+    /// Of these configurations, and of products that have another one than the default.
+    pub fn new(
+        configurations: impl IntoIterator<Item = SlaConfiguration>,
+        assigned: impl IntoIterator<Item = (ProductId, SlaConfigurationId)>,
+    ) -> Self {
+        let configurations: BTreeMap<_, _> = (configurations.into_iter())
+            .map(|configuration| (configuration.id, configuration))
+            .collect();
+        let default = configurations.get(&SlaConfigurationId::default()).cloned();
+        Self {
+            default: default.unwrap_or_default(),
+            assigned: assigned.into_iter().collect(),
+            configurations,
+        }
+    }
+
+    /// The configuration of a product; the default one where its own is gone.
+    pub fn of(&self, product: ProductId) -> &SlaConfiguration {
+        let own = self.assigned.get(&product);
+        own.and_then(|id| self.configurations.get(id))
+            .unwrap_or(&self.default)
     }
 }
 
@@ -64,35 +146,73 @@ mod tests {
 
     use super::*;
 
+    fn found(severity: Severity, day: Date) -> Finding {
+        Finding {
+            severity,
+            date: day,
+            ..Finding::default()
+        }
+    }
+
     #[test]
     fn the_due_day_is_still_inside() {
         let sla = SlaConfiguration::default();
-        let start = date(2026, 2, 26);
-        assert_eq!(sla.due(Severity::Critical, start), Some(date(2026, 3, 5)));
-        assert_eq!(
-            sla.days_remaining(Severity::Critical, start, date(2026, 3, 5)),
-            Some(0)
-        );
-        assert_eq!(
-            sla.days_remaining(Severity::Critical, start, date(2026, 3, 6)),
-            Some(-1)
-        );
-        assert_eq!(sla.due(Severity::Info, start), None);
+        let finding = found(Severity::Critical, date(2026, 2, 26));
+        assert_eq!(sla.due(&finding), Some(date(2026, 3, 5)));
+        assert_eq!(sla.days_remaining(&finding, date(2026, 3, 5)), Some(0));
+        assert_eq!(sla.days_remaining(&finding, date(2026, 3, 6)), Some(-1));
+        assert_eq!(sla.due(&found(Severity::Info, date(2026, 2, 26))), None);
     }
 
     #[test]
     fn months_and_years_are_counted_in_days() {
         let sla = SlaConfiguration::default();
-        assert_eq!(
-            sla.days_remaining(Severity::Low, date(2026, 12, 15), date(2026, 12, 15)),
-            Some(90)
-        );
+        let finding = found(Severity::Low, date(2026, 12, 15));
+        assert_eq!(sla.days_remaining(&finding, date(2026, 12, 15)), Some(90));
     }
 
     #[test]
     fn what_is_not_enforced_has_no_due_date() {
-        let mut sla = SlaConfiguration::default();
-        sla.days[1].enforce = false;
-        assert_eq!(sla.due(Severity::High, date(2026, 1, 1)), None);
+        let sla = SlaConfiguration {
+            enforce_high: false,
+            ..SlaConfiguration::default()
+        };
+        assert_eq!(sla.due(&found(Severity::High, date(2026, 1, 1))), None);
+    }
+
+    #[test]
+    fn what_is_exploited_is_due_sooner_and_never_later() {
+        let sla = SlaConfiguration {
+            known_exploited_days: Some(3),
+            likely_exploited_days: Some(20),
+            ..SlaConfiguration::default()
+        };
+        let mut finding = found(Severity::Low, date(2026, 1, 1));
+        finding.epss_score = Some(0.49);
+        assert_eq!(sla.days(&finding), Some(90));
+        finding.epss_score = Some(0.5);
+        assert_eq!(sla.days(&finding), Some(20));
+        finding.severity = Severity::Critical;
+        assert_eq!(sla.days(&finding), Some(7));
+        finding.known_exploited = Some(true);
+        assert_eq!(sla.days(&finding), Some(3));
+        finding.severity = Severity::Info;
+        assert_eq!(sla.days(&finding), None);
+    }
+
+    #[test]
+    fn products_have_their_own_or_the_default() {
+        let own = SlaConfiguration {
+            id: SlaConfigurationId(2),
+            ..SlaConfiguration::default()
+        };
+        let given = [
+            (ProductId(7), SlaConfigurationId(2)),
+            (ProductId(8), SlaConfigurationId(3)),
+        ];
+        let slas = Slas::new([own], given);
+        assert_eq!(slas.of(ProductId(7)).id, SlaConfigurationId(2));
+        assert_eq!(slas.of(ProductId(8)).id, SlaConfigurationId(1));
+        assert_eq!(slas.of(ProductId(9)).id, SlaConfigurationId(1));
     }
 }

@@ -2,7 +2,10 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngagementId, EnvironmentId, ProductId, ProductTypeId, TestId, TestTypeId, UserId};
+use crate::{
+    EngagementId, EnvironmentId, ProductId, ProductTypeId, SlaConfigurationId, TestId, TestTypeId,
+    UserId,
+};
 
 /// A group of products.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -48,6 +51,7 @@ pub struct Product {
     pub enable_simple_risk_acceptance: bool,
     pub enable_full_risk_acceptance: bool,
     pub disable_sla_breach_notifications: bool,
+    pub sla_configuration: SlaConfigurationId,
     /// Ids of laws and standards that it is held to.
     pub regulations: Vec<u64>,
 }

@@ -89,6 +89,7 @@ impl Services {
     pub async fn ensure_admin(&self) -> Result<Option<String>, StartError> {
         let roles = tatami_auth::BUILTIN_ROLES.map(|(name, _)| name);
         self.store.seed_roles(roles).await?;
+        self.store.seed_sla().await?;
         let mut shown = None;
         if !self
             .store

@@ -42,6 +42,11 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     fn unique_name(&self) -> Option<(u64, &str)> {
         None
     }
+    /// What counts a change between these two, for readers who keep what they read; none of them is there
+    /// before and after respectively.
+    fn stamp(_old: Option<&Self>, _new: Option<&Self>) -> Option<&'static str> {
+        None
+    }
     /// Fields of which the audit log says only that they changed.
     const PRIVATE: &'static [&'static str] = &[];
     /// Kinds and ids of what it's in, as far as it knows: it goes with them.
@@ -77,6 +82,9 @@ impl Named for ProductType {}
 
 impl Entity for Product {
     entity!(Product, ProductId, "PRODUCT", "product");
+    fn stamp(old: Option<&Self>, new: Option<&Self>) -> Option<&'static str> {
+        crate::sla::stamp_of_product(old, new)
+    }
     fn parent(&self) -> Option<(&'static str, u64)> {
         Some((ProductType::KIND, self.prod_type.0))
     }
@@ -334,6 +342,7 @@ impl Store {
         if let Some((parent, name)) = name {
             items.push(self.name_in::<T>(parent, name, id)?);
         }
+        items.extend(self.stamp_in(None, Some(&entity))?);
         for attempt in 0..TRIES {
             pause(attempt).await;
             if self.db.transact(items.clone()).await? == Transacted::Done {
@@ -404,6 +413,17 @@ impl Store {
         let mut item = crate::db::key_item(&keys::name(T::KIND, parent, &folded(name)));
         item.insert("id".into(), number(id));
         self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])
+    }
+
+    fn stamp_in<T: Entity>(
+        &self,
+        old: Option<&T>,
+        new: Option<&T>,
+    ) -> Result<Option<aws_sdk_dynamodb::types::TransactWriteItem>> {
+        let stamp = T::stamp(old, new).map(keys::stamp);
+        stamp
+            .map(|key| self.db.count_in(Table::Catalog, &key))
+            .transpose()
     }
 
     async fn id_by_name<T: Entity>(&self, parent: u64, name: &str) -> Result<Option<u64>> {
@@ -639,7 +659,8 @@ impl Store {
         }
         let moved = old.parent() != new.parent();
         let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
-        if !moved && !renamed {
+        let stamp = self.stamp_in(Some(old), Some(new))?;
+        if !moved && !renamed && stamp.is_none() {
             let put = self.db.put(Table::Catalog, document, condition, unchanged);
             return match put.await {
                 Ok(()) => Ok(true),
@@ -649,6 +670,7 @@ impl Store {
         }
         let put = (self.db).put_in(Table::Catalog, document, condition, unchanged)?;
         let mut items = vec![put];
+        items.extend(stamp);
         if moved {
             items.extend(self.links_in(new)?);
             if let Some((kind, parent)) = old.parent() {
@@ -735,6 +757,7 @@ impl Store {
             let key = keys::name(T::KIND, parent, &folded(name));
             items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
         }
+        items.extend(self.stamp_in(Some(entity), None)?);
         let done = self.db.transact(items).await? == Transacted::Done;
         if done {
             audit::note_entity(Some(entity), None);

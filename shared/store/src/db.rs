@@ -425,6 +425,21 @@ impl Db {
         Ok(TransactWriteItem::builder().put(put).build())
     }
 
+    /// One more inside a transaction, in the attribute `n`; the item is made where absent.
+    pub fn count_in(&self, table: Table, key: &Key) -> Result<TransactWriteItem> {
+        let update = aws_sdk_dynamodb::types::Update::builder()
+            .table_name(self.table(table))
+            .set_key(Some(key_item(key)))
+            .update_expression("ADD n :one")
+            .expression_attribute_values(":one", number(1))
+            .build()
+            .map_err(|e| StoreError::Call {
+                call: "TransactWriteItems",
+                reason: e.to_string(),
+            })?;
+        Ok(TransactWriteItem::builder().update(update).build())
+    }
+
     /// A delete inside a transaction, on a condition.
     pub fn delete_in(
         &self,

@@ -127,6 +127,11 @@ pub(crate) fn dedupe_scope(pk: &str, sk: &str) -> Option<DedupeScope> {
     }
 }
 
+/// Counts the changes of something that readers keep.
+pub(crate) fn stamp(name: &str) -> Key {
+    key("STAMP".into(), name)
+}
+
 /// The system's settings as they are.
 pub(crate) fn settings() -> Key {
     key("SETTINGS".into(), "CURRENT")

@@ -35,6 +35,7 @@ mod rehash;
 mod sessions;
 mod settings;
 mod setup;
+mod sla;
 mod target;
 mod view;
 
@@ -67,6 +68,7 @@ pub struct Store {
     view: view::Cache,
     /// Does it hide what was deleted and is still being removed?
     hides: bool,
+    slas: sla::Cache,
 }
 
 impl Store {
@@ -76,6 +78,7 @@ impl Store {
             db: Db::new(client, tables),
             view: view::Cache::default(),
             hides: false,
+            slas: sla::Cache::default(),
         }
     }
 

@@ -350,7 +350,7 @@ async fn findings(
     let (count, page) = cut.page();
     let packs = Packs::load(&api.services.blobs, page.iter().map(AsRef::as_ref)).await?;
     let groups = Groups::load(store, page.iter().map(AsRef::as_ref)).await?;
-    let clock = Clock::now();
+    let clock = Clock::now(store).await?;
     let views: Vec<Affected<'_>> = (page.iter())
         .filter_map(|finding| {
             let view = FindingView::new(finding, packs.of(finding), &clock);

@@ -19,6 +19,7 @@ pub mod records;
 mod rehash_jobs;
 mod replays;
 mod scans;
+mod sla_configurations;
 mod system;
 mod system_settings;
 mod test_imports;
@@ -44,6 +45,7 @@ pub fn all(file_bytes: usize) -> Routes {
     rehash_jobs::add(&mut routes);
     jobs::add(&mut routes);
     scans::add(&mut routes);
+    sla_configurations::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);
     replays::add(&mut routes);

@@ -6,7 +6,7 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Branch, Membership, Product, ProductId, SeverityCounts};
+use tatami_domain::{Branch, Membership, Product, ProductId, SeverityCounts, SlaConfiguration};
 use tatami_store::{Entity as _, Store};
 
 use super::access::members;
@@ -76,7 +76,10 @@ impl Resource for Product {
         Field::answer("findings_list", Kind::Refs(Target::Finding)),
         Field::answer("prod_numeric_grade", Kind::Integer(5, 100)),
         Field::answer("product_meta", Kind::Other("Metadata", true)),
-        Field::answer("sla_configuration", Kind::Ref(Target::Unknown)),
+        Field::new(
+            "sla_configuration",
+            Kind::Ref(Target::Record(SlaConfiguration::KIND)),
+        ),
         Field::new("authorized_users", Kind::Refs(Target::User)),
     ];
     const FILTERS: &'static [Filter] = &[
@@ -155,7 +158,7 @@ impl Resource for Product {
         constants(
             views,
             &json!({
-                "findings_list": [], "sla_configuration": 1,
+                "findings_list": [],
             }),
         );
         members::add_authorized(store, views, |id| Place::Product(ProductId(id))).await?;

@@ -9,7 +9,8 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_blobs::{BlobError, Blobs};
-use tatami_domain::{Finding, RequestResponse, SlaConfiguration, TextRef, Texts};
+use tatami_domain::{Finding, RequestResponse, Slas, TextRef, Texts};
+use tatami_store::Store;
 
 use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
@@ -91,6 +92,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("age", SMALL),
     Field::answer("sla_expiration_date", Kind::Date).nullable(),
     Field::answer("sla_days_remaining", SMALL).nullable(),
+    Field::answer("mitigated_within_sla", Kind::Bool).nullable(),
     Field::answer("hash_code", Kind::Text(64)).nullable(),
     Field::answer("duplicate_finding", Kind::Ref(Target::Finding)).nullable(),
     Field::answer("proposed_duplicate", Kind::Ref(Target::Finding)).nullable(),
@@ -128,16 +130,16 @@ pub struct Clock {
     /// Today.
     pub today: Date,
     /// The days that findings have.
-    pub sla: SlaConfiguration,
+    pub slas: Arc<Slas>,
 }
 
 impl Clock {
-    /// Now.
-    pub fn now() -> Self {
-        Self {
+    /// Now, with the SLA as it is now.
+    pub async fn now(store: &Store) -> Result<Self> {
+        Ok(Self {
             today: today(),
-            sla: SlaConfiguration::default(),
-        }
+            slas: store.slas().await?,
+        })
     }
 
     /// The day on which a finding's time stopped, or today.
@@ -147,13 +149,20 @@ impl Clock {
 
     /// The last day inside the SLA.
     pub fn due(&self, finding: &Finding) -> Option<Date> {
-        self.sla.due(finding.severity, finding.sla_start())
+        self.slas.of(finding.product).due(finding)
     }
 
     /// Days until then.
     pub fn days_remaining(&self, finding: &Finding) -> Option<i64> {
-        self.sla
-            .days_remaining(finding.severity, finding.sla_start(), self.until(finding))
+        self.slas
+            .of(finding.product)
+            .days_remaining(finding, self.until(finding))
+    }
+
+    /// Was it mitigated by the due day? `None` where it isn't, or has none.
+    pub fn mitigated_within_sla(&self, finding: &Finding) -> Option<bool> {
+        let day = day_of(finding.mitigated?);
+        Some(day <= self.due(finding)?)
     }
 
     fn age(&self, finding: &Finding) -> i64 {
@@ -207,6 +216,7 @@ pub struct FindingView<'a> {
     sla_start_date: Option<Date>,
     sla_expiration_date: Option<Date>,
     sla_days_remaining: Option<i64>,
+    mitigated_within_sla: Option<bool>,
     cwe: u32,
     cwes: Vec<Cwe>,
     vulnerability_ids: Vec<VulnerabilityId<'a>>,
@@ -318,6 +328,7 @@ impl<'a> FindingView<'a> {
             sla_start_date: f.sla_start_date,
             sla_expiration_date: clock.due(f),
             sla_days_remaining: clock.days_remaining(f),
+            mitigated_within_sla: clock.mitigated_within_sla(f),
             cwe: f.cwe,
             cwes: cwes
                 .map(|cwe| Cwe {
@@ -505,7 +516,7 @@ mod tests {
     fn clock() -> Clock {
         Clock {
             today: date(2026, 3, 31),
-            sla: SlaConfiguration::default(),
+            slas: Arc::default(),
         }
     }
 

@@ -27,4 +27,5 @@ mod protocol;
 mod records;
 mod schema;
 mod session;
+mod sla;
 mod system_settings;

@@ -122,7 +122,7 @@ async fn list(State(api): State<Api>, caller: Caller, Path(id): Path<String>) ->
     let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let others = duplicates(&api, &caller).others(&finding).await?;
     let packs = Packs::load(&api.services.blobs, &others).await?;
-    let clock = Clock::now();
+    let clock = Clock::now(&api.services.store).await?;
     let views: Vec<FindingView<'_>> = (others.iter())
         .map(|finding| FindingView::new(finding, packs.of(finding), &clock))
         .collect();

@@ -190,6 +190,7 @@ const OTHERS: &[Field] = &[
     Field::new("cwe", Kind::Refs(Target::Unknown)),
     Field::new("vulnerability_id", Kind::Text(0)),
     Field::new("outside_of_sla", Kind::Bool),
+    Field::new("mitigated_within_sla", Kind::Bool),
     Field::new("sla_expiration_date", Kind::Date),
     Field::new("tag", Kind::Text(0)),
     Field::new("tags", Kind::Texts),
@@ -359,6 +360,10 @@ impl Filters {
                 days.is_some_and(|days| (days < 0) == outside)
             });
         }
+        if let Some(within) = query.boolean("mitigated_within_sla")? {
+            let clock = clock.clone();
+            self.test(move |f| clock.mitigated_within_sla(f) == Some(within));
+        }
         if let Some((from, to)) = query.span("sla_expiration_date", clock.today)? {
             let clock = clock.clone();
             self.test(move |f| clock.due(f).is_some_and(|day| (from..=to).contains(&day)));
@@ -421,14 +426,16 @@ fn contains(text: &str, part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
-    use tatami_domain::{FindingId, Flags, SlaConfiguration};
+    use std::sync::Arc;
+
+    use tatami_domain::{FindingId, Flags};
 
     use super::*;
 
     fn clock() -> Clock {
         Clock {
             today: date(2026, 3, 31),
-            sla: SlaConfiguration::default(),
+            slas: Arc::default(),
         }
     }
 

@@ -104,7 +104,7 @@ async fn list(
         scope.narrow(products.into_iter().collect());
     }
     let sees = |finding: &Finding| visible.sees(Place::from(finding));
-    let clock = Clock::now();
+    let clock = Clock::now(&api.services.store).await?;
     let filters = Filters::read(query, &clock)?;
     let order = Order::read(query, &clock, &scope.names)?;
     let store = &api.services.store;
@@ -218,7 +218,7 @@ fn load<'a>(
         findings.retain(|finding| visible.sees(Place::from(finding)));
         let packs = Packs::load(&api.services.blobs, &findings).await?;
         let groups = Groups::load(store, &findings).await?;
-        let clock = Clock::now();
+        let clock = Clock::now(store).await?;
         let view = |finding: &Finding| {
             let view = FindingView::new(finding, packs.of(finding), &clock);
             let view = serde_json::to_value(view.with_group(finding, &groups));
@@ -350,7 +350,7 @@ async fn get(
 ) -> Result<Response> {
     let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let texts = Packs::load(&api.services.blobs, [&finding]).await?;
-    let clock = Clock::now();
+    let clock = Clock::now(&api.services.store).await?;
     let groups = Groups::load(&api.services.store, [&finding]).await?;
     let related = related(&api.services.store, &query, &[&finding]).await?;
     let view = whole(&api, &finding, &texts, &groups, &clock).await?;
@@ -412,7 +412,8 @@ async fn whole<'a>(
 async fn detail(api: &Api, finding: &Finding) -> Result<Response> {
     let packs = Packs::load(&api.services.blobs, [finding]).await?;
     let groups = Groups::load(&api.services.store, [finding]).await?;
-    let view = whole(api, finding, &packs, &groups, &Clock::now()).await?;
+    let clock = Clock::now(&api.services.store).await?;
+    let view = whole(api, finding, &packs, &groups, &clock).await?;
     Ok(Versioned(version(finding), Json(view)).into_response())
 }
 

@@ -185,11 +185,18 @@ mod tests {
                 ..finding(5, Severity::Info, 9, "z")
             },
         ];
-        let (clock, names) = (Clock::now(), HashMap::new());
+        let (clock, names) = (clock(), HashMap::new());
         let query = Query::parse(query);
         let order = Order::read(&query, &clock, &names).unwrap();
         findings.sort_by(|a, b| order.compare(a, b));
         findings.iter().map(|f| f.id.0).collect()
+    }
+
+    fn clock() -> Clock {
+        Clock {
+            today: date(2026, 3, 31),
+            slas: std::sync::Arc::default(),
+        }
     }
 
     #[test]
@@ -208,7 +215,7 @@ mod tests {
 
     #[test]
     fn an_unknown_column_is_an_error() {
-        let (clock, names) = (Clock::now(), HashMap::new());
+        let (clock, names) = (clock(), HashMap::new());
         assert!(Order::read(&Query::parse("o=-nonsense"), &clock, &names).is_err());
     }
 }
