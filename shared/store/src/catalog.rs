@@ -419,7 +419,7 @@ impl Store {
         &self,
         old: Option<&T>,
         new: Option<&T>,
-    ) -> Result<Option<aws_sdk_dynamodb::types::TransactWriteItem>> {
+    ) -> Result<Option<TransactWriteItem>> {
         let stamp = T::stamp(old, new).map(keys::stamp);
         stamp
             .map(|key| self.db.count_in(Table::Catalog, &key))
