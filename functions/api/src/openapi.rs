@@ -198,13 +198,25 @@ impl Operation {
             .collect();
         let paged = matches!(self.answer, Answer::Page(_));
         let whole = Kind::Integer(0, i64::from(u32::MAX));
-        let of_pages = [Field::new("limit", whole), Field::new("offset", whole)];
+        let of_pages = [
+            Field::new("limit", whole),
+            Field::new("offset", whole),
+            Field::new("cursor", Kind::Text(0)),
+        ];
         let of_pages = of_pages.iter().filter(|_| paged);
         for field in self.query.iter().chain(of_pages) {
             let mut parameter =
                 json!({"name": field.name, "in": "query", "schema": field.schema()});
             if field.required {
                 parameter["required"] = json!(true);
+            }
+            if paged && field.name == "cursor" {
+                parameter["description"] = json!(
+                    "Instead of offset: empty for the first page, then as next and previous have it. \
+                     Pages by cursor neither miss nor repeat what is there all the time, whatever \
+                     comes and goes in between."
+                );
+                parameter["allowEmptyValue"] = json!(true);
             }
             if matches!(field.kind, Kind::Texts | Kind::Refs(_)) {
                 parameter["style"] = json!("form");

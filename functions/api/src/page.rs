@@ -3,9 +3,12 @@
 use std::cmp::Ordering;
 
 use axum::extract::FromRequestParts;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header;
 use http::request::Parts;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 use crate::Api;
 use crate::error::{ApiError, Result};
@@ -20,12 +23,74 @@ const DEFAULT_LIMIT: usize = 25;
 pub struct Listing {
     /// The query string.
     pub query: Query,
-    /// Where the page starts.
+    /// Where the page starts, where no cursor says it.
     pub offset: usize,
     /// How many results it has at most.
     pub limit: usize,
+    /// Where the page starts by a cursor.
+    cursor: Option<Cursor>,
     /// The list's own absolute address, without its query.
     url: String,
+}
+
+/// A place in a list that stays where it is whatever comes and goes: not a number, but what stood there,
+/// as far as the list's order looks at it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Cursor {
+    /// The start.
+    #[serde(skip)]
+    Start,
+    /// Behind this.
+    #[serde(rename = "a")]
+    After(Value),
+    /// Before this.
+    #[serde(rename = "b")]
+    Before(Value),
+}
+
+impl Cursor {
+    fn read(text: &str) -> Result<Self> {
+        if text.is_empty() {
+            return Ok(Self::Start);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+        let cursor = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        cursor.ok_or_else(no_cursor)
+    }
+
+    fn text(&self) -> String {
+        match self {
+            Self::Start => String::new(),
+            place => URL_SAFE_NO_PAD.encode(json!(place).to_string()),
+        }
+    }
+}
+
+fn no_cursor() -> ApiError {
+    let message = "This is no cursor of this list. Begin with an empty one (cursor=) and follow next.";
+    ApiError::field("cursor", message)
+}
+
+/// The order of a list, and what it takes of an item to find its place again.
+pub trait Sorting<T> {
+    /// Compares two items, which no two share a place in.
+    fn compare(&self, a: &T, b: &T) -> Ordering;
+
+    /// What the order looks at.
+    fn place(&self, item: &T) -> Value;
+
+    /// Something that has that place; none where it's no place of this list.
+    fn stand_in(&self, place: &Value) -> Option<T>;
+}
+
+/// How many there are, and what is before and behind a page.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Links {
+    /// How many there are in all.
+    pub count: usize,
+    next: Option<String>,
+    previous: Option<String>,
 }
 
 /// A page of a list.
@@ -53,17 +118,26 @@ impl<T> Page<T> {
 }
 
 impl Listing {
-    fn new(url: String, query: Query) -> Self {
+    fn new(url: String, query: Query) -> Result<Self> {
         let number = |name: &str| query.get(name)?.trim().parse::<u32>().ok();
-        Self {
+        let cursor = query.pairs().filter(|(name, _)| *name == "cursor").last();
+        Ok(Self {
             offset: number("offset").map_or(0, |n| n as usize),
             limit: match number("limit") {
                 None | Some(0) => DEFAULT_LIMIT,
                 Some(n) => n as usize,
             },
+            cursor: cursor
+                .map(|(_, text)| Cursor::read(text.trim()))
+                .transpose()?,
             url,
             query,
-        }
+        })
+    }
+
+    /// Is a cursor used?
+    pub fn by_cursor(&self) -> bool {
+        self.cursor.is_some()
     }
 
     /// Where the page ends in a list of `count`.
@@ -71,37 +145,115 @@ impl Listing {
         self.offset.saturating_add(self.limit).min(count)
     }
 
-    /// The page of a list of `count` with these results.
-    pub fn page<T>(&self, count: usize, results: Vec<T>) -> Page<T> {
+    /// What is around the page that starts at the offset, in a list of `count`.
+    pub fn links(&self, count: usize) -> Links {
         let end = self.offset.saturating_add(self.limit);
-        Page {
+        Links {
             count,
-            next: (end < count).then(|| self.link(end)),
-            previous: (self.offset > 0).then(|| self.link(self.offset.saturating_sub(self.limit))),
+            next: (end < count).then(|| self.link("offset", &end.to_string())),
+            previous: (self.offset > 0).then(|| match self.offset.saturating_sub(self.limit) {
+                0 => self.link("offset", ""),
+                offset => self.link("offset", &offset.to_string()),
+            }),
+        }
+    }
+
+    /// The page with these results.
+    pub fn page<T>(&self, links: Links, results: Vec<T>) -> Page<T> {
+        Page {
+            count: links.count,
+            next: links.next,
+            previous: links.previous,
             results,
             prefetch: None,
         }
     }
 
-    /// The page out of a whole list.
-    pub fn cut<T>(&self, all: Vec<T>) -> Page<T> {
+    /// The page out of a whole list in its order. Where its items have ids that only rise or only fall,
+    /// a cursor stays right whatever comes and goes; else as long as the item that it names is there.
+    pub fn cut<T: Serialize>(&self, all: Vec<T>) -> Page<T> {
         let count = all.len();
-        let results = all.into_iter().skip(self.offset).take(self.limit).collect();
-        self.page(count, results)
+        let Some(cursor) = &self.cursor else {
+            let results = all.into_iter().skip(self.offset).take(self.limit).collect();
+            return self.page(self.links(count), results);
+        };
+        let names: Vec<Value> = all.iter().map(name_of).collect();
+        let (start, end) = match cursor {
+            Cursor::Start => (0, count.min(self.limit)),
+            Cursor::After(place) => {
+                let start = position(&names, place, false);
+                (start, start.saturating_add(self.limit).min(count))
+            }
+            Cursor::Before(place) => {
+                let end = position(&names, place, true);
+                (end.saturating_sub(self.limit), end)
+            }
+        };
+        let place = |at: usize| json!([names[at], at]);
+        let next = (end < count).then(|| match end.checked_sub(1) {
+            Some(last) => Cursor::After(place(last)),
+            None => Cursor::Start,
+        });
+        let previous = (start > 0).then(|| match names.get(start) {
+            Some(_) => Cursor::Before(place(start)),
+            None => Cursor::Before(json!([null, count])),
+        });
+        let links = self.turned(count, next, previous);
+        let results = all.into_iter().skip(start).take(end - start).collect();
+        self.page(links, results)
     }
 
-    fn link(&self, offset: usize) -> String {
+    fn turned(&self, count: usize, next: Option<Cursor>, previous: Option<Cursor>) -> Links {
+        let link = |cursor: Cursor| self.link("cursor", &cursor.text());
+        Links {
+            count,
+            next: next.map(link),
+            previous: previous.map(link),
+        }
+    }
+
+    fn link(&self, name: &str, value: &str) -> String {
         let mut query = form_urlencoded::Serializer::new(String::new());
         let kept = self
             .query
             .pairs()
-            .filter(|(name, _)| !matches!(*name, "limit" | "offset"));
+            .filter(|(name, _)| !matches!(*name, "limit" | "offset" | "cursor"));
         query.extend_pairs(kept);
         query.append_pair("limit", &self.limit.to_string());
-        if offset > 0 {
-            query.append_pair("offset", &offset.to_string());
+        if name == "cursor" || !value.is_empty() {
+            query.append_pair(name, value);
         }
         format!("{}?{}", self.url, query.finish())
+    }
+}
+
+/// By what an item of a list is found again: its id, with what it is of where several kinds are listed.
+fn name_of(item: &impl Serialize) -> Value {
+    let item = serde_json::to_value(item).unwrap_or_default();
+    match (&item["model"], &item["id"]) {
+        (Value::Null, Value::Number(id)) => json!(id),
+        (Value::Null, _) => json!(item.to_string()),
+        (model, id) => json!([model, id]),
+    }
+}
+
+/// How many items stand before a place, and the one that it names unless it's `before` that.
+fn position(names: &[Value], place: &Value, before: bool) -> usize {
+    let (name, at) = (&place[0], &place[1]);
+    let ids: Option<Vec<u64>> = names.iter().map(Value::as_u64).collect();
+    if let (Some(ids), Some(id)) = (&ids, name.as_u64()) {
+        if ids.is_sorted() {
+            return ids.partition_point(|own| *own < id || (*own == id && !before));
+        }
+        if ids.is_sorted_by(|a, b| a >= b) {
+            return ids.partition_point(|own| *own > id || (*own == id && !before));
+        }
+    }
+    let found = names.iter().position(|own| own == name);
+    let at = at.as_u64().and_then(|at| usize::try_from(at).ok());
+    match found {
+        Some(found) => found + usize::from(!before),
+        None => at.unwrap_or(0).min(names.len()),
     }
 }
 
@@ -134,7 +286,7 @@ impl FromRequestParts<Api> for Listing {
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self> {
         let Base(base) = Base::from_request_parts(parts, api).await?;
         let query = Query::parse(parts.uri.query().unwrap_or_default());
-        Ok(Self::new(format!("{base}{}/", parts.uri.path()), query))
+        Self::new(format!("{base}{}/", parts.uri.path()), query)
     }
 }
 
@@ -173,50 +325,133 @@ pub fn missing_last<T: PartialOrd>(a: Option<T>, b: Option<T>) -> Ordering {
 /// The part of a list that a page needs, out of items that come one by one and in no order: no more of
 /// them are held than that takes.
 #[derive(Debug)]
-pub struct Cut<'l, T, F> {
+pub struct Cut<'l, T, S> {
     listing: &'l Listing,
-    compare: F,
+    sorting: &'l S,
+    /// What stands where the cursor is.
+    anchor: Option<T>,
     items: Vec<T>,
     count: usize,
+    /// Is there anything on the side of the cursor from which the page isn't?
+    behind: bool,
 }
 
-impl<'l, T: Clone, F: FnMut(&T, &T) -> Ordering> Cut<'l, T, F> {
+impl<'l, T, S: Sorting<T>> Cut<'l, T, S> {
     /// So many items more than the page needs are held before some are let go.
     const SPARE: usize = 10_000;
 
-    /// Of items in this order, which no two share a place in.
-    pub fn new(listing: &'l Listing, compare: F) -> Self {
-        let items = Vec::new();
-        Self {
+    /// Of items in this order.
+    pub fn new(listing: &'l Listing, sorting: &'l S) -> Result<Self> {
+        let anchor = match &listing.cursor {
+            Some(Cursor::After(place) | Cursor::Before(place)) => {
+                Some(sorting.stand_in(place).ok_or_else(no_cursor)?)
+            }
+            _ => None,
+        };
+        Ok(Self {
             listing,
-            compare,
-            items,
+            sorting,
+            anchor,
+            items: Vec::new(),
             count: 0,
+            behind: false,
+        })
+    }
+
+    /// Is the page what comes before something, so that it's found from its end?
+    fn backwards(&self) -> bool {
+        matches!(self.listing.cursor, Some(Cursor::Before(_)))
+    }
+
+    /// How many items have to be held: by a cursor one more than the page has, to tell whether there is
+    /// one.
+    fn needed(&self) -> usize {
+        match self.listing.cursor {
+            None => self.listing.end(usize::MAX),
+            Some(_) => self.listing.limit.saturating_add(1),
         }
     }
 
     /// One more item.
-    pub fn push(&mut self, item: &T) {
+    pub fn push(&mut self, item: T) {
         self.count += 1;
-        self.items.push(item.clone());
-        let end = self.listing.end(usize::MAX);
-        if end > 0 && self.items.len() >= end.saturating_add(end.max(Self::SPARE)) {
-            (self.items).select_nth_unstable_by(end - 1, &mut self.compare);
-            self.items.truncate(end);
+        if let Some(anchor) = &self.anchor {
+            let order = self.sorting.compare(&item, anchor);
+            let wanted = if self.backwards() {
+                order.is_lt()
+            } else {
+                order.is_gt()
+            };
+            if !wanted {
+                self.behind = true;
+                return;
+            }
+        }
+        self.items.push(item);
+        let needed = self.needed();
+        if self.items.len() >= needed.saturating_add(needed.max(Self::SPARE)) {
+            self.let_go(needed);
         }
     }
 
-    /// How many items there were, and those of the page in order.
-    pub fn page(self) -> (usize, Vec<T>) {
-        (
-            self.count,
-            cut_sorted(self.items, self.listing, self.compare),
-        )
+    /// Leaves the first items, or the last, where the page is found from its end.
+    fn let_go(&mut self, needed: usize) {
+        let (sorting, backwards) = (self.sorting, self.backwards());
+        let compare = |a: &T, b: &T| {
+            let order = sorting.compare(a, b);
+            if backwards { order.reverse() } else { order }
+        };
+        if needed > 0 && needed < self.items.len() {
+            self.items.select_nth_unstable_by(needed - 1, compare);
+            self.items.truncate(needed);
+        }
+    }
+
+    /// The items of the page in order, and what is around them.
+    pub fn page(mut self) -> (Links, Vec<T>) {
+        let listing = self.listing;
+        self.let_go(self.needed());
+        let (sorting, backwards) = (self.sorting, self.backwards());
+        let Some(cursor) = &listing.cursor else {
+            let items = from_offset(self.items, listing, |a, b| sorting.compare(a, b));
+            return (listing.links(self.count), items);
+        };
+        let mut items = self.items;
+        items.sort_unstable_by(|a, b| sorting.compare(a, b));
+        let more = items.len() > listing.limit;
+        if more && backwards {
+            items.remove(0);
+        }
+        items.truncate(listing.limit);
+        let (before, after) = if backwards {
+            (more, self.behind)
+        } else {
+            (self.behind, more)
+        };
+        let place = |item: Option<&T>| match (item, cursor) {
+            (Some(item), _) => Some(sorting.place(item)),
+            (None, Cursor::After(place) | Cursor::Before(place)) => Some(place.clone()),
+            (None, Cursor::Start) => None,
+        };
+        let next = place(items.last()).filter(|_| after).map(Cursor::After);
+        let previous = place(items.first()).filter(|_| before).map(Cursor::Before);
+        (listing.turned(self.count, next, previous), items)
     }
 }
 
-/// Keeps the part of `items` that a page needs, in order: no more is sorted than is shown.
+/// The items of a page in order, out of all.
 pub fn cut_sorted<T>(
+    items: Vec<T>,
+    listing: &Listing,
+    sorting: &impl Sorting<T>,
+) -> Result<(Links, Vec<T>)> {
+    let mut cut = Cut::new(listing, sorting)?;
+    items.into_iter().for_each(|item| cut.push(item));
+    Ok(cut.page())
+}
+
+/// Keeps the part of `items` that a page by its offset needs, in order: no more is sorted than is shown.
+fn from_offset<T>(
     mut items: Vec<T>,
     listing: &Listing,
     mut compare: impl FnMut(&T, &T) -> Ordering,
@@ -237,20 +472,70 @@ pub fn cut_sorted<T>(
     items
 }
 
+/// Items with ids, by these.
+#[derive(Debug, Clone, Copy)]
+pub struct ById {
+    /// Latest first?
+    pub descending: bool,
+}
+
+impl<T: Identified> Sorting<T> for ById {
+    fn compare(&self, a: &T, b: &T) -> Ordering {
+        let order = a.id().cmp(&b.id());
+        if self.descending {
+            order.reverse()
+        } else {
+            order
+        }
+    }
+
+    fn place(&self, item: &T) -> Value {
+        json!(item.id())
+    }
+
+    fn stand_in(&self, place: &Value) -> Option<T> {
+        place.as_u64().map(T::of_id)
+    }
+}
+
+/// Something with an id that it can be made of, with nothing else.
+pub trait Identified {
+    /// Its id.
+    fn id(&self) -> u64;
+    /// One that has nothing but this id.
+    fn of_id(id: u64) -> Self;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn listing(query: &str) -> Listing {
-        Listing::new(
-            "https://t.example/api/v2/findings/".into(),
-            Query::parse(query),
-        )
+        let url = "https://t.example/api/v2/findings/".to_owned();
+        Listing::new(url, Query::parse(query)).unwrap()
+    }
+
+    /// Numbers by their tens first, and then falling.
+    struct Tens;
+
+    impl Sorting<u64> for Tens {
+        fn compare(&self, a: &u64, b: &u64) -> Ordering {
+            (a / 10).cmp(&(b / 10)).then(b.cmp(a))
+        }
+
+        fn place(&self, item: &u64) -> Value {
+            json!(item)
+        }
+
+        fn stand_in(&self, place: &Value) -> Option<u64> {
+            place.as_u64()
+        }
     }
 
     #[test]
     fn links_keep_the_filters_and_end_with_null() {
-        let page = listing("limit=2&severity=High&offset=2").page(5, vec![3, 4]);
+        let asked = listing("limit=2&severity=High&offset=2");
+        let page = asked.page(asked.links(5), vec![3, 4]);
         assert_eq!(
             page.next.as_deref(),
             Some("https://t.example/api/v2/findings/?severity=High&limit=2&offset=4")
@@ -259,7 +544,7 @@ mod tests {
             page.previous.as_deref(),
             Some("https://t.example/api/v2/findings/?severity=High&limit=2")
         );
-        assert_eq!(listing("limit=5").page(5, vec![0; 5]).next, None);
+        assert_eq!(listing("limit=5").links(5).next, None);
         assert_eq!(listing("").cut((0..30).collect()).results.len(), 25);
     }
 
@@ -277,10 +562,77 @@ mod tests {
         sorted.sort_unstable();
         for (limit, offset) in [(25, 0), (25, 480), (1000, 0), (10, 499), (3, 500), (7, 123)] {
             let listing = listing(&format!("limit={limit}&offset={offset}"));
-            let page = cut_sorted(items.clone(), &listing, Ord::cmp);
+            let page = from_offset(items.clone(), &listing, Ord::cmp);
             let end = (offset + limit).min(500);
             assert_eq!(page, sorted[offset.min(500)..end], "{limit} {offset}");
         }
+    }
+
+    fn query_of(link: &str) -> &str {
+        link.split_once('?').unwrap().1
+    }
+
+    #[test]
+    fn cursors_lead_through_all_of_a_list_there_and_back() {
+        let all: Vec<u64> = (0..53).map(|n| (n * 31) % 53).collect();
+        let mut sorted = all.clone();
+        sorted.sort_by(|a, b| Tens.compare(a, b));
+        let mut query = "limit=7&cursor=".to_owned();
+        let (mut seen, mut pages) = (Vec::new(), Vec::new());
+        loop {
+            let (links, items) = cut_sorted(all.clone(), &listing(&query), &Tens).unwrap();
+            assert_eq!((links.count, links.previous.is_none()), (53, seen.is_empty()));
+            seen.extend(&items);
+            pages.push(items);
+            match &links.next {
+                Some(next) => query = query_of(next).to_owned(),
+                None => break,
+            }
+        }
+        assert_eq!(seen, sorted);
+        pages.pop();
+        while let Some(wanted) = pages.pop() {
+            let (links, _) = cut_sorted(all.clone(), &listing(&query), &Tens).unwrap();
+            let previous = links.previous.unwrap();
+            query = query_of(&previous).to_owned();
+            let (_, items) = cut_sorted(all.clone(), &listing(&query), &Tens).unwrap();
+            assert_eq!(items, wanted);
+        }
+    }
+
+    #[test]
+    fn what_comes_and_goes_in_between_moves_no_cursor() {
+        let first = (1..=9).collect::<Vec<u64>>();
+        let (links, items) = cut_sorted(first, &listing("limit=3&cursor="), &Tens).unwrap();
+        assert_eq!(items, [9, 8, 7]);
+        // those before go, the one it stands behind goes, and others come
+        let changed = vec![6, 5, 15, 4, 3, 2, 1];
+        let next = links.next.unwrap();
+        let (links, items) = cut_sorted(changed, &listing(query_of(&next)), &Tens).unwrap();
+        assert_eq!(items, [6, 5, 4]);
+        assert_eq!(links.previous, None);
+        let gone = listing(query_of(&links.next.unwrap()));
+        let (links, items) = cut_sorted(vec![9, 8], &gone, &Tens).unwrap();
+        assert!(items.is_empty() && links.next.is_none() && links.previous.is_some());
+        let mut rows: Vec<Value> = (1..=6).rev().map(|id| json!({"id": id})).collect();
+        let page = listing("limit=2&cursor=").cut(rows.clone());
+        rows.remove(1);
+        rows.insert(0, json!({"id": 7}));
+        let next = page.next.unwrap();
+        let page = listing(query_of(&next)).cut(rows.clone());
+        assert_eq!(page.results, [json!({"id": 4}), json!({"id": 3})]);
+        let previous = page.previous.unwrap();
+        let page = listing(query_of(&previous)).cut(rows);
+        assert_eq!(page.results, [json!({"id": 7}), json!({"id": 6})]);
+        assert_eq!(page.previous, None);
+    }
+
+    #[test]
+    fn what_is_no_cursor_is_said_to_be_none() {
+        let query = Query::parse("cursor=nonsense");
+        assert!(Listing::new(String::new(), query).is_err());
+        let other = Cursor::After(json!({"not": "a number"})).text();
+        assert!(cut_sorted(vec![1], &listing(&format!("cursor={other}")), &Tens).is_err());
     }
 
     #[test]

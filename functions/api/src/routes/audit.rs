@@ -18,7 +18,7 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page, ordering};
+use crate::page::{ById, Cut, Identified, Listing, Page, ordering};
 use crate::query::Query;
 
 const FIELDS: &[Field] = &[
@@ -208,7 +208,12 @@ async fn list(
     let total = usize::try_from(head.count).unwrap_or(usize::MAX);
     let end = listing.end(total);
     // the first and last id that the page may need, where no filter says which
-    let ids = match (filtered, latest_first) {
+    let by_cursor = listing.by_cursor();
+    let by_id = ById {
+        descending: latest_first,
+    };
+    let mut cut = Cut::new(&listing, &by_id)?;
+    let ids = match (filtered || by_cursor, latest_first) {
         (true, _) => 1..=head.count,
         (false, true) => head.count - end as u64 + 1..=head.count - listing.offset.min(end) as u64,
         (false, false) => listing.offset.min(end) as u64 + 1..=end as u64,
@@ -232,15 +237,34 @@ async fn list(
                 if !ids.contains(&entry.id) || !wanted.holds(&entry) {
                     continue;
                 }
-                if !filtered || (listing.offset..listing.end(usize::MAX)).contains(&count) {
+                if by_cursor {
+                    cut.push(entry);
+                } else if !filtered || (listing.offset..listing.end(usize::MAX)).contains(&count) {
                     page.push(entry);
                 }
                 count += 1;
             }
         }
     }
+    if by_cursor {
+        let (links, page) = cut.page();
+        return Ok(Json(listing.page(links, page)));
+    }
     let count = if filtered { count } else { total };
-    Ok(Json(listing.page(count, page)))
+    Ok(Json(listing.page(listing.links(count), page)))
+}
+
+impl Identified for AuditEntry {
+    fn id(&self) -> u64 {
+        self.id
+    }
+
+    fn of_id(id: u64) -> Self {
+        Self {
+            id,
+            ..Self::default()
+        }
+    }
 }
 
 async fn head(State(api): State<Api>, caller: Caller) -> Result<Json<AuditHead>> {

@@ -22,7 +22,7 @@ use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page, cut_sorted, ordering};
+use crate::page::{Links, Listing, Page, Sorting, cut_sorted, ordering};
 use crate::prefetch;
 use crate::query::{Query, day_of, today};
 
@@ -386,35 +386,52 @@ pub async fn list<T: Resource>(
     all.retain(|entity| entity.is_one() && visible.sees(entity.place()));
     let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
     T::join(store, &listing.query, &mut views).await?;
-    let (count, mut page) = select(views, T::FILTERS, T::FIELDS, &listing)?;
+    let (links, mut page) = select(views, T::FILTERS, T::FIELDS, &listing)?;
     T::decorate(store, &mut page).await?;
     page.iter_mut().for_each(keep_fields::<T>);
     let along = prefetch::along(&api, &caller, &listing.query, T::FIELDS, &page).await?;
-    Ok(Json(listing.page(count, page).with_prefetch(along)))
+    Ok(Json(listing.page(links, page).with_prefetch(along)))
 }
 
-/// How many pass the filters, and those of the page in their order.
+/// Those that pass the filters and are of the page, in their order, and what is around them.
 pub fn select(
     mut views: Vec<Object>,
     filters: &[Filter],
     fields: &[Field],
     listing: &Listing,
-) -> Result<(usize, Vec<Object>)> {
+) -> Result<(Links, Vec<Object>)> {
     for filter in filters {
         filter.apply(&listing.query, &mut views)?;
     }
     let shown = |name: &str| (fields.iter()).any(|field| field.name == name && !field.write_only);
     let columns = ordering(&listing.query, shown)?;
-    let count = views.len();
-    let page = cut_sorted(views, listing, |a, b| {
-        let by_columns = columns.iter().map(|(name, down)| {
+    cut_sorted(views, listing, &Columns(columns))
+}
+
+/// Documents by some of their fields, each descending or not, and then by their ids.
+struct Columns<'q>(Vec<(&'q str, bool)>);
+
+impl Sorting<Object> for Columns<'_> {
+    fn compare(&self, a: &Object, b: &Object) -> Ordering {
+        let by_columns = self.0.iter().map(|(name, down)| {
             let order = compare(&a[*name], &b[*name]);
             if *down { order.reverse() } else { order }
         });
         let by_id = compare(&a["id"], &b["id"]);
         by_columns.fold(Ordering::Equal, Ordering::then).then(by_id)
-    });
-    Ok((count, page))
+    }
+
+    fn place(&self, item: &Object) -> Value {
+        let names = self.0.iter().map(|(name, _)| *name).chain(["id"]);
+        let value = |name: &str| item.get(name).cloned().unwrap_or_default();
+        names.map(|name| (name.to_owned(), value(name))).collect()
+    }
+
+    fn stand_in(&self, place: &Value) -> Option<Object> {
+        let mut names = self.0.iter().map(|(name, _)| *name).chain(["id"]);
+        let place = place.as_object()?;
+        (names.all(|name| place.contains_key(name))).then(|| place.clone())
+    }
 }
 
 /// Orders values of one field; null comes last.

@@ -10,7 +10,7 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
+use serde::{Deserialize as _, Serialize};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Finding, FindingId, Import, ImportId, Test, TestId};
@@ -22,7 +22,9 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Base, Cut, Listing, Page, cut_sorted, missing_last, ordering};
+use crate::page::{
+    Base, ById, Cut, Identified, Links, Listing, Page, Sorting, cut_sorted, missing_last, ordering,
+};
 use crate::query::{Query, day_of, today};
 use crate::view::finding::{Clock, FindingView, Packs};
 use crate::view::group::Groups;
@@ -224,21 +226,36 @@ pub fn choices<'q>(query: &'q Query, name: &str, known: &[&str]) -> Result<Vec<&
     Ok(values)
 }
 
-/// How many there are, and those of the page in their order. What the columns leave equal is latest
-/// first.
-pub fn paged(listing: &Listing, lines: Vec<ImportLine>) -> Result<(usize, Vec<ImportLine>)> {
-    let column = |name: &str| COLUMNS.iter().find(|(n, _)| *n == name).map(|(_, c)| *c);
-    let columns = ordering(&listing.query, |name| column(name).is_some())?;
-    let count = lines.len();
-    let page = cut_sorted(lines, listing, |a, b| {
-        let orders = columns.iter().map(|(name, down)| {
-            let order = column(name).map_or(Ordering::Equal, |compare| compare(a, b));
+/// Imports by columns; what these leave equal is latest first.
+struct Columns(Vec<(Compare, bool)>);
+
+impl Sorting<ImportLine> for Columns {
+    fn compare(&self, a: &ImportLine, b: &ImportLine) -> Ordering {
+        let orders = self.0.iter().map(|(compare, down)| {
+            let order = compare(a, b);
             if *down { order.reverse() } else { order }
         });
         let by_columns = orders.fold(Ordering::Equal, Ordering::then);
         by_columns.then_with(|| b.id.cmp(&a.id))
-    });
-    Ok((count, page))
+    }
+
+    fn place(&self, line: &ImportLine) -> Value {
+        json!([line.id, line])
+    }
+
+    fn stand_in(&self, place: &Value) -> Option<ImportLine> {
+        let mut line = ImportLine::deserialize(&place[1]).ok()?;
+        line.id = ImportId::deserialize(&place[0]).ok()?;
+        Some(line)
+    }
+}
+
+/// How many there are, and those of the page in their order.
+pub fn paged(listing: &Listing, lines: Vec<ImportLine>) -> Result<(Links, Vec<ImportLine>)> {
+    let column = |name: &str| COLUMNS.iter().find(|(n, _)| *n == name).map(|(_, c)| *c);
+    let columns = ordering(&listing.query, |name| column(name).is_some())?.into_iter();
+    let columns = columns.filter_map(|(name, down)| Some((column(name)?, down)));
+    cut_sorted(lines, listing, &Columns(columns.collect()))
 }
 
 /// The records of some imports, in their order.
@@ -258,10 +275,10 @@ async fn list(
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
     let lines = lines(&api, &caller, &listing.query).await?;
-    let (count, page) = paged(&listing, lines)?;
+    let (links, page) = paged(&listing, lines)?;
     let imports = records(&api.services.store, &page).await?;
     let views = imports.iter().map(|import| record(&base, import)).collect();
-    Ok(Json(listing.page(count, views)))
+    Ok(Json(listing.page(links, views)))
 }
 
 async fn permitted(api: &Api, caller: &Caller, id: &str) -> Result<Import> {
@@ -313,6 +330,19 @@ async fn report(
     })))
 }
 
+impl Identified for Arc<Finding> {
+    fn id(&self) -> u64 {
+        self.id.0
+    }
+
+    fn of_id(id: u64) -> Self {
+        Self::new(Finding {
+            id: FindingId(id),
+            ..Finding::default()
+        })
+    }
+}
+
 /// A finding with what the import did with it.
 #[derive(Serialize)]
 struct Affected<'a> {
@@ -337,17 +367,16 @@ async fn findings(
             done.extend(action.findings(&actions).map(|id| (id, action)));
         }
     }
-    let mut cut = Cut::new(&listing, |a: &Arc<Finding>, b: &Arc<Finding>| {
-        a.id.cmp(&b.id)
-    });
+    let by_id = ById { descending: false };
+    let mut cut = Cut::new(&listing, &by_id)?;
     // those that were deleted since aren't there to be shown
     let see = |finding: &Arc<Finding>| {
         if done.contains_key(&finding.id) {
-            cut.push(finding);
+            cut.push(Arc::clone(finding));
         }
     };
     see_all(store, &import, see).await?;
-    let (count, page) = cut.page();
+    let (links, page) = cut.page();
     let packs = Packs::load(&api.services.blobs, page.iter().map(AsRef::as_ref)).await?;
     let groups = Groups::load(store, page.iter().map(AsRef::as_ref)).await?;
     let clock = Clock::now(store).await?;
@@ -360,7 +389,7 @@ async fn findings(
             })
         })
         .collect();
-    Ok(Json(listing.page(count, views)).into_response())
+    Ok(Json(listing.page(links, views)).into_response())
 }
 
 /// Shows the findings that an import may have changed: those of its test; of all of its product,

@@ -108,8 +108,7 @@ async fn list(
     let filters = Filters::read(query, &clock)?;
     let order = Order::read(query, &clock, &scope.names)?;
     let store = &api.services.store;
-    let compare = |a: &Arc<Finding>, b: &Arc<Finding>| order.compare(a, b);
-    let mut cut = Cut::new(&listing, compare);
+    let mut cut = Cut::new(&listing, &order)?;
     if filters.want_texts() {
         let mut found: Vec<Arc<Finding>> = Vec::new();
         let see = |finding: &Arc<Finding>| {
@@ -121,17 +120,17 @@ async fn list(
         for some in found.chunks(TEXTS_AT_ONCE) {
             let packs = Packs::load(&api.services.blobs, some.iter().map(AsRef::as_ref)).await?;
             let pass = |finding: &&Arc<Finding>| filters.pass_texts(packs.of(finding));
-            (some.iter().filter(pass)).for_each(|finding| cut.push(finding));
+            (some.iter().filter(pass)).for_each(|finding| cut.push(Arc::clone(finding)));
         }
     } else {
         let see = |finding: &Arc<Finding>| {
             if sees(finding) && filters.pass(finding) {
-                cut.push(finding);
+                cut.push(Arc::clone(finding));
             }
         };
         store.visit(scope.sight(), see).await?;
     }
-    let (count, page) = cut.page();
+    let (links, page) = cut.page();
     let page: Vec<&Finding> = page.iter().map(AsRef::as_ref).collect();
     let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
     let groups = Groups::load(store, page.iter().copied()).await?;
@@ -144,7 +143,7 @@ async fn list(
         })
         .collect();
     let along = along(&api, &caller, &base, query, &page, &views).await?;
-    Ok(Json(listing.page(count, views).with_prefetch(along)).into_response())
+    Ok(Json(listing.page(links, views).with_prefetch(along)).into_response())
 }
 
 /// What findings belong to, where that is asked for.

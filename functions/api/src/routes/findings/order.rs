@@ -2,11 +2,14 @@
 
 use std::cmp::Ordering;
 use std::collections::HashMap;
+use std::sync::Arc;
 
-use tatami_domain::{Finding, ProductId};
+use serde::Deserialize as _;
+use serde_json::{Value, json};
+use tatami_domain::{Finding, FindingId, ProductId};
 
 use crate::error::Result;
-use crate::page::{missing_last, ordering};
+use crate::page::{Sorting, missing_last, ordering};
 use crate::query::Query;
 use crate::view::finding::Clock;
 
@@ -138,7 +141,7 @@ impl<'q> Order<'q> {
 
     /// Compares two findings. What the columns leave equal is in the usual order: worst first, then
     /// latest, then by title.
-    pub fn compare(&self, a: &Finding, b: &Finding) -> Ordering {
+    fn compare(&self, a: &Finding, b: &Finding) -> Ordering {
         for (column, down) in &self.columns {
             let order = match column {
                 Column::Plain(compare) => compare(a, b),
@@ -157,10 +160,37 @@ impl<'q> Order<'q> {
     }
 }
 
+impl Sorting<Arc<Finding>> for Order<'_> {
+    fn compare(&self, a: &Arc<Finding>, b: &Arc<Finding>) -> Ordering {
+        self.compare(a, b)
+    }
+
+    /// The finding without what no column looks at and what is long.
+    fn place(&self, item: &Arc<Finding>) -> Value {
+        let bare = Finding {
+            keys: Vec::new(),
+            hash_code: String::new(),
+            endpoints: Vec::new(),
+            endpoint_places: Vec::new(),
+            tags: Vec::new(),
+            vulnerability_ids: Vec::new(),
+            texts: None,
+            ..Finding::clone(item)
+        };
+        json!([item.id, bare])
+    }
+
+    fn stand_in(&self, place: &Value) -> Option<Arc<Finding>> {
+        let mut finding = Finding::deserialize(&place[1]).ok()?;
+        finding.id = FindingId::deserialize(&place[0]).ok()?;
+        Some(Arc::new(finding))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
-    use tatami_domain::{FindingId, Severity};
+    use tatami_domain::Severity;
 
     use super::*;
 
