@@ -10,6 +10,7 @@
 
 mod bad_input;
 mod budgets;
+mod bulk;
 mod concurrency;
 mod deletion;
 mod delivery;

@@ -57,6 +57,18 @@ impl Document {
     }
 }
 
+/// What the parameter `cursor` does.
+const CURSOR: &str = "Instead of offset: empty for the first page, then as next and previous have it. Pages by \
+                      cursor neither miss nor repeat what is there all the time, whatever comes and goes in \
+                      between.";
+
+/// The parameters of lists that come in pages.
+const PAGES: &[Field] = &[
+    Field::new("limit", Kind::Integer(0, u32::MAX as i64)),
+    Field::new("offset", Kind::Integer(0, u32::MAX as i64)),
+    Field::new("cursor", Kind::Text(0)),
+];
+
 /// All routes and their description.
 pub struct Routes {
     /// Routes for everybody.
@@ -197,13 +209,7 @@ impl Operation {
             })
             .collect();
         let paged = matches!(self.answer, Answer::Page(_));
-        let whole = Kind::Integer(0, i64::from(u32::MAX));
-        let of_pages = [
-            Field::new("limit", whole),
-            Field::new("offset", whole),
-            Field::new("cursor", Kind::Text(0)),
-        ];
-        let of_pages = of_pages.iter().filter(|_| paged);
+        let of_pages = PAGES.iter().filter(|_| paged);
         for field in self.query.iter().chain(of_pages) {
             let mut parameter =
                 json!({"name": field.name, "in": "query", "schema": field.schema()});
@@ -211,11 +217,7 @@ impl Operation {
                 parameter["required"] = json!(true);
             }
             if paged && field.name == "cursor" {
-                parameter["description"] = json!(
-                    "Instead of offset: empty for the first page, then as next and previous have it. \
-                     Pages by cursor neither miss nor repeat what is there all the time, whatever \
-                     comes and goes in between."
-                );
+                parameter["description"] = json!(CURSOR);
                 parameter["allowEmptyValue"] = json!(true);
             }
             if matches!(field.kind, Kind::Texts | Kind::Refs(_)) {

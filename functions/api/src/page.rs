@@ -68,7 +68,8 @@ impl Cursor {
 }
 
 fn no_cursor() -> ApiError {
-    let message = "This is no cursor of this list. Begin with an empty one (cursor=) and follow next.";
+    let message =
+        "This is no cursor of this list. Begin with an empty one (cursor=) and follow next.";
     ApiError::field("cursor", message)
 }
 
@@ -105,6 +106,17 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// A page with these results.
+    pub fn new(links: Links, results: Vec<T>) -> Self {
+        Self {
+            count: links.count,
+            next: links.next,
+            previous: links.previous,
+            results,
+            prefetch: None,
+        }
+    }
+
     /// The page with what its results point to.
     #[must_use]
     pub fn with_prefetch(self, prefetch: Option<Object>) -> Self {
@@ -158,24 +170,13 @@ impl Listing {
         }
     }
 
-    /// The page with these results.
-    pub fn page<T>(&self, links: Links, results: Vec<T>) -> Page<T> {
-        Page {
-            count: links.count,
-            next: links.next,
-            previous: links.previous,
-            results,
-            prefetch: None,
-        }
-    }
-
     /// The page out of a whole list in its order. Where its items have ids that only rise or only fall,
     /// a cursor stays right whatever comes and goes; else as long as the item that it names is there.
     pub fn cut<T: Serialize>(&self, all: Vec<T>) -> Page<T> {
         let count = all.len();
         let Some(cursor) = &self.cursor else {
             let results = all.into_iter().skip(self.offset).take(self.limit).collect();
-            return self.page(self.links(count), results);
+            return Page::new(self.links(count), results);
         };
         let names: Vec<Value> = all.iter().map(name_of).collect();
         let (start, end) = match cursor {
@@ -200,7 +201,7 @@ impl Listing {
         });
         let links = self.turned(count, next, previous);
         let results = all.into_iter().skip(start).take(end - start).collect();
-        self.page(links, results)
+        Page::new(links, results)
     }
 
     fn turned(&self, count: usize, next: Option<Cursor>, previous: Option<Cursor>) -> Links {
@@ -446,7 +447,9 @@ pub fn cut_sorted<T>(
     sorting: &impl Sorting<T>,
 ) -> Result<(Links, Vec<T>)> {
     let mut cut = Cut::new(listing, sorting)?;
-    items.into_iter().for_each(|item| cut.push(item));
+    for item in items {
+        cut.push(item);
+    }
     Ok(cut.page())
 }
 
@@ -535,7 +538,7 @@ mod tests {
     #[test]
     fn links_keep_the_filters_and_end_with_null() {
         let asked = listing("limit=2&severity=High&offset=2");
-        let page = asked.page(asked.links(5), vec![3, 4]);
+        let page = Page::new(asked.links(5), vec![3, 4]);
         assert_eq!(
             page.next.as_deref(),
             Some("https://t.example/api/v2/findings/?severity=High&limit=2&offset=4")
@@ -578,10 +581,13 @@ mod tests {
         let mut sorted = all.clone();
         sorted.sort_by(|a, b| Tens.compare(a, b));
         let mut query = "limit=7&cursor=".to_owned();
-        let (mut seen, mut pages) = (Vec::new(), Vec::new());
+        let (mut seen, mut pages) = (Vec::<u64>::new(), Vec::new());
         loop {
             let (links, items) = cut_sorted(all.clone(), &listing(&query), &Tens).unwrap();
-            assert_eq!((links.count, links.previous.is_none()), (53, seen.is_empty()));
+            assert_eq!(
+                (links.count, links.previous.is_none()),
+                (53, seen.is_empty())
+            );
             seen.extend(&items);
             pages.push(items);
             match &links.next {

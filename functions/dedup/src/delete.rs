@@ -16,12 +16,11 @@ use tatami_domain::{
     AttachmentId, Branch, Engagement, EngagementId, Finding, FindingId, Import, ImportId,
     Membership, Owner, Product, ProductId, ProductType, Test, TestId,
 };
-use tatami_duplicates::{DuplicateError, Duplicates};
+use tatami_duplicates::{DuplicateError, Duplicates, remove_below};
 use tatami_queue::{Outgoing, SlaMessage};
 use tatami_runtime::Services;
 use tatami_store::{
-    Change, Commit, Committed, Entity as _, FILE_KIND, FINDING_KIND, ImportLine, Scope, StoreError,
-    kind_of,
+    Change, Commit, Committed, Entity as _, FILE_KIND, ImportLine, Scope, StoreError, kind_of,
 };
 
 use crate::DedupError;
@@ -289,22 +288,11 @@ impl Remover<'_> {
 
     /// Removes what lies below a finding, its own texts, and the notes where these don't go with it.
     async fn remove_parts(&self, finding: &Finding, at: Above) -> Result<(), DedupError> {
-        let store = &self.services.store;
-        for (kind, id) in store.below(FINDING_KIND, finding.id.0).await? {
-            if kind == FILE_KIND {
-                let blobs = &self.services.blobs;
-                blobs.remove_attachment(AttachmentId(id)).await?;
-            }
-            store.cut(&kind, id).await?;
-            store.unlink(FINDING_KIND, finding.id.0, &kind, id).await?;
-        }
+        let Services { store, blobs, .. } = self.services;
         if at.product_gone {
             store.forget_notes(finding.id).await?;
         }
-        if let Some(texts) = &finding.texts {
-            self.services.blobs.remove_own_texts(texts).await?;
-        }
-        Ok(())
+        remove_below(store, blobs, finding).await.map_err(failed)
     }
 
     async fn remove_at_once(
@@ -388,7 +376,8 @@ impl Remover<'_> {
     }
 }
 
-fn failed(error: DuplicateError) -> DedupError {
+/// What failed, as this function has it.
+pub fn failed(error: DuplicateError) -> DedupError {
     match error {
         DuplicateError::Store(error) => error.into(),
         DuplicateError::Blobs(error) => error.into(),

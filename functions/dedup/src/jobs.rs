@@ -9,7 +9,7 @@ use tatami_queue::{FindingsMessage, Outgoing};
 use tatami_runtime::Services;
 use tatami_store::StoreError;
 
-use crate::{DedupError, delete};
+use crate::{DedupError, bulk, delete};
 
 /// A step ends after so long; the next is another message.
 const STEP: Duration = Duration::from_secs(20);
@@ -33,7 +33,8 @@ pub async fn run(services: &Services, id: JobId, step: u64) -> Result<(), DedupE
     }
     let until = Instant::now() + STEP;
     let left = match &job.work {
-        Work::Delete { branch, .. } => delete::step(services, *branch, until).await?,
+        Work::Delete { branch, .. } => Box::pin(delete::step(services, *branch, until)).await?,
+        Work::Bulk { .. } => bulk::step(services, &job, until).await?,
     };
     let now = Timestamp::now();
     job.of = job.of.max(left.unwrap_or_default());

@@ -4,6 +4,7 @@
 //! Every message may come any number of times, in any order and side by side with others: a chunk is
 //! one transaction with a marker of its own, and what was done already is not done again.
 
+mod bulk;
 mod delete;
 mod finalise;
 mod grouping;

@@ -508,6 +508,16 @@ pub fn difference_key(import: ImportId) -> String {
     format!("replays/{import}.json")
 }
 
+/// The key of the findings of a job.
+pub fn list_key(list: &str) -> String {
+    format!("jobs/{list}/list.json")
+}
+
+/// The key of what became of the findings of a job, from the one at `start` on.
+pub fn done_key(list: &str, start: usize) -> String {
+    format!("jobs/{list}/{start}.json")
+}
+
 fn attachment_key(id: AttachmentId) -> String {
     format!("f/{id}")
 }

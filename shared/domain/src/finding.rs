@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, Flags, ImportId, ProductId,
-    RequestResponse, Severity, TestId, TestTypeId, UserId,
+    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, FlagChange, FlagError, Flags,
+    ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -233,6 +233,26 @@ impl Finding {
     /// The score to judge by: CVSS v4 before v3.
     pub fn cvss_score(&self) -> Option<f64> {
         self.cvssv4_score.or(self.cvssv3_score)
+    }
+
+    /// Changes the flags under their rules. `simple_acceptance` is the product's setting.
+    pub fn change_flags(
+        &mut self,
+        change: &FlagChange,
+        simple_acceptance: bool,
+        by: Option<UserId>,
+        now: Timestamp,
+    ) -> Result<(), FlagError> {
+        if change.is_empty() {
+            return Ok(());
+        }
+        let mut next = self.flags.changed(change, simple_acceptance)?;
+        if self.flags.duplicate && !next.duplicate && change.active.is_none() {
+            // an original of its own again
+            next.active = !next.is_closed();
+        }
+        self.set_flags(next, by, now);
+        Ok(())
     }
 
     /// Sets the flags and what follows from them: the mitigation and the time of the change.

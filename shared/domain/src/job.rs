@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngagementId, JobId, ProductId, ProductTypeId, TestId, UserId};
+use crate::{BulkChange, EngagementId, JobId, ProductId, ProductTypeId, TestId, UserId};
 
 /// A part of the product tree: one thing and all below it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +57,13 @@ pub enum Work {
         branch: Branch,
         /// What it was called.
         name: String,
+    },
+    /// Changes many findings.
+    Bulk {
+        /// How.
+        change: BulkChange,
+        /// Under what their ids and those of their notes are kept, and later what became of them.
+        list: String,
     },
 }
 

@@ -4,6 +4,7 @@
 mod access;
 mod attached;
 mod audit;
+mod bulk;
 mod dedupe;
 mod endpoint;
 mod finding;
@@ -25,6 +26,7 @@ mod user;
 pub use access::{Group, GroupMember, Membership, Role};
 pub use attached::{Attachment, Note, NoteVersion, Owner};
 pub use audit::{AuditAction, AuditChange, AuditEntry};
+pub use bulk::{BulkChange, BulkError, BulkOutcome};
 pub use dedupe::{
     Algorithm, Clustering, Dedupe, DedupeLevel, DedupeLevels, DedupeMode, DedupeScope,
     DedupeSettings, HashAlgorithm, HashField, ResolvedDedupe,

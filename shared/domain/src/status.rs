@@ -111,7 +111,8 @@ impl ShortStatus {
 }
 
 /// What a client asks to change; `None` leaves a flag as it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
 #[allow(missing_docs)]
 pub struct FlagChange {
     pub active: Option<bool>,

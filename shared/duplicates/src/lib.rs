@@ -10,6 +10,7 @@
 //!   makes something point to an original touches that original, so that nobody deletes it meanwhile.
 //! - Any operation may be cut off between two transactions; the same call again does what is left.
 
+mod bulk;
 mod cluster;
 mod delete;
 mod explain;
@@ -27,6 +28,7 @@ use tatami_dedup_rules::{may_be_original, share_a_place};
 use tatami_domain::{Finding, FindingId, Note, ProductId, UserId};
 use tatami_store::{Change, Commit, Sight, Store, StoreError};
 
+pub use bulk::{Done, Listed, remove_below, tidy, work_off, worked_off};
 pub use cluster::Clusters;
 pub use explain::{Candidate, Explanation};
 pub use held::{Held, moves};
@@ -93,6 +95,11 @@ impl<'a> Duplicates<'a> {
     /// Operations over a store; `by` signs the notes about them.
     pub fn new(store: &'a Store, by: Option<UserId>) -> Self {
         Self { store, by }
+    }
+
+    /// Who does it.
+    pub fn by(&self) -> Option<UserId> {
+        self.by
     }
 
     /// The duplicates of a product, as of now.

@@ -79,7 +79,11 @@ impl Store {
                 }
             }
             if self.db.transact(items).await? == Transacted::Done {
-                audit::note(word_of(kind), id, Some(read_document(&item)?), None);
+                let word = match word_of(kind) {
+                    "parent" => kind.to_lowercase(),
+                    word => word.to_owned(),
+                };
+                audit::note(&word, id, Some(read_document(&item)?), None);
                 return Ok(true);
             }
         }

@@ -16,7 +16,7 @@ use tatami_blobs::BlobError;
 use tatami_domain::{
     AttachedFile, Attachment, AttachmentId, Engagement, Finding, FindingId, Note, Owner, Test,
 };
-use tatami_store::{Entity as _, Store};
+use tatami_store::Store;
 
 use super::catalog::{Resource, check_references, id_in_path};
 use super::records::{NoteType, Record};
@@ -419,13 +419,4 @@ pub async fn file_ids(store: &Store, finding: &Finding, own: usize) -> Result<Ve
     let attached = store.attachments(finding.id).await?;
     let attached = attached.iter().map(|file| file.id.0);
     Ok(attached.chain((OF_REPORT..).take(own)).collect())
-}
-
-/// Removes the files of something that is gone.
-pub async fn remove_files(api: &Api, of: Owner) -> Result<()> {
-    for file in api.services.store.attachments(of).await? {
-        api.services.blobs.remove_attachment(file.id).await?;
-        api.services.store.delete::<Attachment>(file.id()).await?;
-    }
-    Ok(())
 }

@@ -248,10 +248,10 @@ async fn list(
     }
     if by_cursor {
         let (links, page) = cut.page();
-        return Ok(Json(listing.page(links, page)));
+        return Ok(Json(Page::new(links, page)));
     }
     let count = if filtered { count } else { total };
-    Ok(Json(listing.page(listing.links(count), page)))
+    Ok(Json(Page::new(listing.links(count), page)))
 }
 
 impl Identified for AuditEntry {

@@ -66,7 +66,7 @@ async fn delete<T: Rooted>(
     };
     // The job's first step does what follows as well, should this request be stopped here.
     let of = store.findings_below(branch).await?;
-    let job = jobs::start(&api, Job::new(work, of, caller.0.user, Timestamp::now())).await?;
+    let job = jobs::start(&api, Job::new(work, of, caller.0.user, Timestamp::now()), 0).await?;
     store.begin_deletion(branch).await?;
     if let Branch::ProductType(id) = branch {
         // their names are free as well

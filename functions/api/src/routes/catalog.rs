@@ -390,7 +390,7 @@ pub async fn list<T: Resource>(
     T::decorate(store, &mut page).await?;
     page.iter_mut().for_each(keep_fields::<T>);
     let along = prefetch::along(&api, &caller, &listing.query, T::FIELDS, &page).await?;
-    Ok(Json(listing.page(links, page).with_prefetch(along)))
+    Ok(Json(Page::new(links, page).with_prefetch(along)))
 }
 
 /// Those that pass the filters and are of the page, in their order, and what is around them.

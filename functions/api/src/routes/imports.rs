@@ -275,10 +275,10 @@ async fn list(
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
     let lines = lines(&api, &caller, &listing.query).await?;
-    let (links, page) = paged(&listing, lines)?;
+    let (around, page) = paged(&listing, lines)?;
     let imports = records(&api.services.store, &page).await?;
     let views = imports.iter().map(|import| record(&base, import)).collect();
-    Ok(Json(listing.page(links, views)))
+    Ok(Json(Page::new(around, views)))
 }
 
 async fn permitted(api: &Api, caller: &Caller, id: &str) -> Result<Import> {
@@ -389,7 +389,7 @@ async fn findings(
             })
         })
         .collect();
-    Ok(Json(listing.page(links, views)).into_response())
+    Ok(Json(Page::new(links, views)).into_response())
 }
 
 /// Shows the findings that an import may have changed: those of its test; of all of its product,

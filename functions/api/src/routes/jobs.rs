@@ -7,9 +7,11 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Job, JobId, JobState, Work};
+use tatami_duplicates::worked_off;
 use tatami_queue::{FindingsMessage, Outgoing};
 
 use super::catalog::id_in_path;
+use super::findings::bulk::result;
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
@@ -19,7 +21,7 @@ use crate::page::{Listing, Page};
 
 const FIELDS: &[Field] = &[
     Field::answer("id", Kind::Ref(Target::Unknown)),
-    Field::answer("kind", Kind::Choice(&["delete"])),
+    Field::answer("kind", Kind::Choice(&["delete", "bulk"])),
     Field::answer("state", Kind::Choice(JobState::NAMES)),
     Field::answer("model", Kind::Text(0)).nullable(),
     Field::answer("object_id", Kind::Ref(Target::Unknown)).nullable(),
@@ -50,14 +52,20 @@ pub fn add(routes: &mut Routes) {
     let resume = Operation::post("/api/v2/jobs/{id}/resume", "Let a stopped job go on")
         .answers(202, Answer::One("Job"));
     routes.add(&resume, self::resume);
+    let results = Operation::get(
+        "/api/v2/jobs/{id}/results",
+        "What became of each finding of a bulk change so far, by their ids",
+    )
+    .answers(200, Answer::Page("FindingBulkResult"));
+    routes.add(&results, self::results);
     routes.schemas("Job", FIELDS);
 }
 
-/// Makes a job and sends it on its way.
-pub async fn start(api: &Api, job: Job) -> Result<Job> {
+/// Makes a job and sends it on its way, after so many seconds.
+pub async fn start(api: &Api, job: Job, delay_s: u16) -> Result<Job> {
     let store = &api.services.store;
     let mut job = store.create_job(job).await?;
-    if let Err(error) = send(api, &job).await {
+    if let Err(error) = send(api, &job, delay_s).await {
         job.state = JobState::Failed;
         job.error = Some("its message could not be sent".into());
         store.put_job(&job).await?;
@@ -73,15 +81,19 @@ pub fn location(job: &Job) -> Result<(HeaderName, HeaderValue)> {
     Ok((header::LOCATION, value))
 }
 
-async fn send(api: &Api, job: &Job) -> Result<()> {
+async fn send(api: &Api, job: &Job, delay_s: u16) -> Result<()> {
     let internal = |reason: String| ApiError::Internal(reason);
     let message = FindingsMessage::Job {
         job: job.id,
         step: job.step,
     };
     let body = tatami_queue::write(&message).map_err(|e| internal(e.to_string()))?;
-    let sent = (api.services.findings).send([Outgoing { body, import: None }]);
-    sent.await.map_err(|e| internal(e.to_string()))
+    let queue = &api.services.findings;
+    let sent = match delay_s {
+        0 => queue.send([Outgoing { body, import: None }]).await,
+        seconds => queue.send_later(body, seconds).await,
+    };
+    sent.map_err(|e| internal(e.to_string()))
 }
 
 /// A job as clients see it.
@@ -91,6 +103,7 @@ pub fn view(job: &Job) -> Value {
             let (model, id) = (branch.kind(), branch.id());
             ("delete", Some(model), Some(id), Some(name))
         }
+        Work::Bulk { .. } => ("bulk", None, None, None),
     };
     json!({
         "id": job.id,
@@ -143,6 +156,23 @@ async fn get(
     Ok(Json(view(&permitted(&api, &caller, &id).await?)))
 }
 
+async fn results(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    listing: Listing,
+) -> Result<Json<Page<Value>>> {
+    let job = permitted(&api, &caller, &id).await?;
+    let done = match &job.work {
+        Work::Bulk { list, .. } => {
+            let done = usize::try_from(job.done).unwrap_or(usize::MAX);
+            worked_off(&api.services.blobs, list, done).await?
+        }
+        Work::Delete { .. } => Vec::new(),
+    };
+    Ok(Json(listing.cut(done.iter().map(result).collect())))
+}
+
 async fn resume(
     State(api): State<Api>,
     caller: Caller,
@@ -162,6 +192,6 @@ async fn resume(
             "The job made progress meanwhile; look at it again.",
         ));
     }
-    send(&api, &job).await?;
+    send(&api, &job, 0).await?;
     Ok((StatusCode::ACCEPTED, Json(view(&job))))
 }

@@ -63,14 +63,14 @@ async fn list(
     let places = seen(store, &visible, store.note_places().await?).await?;
     let mut notes = store.notes_at(&places).await?;
     let documents = notes.iter().map(document).collect();
-    let (count, page) = select(documents, FILTERS, FIELDS, &listing)?;
+    let (links, page) = select(documents, FILTERS, FIELDS, &listing)?;
     let order: HashMap<u64, usize> = (page.iter())
         .filter_map(|document| document["id"].as_u64())
         .zip(0..)
         .collect();
     notes.retain(|note| order.contains_key(&note.id.0));
     notes.sort_by_key(|note| order[&note.id.0]);
-    Ok(Json(listing.page(count, views(store, &notes).await?)))
+    Ok(Json(Page::new(links, views(store, &notes).await?)))
 }
 
 /// A note as filters and columns look at it.

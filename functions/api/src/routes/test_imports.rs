@@ -169,7 +169,7 @@ async fn list(
         }
         lines.retain(|line| touched.contains(&line.id));
     }
-    let (links, page) = paged(&listing, lines)?;
+    let (around, page) = paged(&listing, lines)?;
     let imports = records(store, &page).await?;
     let views: Vec<Value> = futures::stream::iter(imports)
         .map(|import| async move {
@@ -179,7 +179,7 @@ async fn list(
         .buffered(PARALLEL)
         .try_collect()
         .await?;
-    Ok(Json(listing.page(links, views)))
+    Ok(Json(Page::new(around, views)))
 }
 
 /// The import of a path, where it is listed and the caller has the permission.

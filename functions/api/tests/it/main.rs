@@ -22,6 +22,7 @@ mod finding_groups;
 mod findings;
 mod history;
 mod imports;
+mod pages;
 mod prefetch;
 mod protocol;
 mod records;

@@ -1,31 +1,46 @@
 //! The same change to many findings at once.
+//!
+//! One transaction does it where it takes all of them. Where it doesn't, up to [`AT_ONCE`] are still
+//! changed before the answer, and all or none: what is to be done is written down as a job first, which
+//! ends it should this request be stopped. More than that are left to the job.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingId, FlagChange, ProductId, UserId};
-use tatami_duplicates::{Duplicates, Held, moves};
-use tatami_store::{Change, Commit, Committed, StoreError};
+use tatami_domain::{
+    BulkChange, BulkError, BulkOutcome, Finding, FindingId, Job, JobState, ProductId, Severity,
+    Work,
+};
+use tatami_duplicates::{Done, Duplicates, Listed, work_off};
 
-use super::remove::tidy_after;
-use super::write::{TRIES, changed, commit, flag_change, signed, simple_acceptance};
+use super::write::{flag_change, simple_acceptance};
+use super::{filter, selected};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
+use crate::query::Query;
 use crate::routes::catalog::check_references;
+use crate::routes::jobs;
 
-/// So many findings at most: each takes a place in the transaction, and so does its note.
-const MAX: usize = 48;
+/// So many findings at most are changed before the answer.
+const AT_ONCE: usize = 100;
+/// So many ids at most are taken from one body.
+const MAX_IDS: usize = 10_000;
+/// A request that was stopped is ended by its job after so long, in seconds.
+const STOPPED_S: u16 = 60;
 
 const BULK: &[Field] = &[
-    Field::new("ids", Kind::Refs(Target::Unknown)).required(),
+    Field::new("ids", Kind::Refs(Target::Unknown)),
     Field::new("note", Kind::Text(0)),
 ];
 
@@ -53,40 +68,54 @@ const DONE: &[Field] = &[
     Field::answer("changed", Kind::Refs(Target::Finding)),
     Field::answer("unchanged", Kind::Refs(Target::Finding)),
     Field::answer("deleted", Kind::Refs(Target::Finding)),
+    Field::answer("results", Kind::Other("FindingBulkResult", true)),
+];
+
+/// What became of one finding.
+pub const RESULT: &[Field] = &[
+    Field::answer("id", Kind::Ref(Target::Finding)),
+    Field::answer("result", Kind::Choice(BulkOutcome::NAMES)),
+    Field::answer("message", Kind::Text(0)).nullable(),
 ];
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
     let bulk = Operation::post(
         "/api/v2/findings/bulk",
-        "Change or delete up to 48 findings; those of one product change all or none",
+        "Change or delete findings by ids or by a filter: up to 100 all or none, more by a job (202, Location)",
     )
     .body("FindingBulkRequest")
     .answers(200, Answer::One("FindingBulk"));
     routes.add(&bulk, self::bulk);
     routes.schemas("FindingBulk", DONE);
+    routes.schemas("FindingBulkResult", RESULT);
     routes.schemas("FindingChanges", CHANGES);
     let mut properties: serde_json::Map<String, Value> = (BULK.iter())
         .map(|field| (field.name.to_owned(), field.schema()))
         .collect();
     let changes = json!({"$ref": "#/components/schemas/FindingChangesRequest"});
     properties.insert("changes".into(), changes);
-    let required = ["ids", "changes"];
-    let schema = json!({"type": "object", "required": required, "properties": properties});
+    let filters = filter::parameters().map(|field| (field.name.to_owned(), field.schema()));
+    let filters: serde_json::Map<String, Value> = filters.collect();
+    properties.insert(
+        "filter".into(),
+        json!({
+            "type": "object", "properties": filters,
+            "description": "In the place of ids: the parameters of the list of findings",
+        }),
+    );
+    let schema = json!({"type": "object", "required": ["changes"], "properties": properties});
     routes.schema("FindingBulkRequest", schema);
 }
 
-/// What is asked for.
-struct Bulk {
-    by: UserId,
-    changes: Object,
-    flags: FlagChange,
-    note: Option<String>,
+/// Which findings are meant.
+enum Which {
+    Ids(Vec<FindingId>),
+    Filter(Query),
 }
 
-async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Json<Value>> {
-    let store = &api.services.store;
-    let (sent, changes) = match read_body(&body) {
+async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
+    let (which, change) = match read_body(&body) {
         Ok(read) => read,
         Err(error) => {
             caller
@@ -95,178 +124,276 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
             return Err(error);
         }
     };
-    let ids = ids(&sent)?;
-    let findings = store.findings(ids.iter().copied()).await?;
-    let delete = changes.get("delete").and_then(Value::as_bool) == Some(true);
-    let permission = if delete {
+    let permission = if change.delete {
         Permission::DeleteFinding
     } else {
         Permission::EditFinding
     };
-    let mut by_product: BTreeMap<ProductId, Vec<FindingId>> = BTreeMap::new();
-    for finding in &findings {
-        caller.require(permission, Place::from(finding)).await?;
-        let of_product = by_product.entry(finding.product).or_default();
-        of_product.push(finding.id);
+    let findings = find(&api, &caller, &which, permission).await?;
+    if change.mitigated_by.is_some() {
+        let sent = Object::from_iter([("mitigated_by".to_owned(), json!(change.mitigated_by))]);
+        check_references(&api.services.store, CHANGES, &sent).await?;
     }
-    if let Some(missing) = ids.iter().find(|id| findings.iter().all(|f| f.id != **id)) {
-        caller.require(permission, Place::Somewhere).await?;
-        return Err(ApiError::field(
-            "ids",
-            format!("There is no finding {missing}."),
-        ));
+    let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
+    if findings.len() > AT_ONCE {
+        let (job, _) = begin(&api, &duplicates, &findings, change, 0).await?;
+        let location = [jobs::location(&job)?];
+        return Ok((StatusCode::ACCEPTED, location, Json(jobs::view(&job))).into_response());
     }
-    if delete {
-        let duplicates = Duplicates::new(store, Some(caller.0.user));
-        for id in &ids {
-            match duplicates.delete(*id).await {
-                Err(tatami_duplicates::DuplicateError::Store(error)) if error.is_not_found() => {}
-                other => other?,
-            }
-        }
-        tidy_after(&api, &findings).await?;
-        return Ok(Json(
-            json!({"changed": [], "unchanged": [], "deleted": ids}),
-        ));
-    }
-    check_references(store, CHANGES, &changes).await?;
-    let note = sent.get("note").and_then(Value::as_str);
-    let bulk = Bulk {
-        by: caller.0.user,
-        flags: flag_change(&changes)?,
-        changes,
-        note: note.filter(|text| !text.is_empty()).map(str::to_owned),
-    };
     // nothing is written before everything is known to be in order
-    let mut simple = BTreeMap::new();
-    for finding in &findings {
-        let accepts = match simple.get(&finding.product) {
-            Some(known) => *known,
-            None => simple_acceptance(&api, finding, &bulk.flags).await?,
+    if !change.delete {
+        check(&api, &caller, &findings, &change).await?;
+    }
+    let ids: Vec<FindingId> = findings.iter().map(|finding| finding.id).collect();
+    let mut done = Some(Vec::new());
+    if !ids.is_empty() {
+        done = if change.delete {
+            None
+        } else {
+            duplicates.change_together(&ids, &change).await?
         };
-        simple.insert(finding.product, accepts);
-        bulk.apply(finding, accepts, Timestamp::now())?;
     }
-    let (mut done, mut unchanged) = (Vec::new(), Vec::new());
-    for (product, ids) in by_product {
-        let written = bulk.write(&api, &ids, simple[&product]).await?;
-        let (new, same) = ids.into_iter().partition(|id| written.contains(id));
-        done.extend::<Vec<FindingId>>(new);
-        unchanged.extend::<Vec<FindingId>>(same);
-    }
-    Ok(Json(
-        json!({"changed": done, "unchanged": unchanged, "deleted": []}),
-    ))
+    let done = match done {
+        Some(done) => done,
+        None => in_order(&api, &duplicates, &findings, change).await?,
+    };
+    Ok(Json(answer(&done)).into_response())
 }
 
-fn read_body(body: &Object) -> Result<(Object, Object)> {
-    let sent = read(body, BULK, Mode::Create).map_err(ApiError::Fields)?;
+/// Fails where a finding cannot be changed so.
+async fn check(
+    api: &Api,
+    caller: &Caller,
+    findings: &[Finding],
+    change: &BulkChange,
+) -> Result<()> {
+    let mut simple: BTreeMap<ProductId, bool> = BTreeMap::new();
+    let now = Timestamp::now();
+    for finding in findings {
+        let simple = match simple.entry(finding.product) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                *new.insert(simple_acceptance(api, finding, &change.flags).await?)
+            }
+        };
+        let error = match change.apply(finding, simple, Some(caller.0.user), now) {
+            Ok(_) => continue,
+            Err(BulkError::Flags(error)) => error.into(),
+            Err(error) => ApiError::field("duplicate", error.to_string()),
+        };
+        return Err(match error {
+            ApiError::Fields(problems) => ApiError::Fields(problems.about(finding.id)),
+            other => other,
+        });
+    }
+    Ok(())
+}
+
+/// Changes findings one transaction after the other, as a job that this request works off itself.
+async fn in_order(
+    api: &Api,
+    duplicates: &Duplicates<'_>,
+    findings: &[Finding],
+    change: BulkChange,
+) -> Result<Vec<Done>> {
+    let (mut job, listed) = begin(api, duplicates, findings, change, STOPPED_S).await?;
+    let blobs = &api.services.blobs;
+    let all = 0..listed.len();
+    let done = Box::pin(work_off(duplicates, blobs, &job.work, &listed, all)).await?;
+    let now = Timestamp::now();
+    job.state = JobState::Done;
+    job.done = job.of;
+    job.step += 1;
+    job.updated = now;
+    job.finished = Some(now);
+    // where it was so slow that the job went on, that says so itself
+    api.services.store.put_job(&job).await?;
+    Ok(done)
+}
+
+/// Writes down what is to be done, and sends for it to be done.
+async fn begin(
+    api: &Api,
+    duplicates: &Duplicates<'_>,
+    findings: &[Finding],
+    change: BulkChange,
+    delay_s: u16,
+) -> Result<(Job, Vec<Listed>)> {
+    let notes = duplicates.bulk_notes(findings, &change).await?;
+    let listed = findings.iter().map(|f| (f.id, notes.get(&f.id).copied()));
+    let listed: Vec<Listed> = listed.collect();
+    let list = uuid::Uuid::new_v4().simple().to_string();
+    let key = tatami_blobs::list_key(&list);
+    api.services.blobs.put_json(&key, &listed).await?;
+    let by = duplicates.by().unwrap_or_default();
+    let work = Work::Bulk { change, list };
+    let job = Job::new(work, listed.len() as u64, by, Timestamp::now());
+    Ok((jobs::start(api, job, delay_s).await?, listed))
+}
+
+/// The findings that are meant, where the caller may change all of them.
+async fn find(
+    api: &Api,
+    caller: &Caller,
+    which: &Which,
+    permission: Permission,
+) -> Result<Vec<Finding>> {
+    let mut findings: Vec<Finding> = match which {
+        Which::Ids(ids) => api.services.store.findings(ids.iter().copied()).await?,
+        Which::Filter(query) => {
+            let found = selected(api, caller, query).await?;
+            found
+                .iter()
+                .map(|finding| Finding::clone(finding))
+                .collect()
+        }
+    };
+    findings.sort_unstable_by_key(|finding| finding.id);
+    let mut places = BTreeSet::new();
+    for finding in &findings {
+        if places.insert((finding.product, finding.engagement)) {
+            caller.require(permission, Place::from(finding)).await?;
+        }
+    }
+    if let Which::Ids(ids) = which {
+        let known: BTreeSet<FindingId> = findings.iter().map(|finding| finding.id).collect();
+        if let Some(missing) = ids.iter().find(|id| !known.contains(id)) {
+            caller.require(permission, Place::Somewhere).await?;
+            let message = format!("There is no finding {missing}.");
+            return Err(ApiError::field("ids", message));
+        }
+    } else {
+        caller.require(permission, Place::Somewhere).await?;
+    }
+    Ok(findings)
+}
+
+fn answer(done: &[Done]) -> Value {
+    let of = |result: BulkOutcome| -> Vec<FindingId> {
+        let of = done.iter().filter(|done| done.result == result);
+        of.map(|done| done.id).collect()
+    };
+    json!({
+        "changed": of(BulkOutcome::Changed),
+        "unchanged": of(BulkOutcome::Unchanged),
+        "deleted": of(BulkOutcome::Deleted),
+        "results": done.iter().map(result).collect::<Vec<Value>>(),
+    })
+}
+
+/// What became of one finding, as clients see it.
+pub fn result(done: &Done) -> Value {
+    json!({"id": done.id, "result": done.result, "message": done.message})
+}
+
+fn read_body(body: &Object) -> Result<(Which, BulkChange)> {
+    let sent = read(body, BULK, Mode::Change).map_err(ApiError::Fields)?;
+    let which = match (sent.get("ids"), body.get("filter")) {
+        (Some(ids), None) => Which::Ids(read_ids(ids)?),
+        (None, Some(filter)) => Which::Filter(read_filter(filter)?),
+        _ => {
+            let message = "Say which findings: either by their ids or by a filter.";
+            return Err(ApiError::field("ids", message));
+        }
+    };
     let Some(changes) = body.get("changes").and_then(Value::as_object) else {
         let message = "An object is required, such as {\"status\": \"Fixed\"}.";
         return Err(ApiError::field("changes", message));
     };
     let changes = read(changes, CHANGES, Mode::Change).map_err(ApiError::Fields)?;
-    if changes.is_empty() && !sent.contains_key("note") {
+    let note = sent.get("note").and_then(Value::as_str);
+    if changes.is_empty() && note.is_none() {
         let names: Vec<&str> = CHANGES.iter().map(|field| field.name).collect();
         let message = format!("Nothing would change. Use some of: {}.", names.join(", "));
         return Err(ApiError::field("changes", message));
     }
-    Ok((sent, changes))
+    let texts = |name: &str| -> Option<Vec<String>> {
+        let texts = changes.get(name)?.as_array()?.iter();
+        Some(
+            texts
+                .filter_map(|text| Some(text.as_str()?.to_owned()))
+                .collect(),
+        )
+    };
+    let typed = |name: &str| changes.get(name).cloned().unwrap_or_default();
+    let change = BulkChange {
+        delete: typed("delete") == json!(true),
+        flags: flag_change(&changes)?,
+        severity: serde_json::from_value::<Severity>(typed("severity")).ok(),
+        mitigated: serde_json::from_value(typed("mitigated")).ok(),
+        mitigated_by: serde_json::from_value(typed("mitigated_by")).ok(),
+        tags: texts("tags"),
+        add_tags: texts("add_tags").unwrap_or_default(),
+        remove_tags: texts("remove_tags").unwrap_or_default(),
+        note: note.filter(|text| !text.is_empty()).map(str::to_owned),
+    };
+    Ok((which, change))
 }
 
 /// The ids that were sent, each once.
-fn ids(sent: &Object) -> Result<Vec<FindingId>> {
-    let mut ids: Vec<FindingId> = Vec::new();
-    for id in sent["ids"].as_array().into_iter().flatten() {
-        let id = FindingId(id.as_u64().unwrap_or_default());
-        if !ids.contains(&id) {
-            ids.push(id);
-        }
-    }
-    if ids.is_empty() || ids.len() > MAX {
+fn read_ids(sent: &Value) -> Result<Vec<FindingId>> {
+    let ids = sent.as_array().into_iter().flatten();
+    let ids: BTreeSet<FindingId> = ids.filter_map(Value::as_u64).map(FindingId).collect();
+    if ids.is_empty() || ids.len() > MAX_IDS {
         let n = ids.len();
         let message =
-            format!("Send 1 to {MAX} ids at a time, so that all change or none; these are {n}.");
+            format!("Send 1 to {MAX_IDS} ids; these are {n}. A filter takes as many as there are.");
         return Err(ApiError::field("ids", message));
     }
-    Ok(ids)
+    Ok(ids.into_iter().collect())
 }
 
-impl Bulk {
-    /// A finding as it will be.
-    fn apply(&self, old: &Finding, simple_acceptance: bool, now: Timestamp) -> Result<Finding> {
-        let about = |error: ApiError| match error {
-            ApiError::Fields(problems) => ApiError::Fields(problems.about(old.id)),
-            other => other,
+/// The parameters of the list of findings, as an object. Unlike there, none that isn't known is left out:
+/// it would mean more findings than were meant.
+fn read_filter(sent: &Value) -> Result<Query> {
+    let Some(sent) = sent.as_object().filter(|sent| !sent.is_empty()) else {
+        let message = "An object is required, such as {\"test\": 7, \"severity\": \"Low\"}.";
+        return Err(ApiError::field("filter", message));
+    };
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in sent {
+        if !filter::parameters().any(|field| field.name == name) {
+            let message = format!("There is no parameter \"{name}\" of the list of findings.");
+            return Err(ApiError::field("filter", message));
+        }
+        let values = match value {
+            Value::Array(several) => several.as_slice(),
+            one => std::slice::from_ref(one),
         };
-        let (changes, flags) = (&self.changes, &self.flags);
-        let new = changed(old, changes, flags, simple_acceptance, self.by, now);
-        let mut new = new.map_err(about)?;
-        if new.flags.duplicate && !old.flags.duplicate {
-            let message = format!(
-                "Finding {} is no duplicate: link it to its original with POST \
-                 /api/v2/findings/link/.",
-                old.id
-            );
-            return Err(ApiError::field("duplicate", message));
-        }
-        for tag in self.tags("add_tags") {
-            if !new.tags.iter().any(|known| known == tag) {
-                new.tags.push(tag.to_owned());
-            }
-        }
-        new.tags
-            .retain(|tag| self.tags("remove_tags").all(|gone| gone != tag));
-        Ok(new)
-    }
-
-    fn tags(&self, name: &str) -> impl Iterator<Item = &str> {
-        let tags = self.changes.get(name).and_then(Value::as_array);
-        tags.into_iter().flatten().filter_map(Value::as_str)
-    }
-
-    /// Changes findings of one product in one transaction; gives those that are written.
-    async fn write(&self, api: &Api, ids: &[FindingId], simple: bool) -> Result<Vec<FindingId>> {
-        let store = &api.services.store;
-        for _ in 0..TRIES {
-            let findings = store.findings(ids.iter().copied()).await?;
-            let now = Timestamp::now();
-            let mut changes = Vec::new();
-            let mut moving = Vec::new();
-            for old in &findings {
-                let new = self.apply(old, simple, now)?;
-                if moves(old, &new) {
-                    moving.push(old);
-                }
-                if new != *old || self.note.is_some() {
-                    changes.push(Change::Update {
-                        old: Box::new(old.clone()),
-                        new: Box::new(new),
-                    });
-                }
-            }
-            let Some(first) = findings.first().filter(|_| !changes.is_empty()) else {
-                return Ok(Vec::new());
+        for value in values {
+            let text = match value {
+                Value::String(text) => text.trim().to_owned(),
+                Value::Number(_) | Value::Bool(_) => value.to_string(),
+                _ => String::new(),
             };
-            let held = Held::read(store, moving).await?;
-            let written: Vec<FindingId> = (changes.iter())
-                .filter_map(|change| change.sides().1.map(|new| new.id))
-                .collect();
-            let mut commit = commit(first, changes);
-            commit.claims = held.settled(&commit.changes);
-            if let Some(note) = &self.note {
-                let texts: Vec<_> = written.iter().map(|id| (*id, note)).collect();
-                commit.notes = signed(store, commit.product, self.by, texts, now).await?;
+            if text.is_empty() {
+                let message = format!("\"{name}\" is neither a text, a number nor a boolean.");
+                return Err(ApiError::field("filter", message));
             }
-            if commit.items() > Commit::MAX_ITEMS {
-                let message = "Too many of these are duplicates to change all or none: send half of \
-                               them at a time.";
-                return Err(ApiError::field("ids", message));
-            }
-            if store.commit(&commit).await? == Committed::Yes {
-                return Ok(written);
-            }
+            query.append_pair(name, &text);
         }
-        Err(StoreError::Contention(format!("findings {ids:?}")).into())
+    }
+    Ok(Query::parse(&query.finish()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(filter: &Value) -> bool {
+        read_filter(filter).is_err()
+    }
+
+    #[test]
+    fn a_filter_that_would_mean_more_than_was_meant_is_refused() {
+        assert!(refused(&json!({})) && refused(&json!([])) && refused(&json!({"sevrity": "Low"})));
+        assert!(refused(&json!({"title": ""})) && refused(&json!({"severity": [null]})));
+        let read = read_filter(&json!({"severity": ["Low", "Info"], "test": 7, "active": true}));
+        let read = read.unwrap();
+        assert_eq!(read.all("severity"), ["Low", "Info"]);
+        assert_eq!(
+            (read.get("test"), read.get("active")),
+            (Some("7"), Some("true"))
+        );
     }
 }

@@ -7,10 +7,9 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{Dedupe, Finding, FindingId, ResolvedDedupe, Test, Texts};
-use tatami_duplicates::{Duplicates, Explanation, MarkAs, Merge};
+use tatami_duplicates::{Duplicates, Explanation, MarkAs, Merge, tidy};
 use tatami_scanners::by_scan_type;
 
-use super::remove::tidy_after;
 use super::write::settings_by_hand;
 use super::{detail, permitted};
 use crate::Api;
@@ -198,7 +197,7 @@ async fn merge(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
     let duplicates = duplicates(&api, &caller);
     let merged = duplicates.merge(&api.services.blobs, &merge).await;
     let merged = merged.map_err(|error| ApiError::duplicates("findings", error))?;
-    tidy_after(&api, &deleted).await?;
+    tidy(&api.services.store, &api.services.blobs, &deleted).await?;
     detail(&api, &merged).await
 }
 

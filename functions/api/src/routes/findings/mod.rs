@@ -3,7 +3,7 @@
 //! `remove`.
 
 mod annotate;
-mod bulk;
+pub mod bulk;
 mod clusters;
 mod duplicates;
 mod filter;
@@ -25,18 +25,19 @@ use tatami_auth::{Permission, Place};
 use tatami_domain::{
     Finding, FindingGroup, FindingGroupId, FindingId, Note, Product, ProductId, Test,
 };
+use tatami_runtime::Services;
 use tatami_store::{Entity as _, FINDING_KIND, Sight, Store};
 
 use super::attached::{file_ids, file_views};
 use super::catalog::{Resource as _, id_in_path};
 use super::records::metadata;
 use crate::Api;
-use crate::auth::Caller;
+use crate::auth::{Caller, Visible};
 use crate::conditional::{Version, Versioned};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Base, Cut, Listing};
+use crate::page::{Base, Cut, Listing, Page};
 use crate::prefetch;
 use crate::query::Query;
 use crate::view::finding::{Clock, FIELDS, FindingView, Packs};
@@ -98,38 +99,20 @@ async fn list(
     listing: Listing,
 ) -> Result<Response> {
     let query = &listing.query;
-    let mut scope = scope(&api, query).await?;
-    let visible = caller.visible(Permission::ViewProducts).await?;
-    if let Some(products) = visible.products() {
-        scope.narrow(products.into_iter().collect());
-    }
-    let sees = |finding: &Finding| visible.sees(Place::from(finding));
+    let (scope, visible) = seen(&api, &caller, query).await?;
     let clock = Clock::now(&api.services.store).await?;
-    let filters = Filters::read(query, &clock)?;
     let order = Order::read(query, &clock, &scope.names)?;
     let store = &api.services.store;
     let mut cut = Cut::new(&listing, &order)?;
-    if filters.want_texts() {
-        let mut found: Vec<Arc<Finding>> = Vec::new();
-        let see = |finding: &Arc<Finding>| {
-            if sees(finding) && filters.pass(finding) {
-                found.push(Arc::clone(finding));
-            }
-        };
-        store.visit(scope.sight(), see).await?;
-        for some in found.chunks(TEXTS_AT_ONCE) {
-            let packs = Packs::load(&api.services.blobs, some.iter().map(AsRef::as_ref)).await?;
-            let pass = |finding: &&Arc<Finding>| filters.pass_texts(packs.of(finding));
-            (some.iter().filter(pass)).for_each(|finding| cut.push(Arc::clone(finding)));
-        }
-    } else {
-        let see = |finding: &Arc<Finding>| {
-            if sees(finding) && filters.pass(finding) {
-                cut.push(Arc::clone(finding));
-            }
-        };
-        store.visit(scope.sight(), see).await?;
-    }
+    let found = |finding: &Arc<Finding>| cut.push(Arc::clone(finding));
+    search(
+        &api,
+        &scope,
+        &visible,
+        &Filters::read(query, &clock)?,
+        found,
+    )
+    .await?;
     let (links, page) = cut.page();
     let page: Vec<&Finding> = page.iter().map(AsRef::as_ref).collect();
     let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
@@ -143,7 +126,61 @@ async fn list(
         })
         .collect();
     let along = along(&api, &caller, &base, query, &page, &views).await?;
-    Ok(Json(listing.page(links, views).with_prefetch(along)).into_response())
+    Ok(Json(Page::new(links, views).with_prefetch(along)).into_response())
+}
+
+/// Every finding that a query asks for and the caller may see, in no order.
+async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
+    let (scope, visible) = seen(api, caller, query).await?;
+    let clock = Clock::now(&api.services.store).await?;
+    let filters = Filters::read(query, &clock)?;
+    let mut all = Vec::new();
+    let found = |finding: &Arc<Finding>| all.push(Arc::clone(finding));
+    search(api, &scope, &visible, &filters, found).await?;
+    Ok(all)
+}
+
+/// Where a query looks, and what of it the caller may see.
+async fn seen(api: &Api, caller: &Caller, query: &Query) -> Result<(Scope, Visible)> {
+    let mut scope = scope(api, query).await?;
+    let visible = caller.visible(Permission::ViewProducts).await?;
+    if let Some(products) = visible.products() {
+        scope.narrow(products.into_iter().collect());
+    }
+    Ok((scope, visible))
+}
+
+/// Shows those findings of a scope that may be seen and pass filters.
+async fn search(
+    api: &Api,
+    scope: &Scope,
+    visible: &Visible,
+    filters: &Filters,
+    mut found: impl FnMut(&Arc<Finding>) + Send,
+) -> Result<()> {
+    let Services { store, blobs, .. } = &*api.services;
+    let pass = |finding: &Finding| visible.sees(Place::from(finding)) && filters.pass(finding);
+    if !filters.want_texts() {
+        let see = |finding: &Arc<Finding>| {
+            if pass(finding) {
+                found(finding);
+            }
+        };
+        return Ok(store.visit(scope.sight(), see).await?);
+    }
+    let mut all: Vec<Arc<Finding>> = Vec::new();
+    let see = |finding: &Arc<Finding>| {
+        if pass(finding) {
+            all.push(Arc::clone(finding));
+        }
+    };
+    store.visit(scope.sight(), see).await?;
+    for some in all.chunks(TEXTS_AT_ONCE) {
+        let packs = Packs::load(blobs, some.iter().map(AsRef::as_ref)).await?;
+        let pass = |finding: &&Arc<Finding>| filters.pass_texts(packs.of(finding));
+        some.iter().filter(pass).for_each(&mut found);
+    }
+    Ok(())
 }
 
 /// What findings belong to, where that is asked for.

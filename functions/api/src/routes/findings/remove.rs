@@ -1,15 +1,13 @@
 //! Deleting findings.
 
-use std::collections::BTreeSet;
-
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use serde_json::json;
 use tatami_auth::Permission;
-use tatami_domain::{Finding, FindingGroupId};
-use tatami_duplicates::Duplicates;
+use tatami_domain::Finding;
+use tatami_duplicates::{Duplicates, tidy};
 
 use super::{permitted, version};
 use crate::Api;
@@ -19,8 +17,6 @@ use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::Listing;
-use crate::routes::attached::remove_files;
-use crate::routes::records::metadata;
 
 const PREVIEW: &[Field] = &[
     Field::answer("model", Kind::Text(0)),
@@ -57,22 +53,8 @@ async fn delete(
     if !duplicates.delete_if(finding.id, wanted).await? {
         return Err(IfMatch::failed());
     }
-    tidy_after(&api, &[finding]).await?;
+    tidy(&api.services.store, &api.services.blobs, &[finding]).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Removes what deleted findings leave behind: their files and metadata, and groups of which they were the last.
-pub async fn tidy_after(api: &Api, deleted: &[Finding]) -> Result<()> {
-    let store = &api.services.store;
-    for finding in deleted {
-        remove_files(api, finding.id.into()).await?;
-        metadata::remove_all(store, finding.id).await?;
-    }
-    let groups: BTreeSet<FindingGroupId> = deleted.iter().filter_map(|f| f.group).collect();
-    for group in groups {
-        store.remove_group(group, false).await?;
-    }
-    Ok(())
 }
 
 async fn preview(

@@ -352,15 +352,7 @@ pub fn changed(
 ) -> Result<Finding> {
     let mut new = old.clone();
     apply(&mut new, sent);
-    if !flags.is_empty() {
-        let mut next = old.flags.changed(flags, simple_acceptance)?;
-        let closed = next.is_mitigated || next.false_p || next.out_of_scope || next.risk_accepted;
-        if old.flags.duplicate && !next.duplicate && flags.active.is_none() {
-            // an original of its own again
-            next.active = !closed;
-        }
-        new.set_flags(next, Some(by), now);
-    }
+    new.change_flags(flags, simple_acceptance, Some(by), now)?;
     apply_mitigation(&mut new, sent);
     Ok(new)
 }

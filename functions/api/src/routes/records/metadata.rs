@@ -343,11 +343,3 @@ async fn remove_from_finding(
         .await?;
     Ok(Json(json!({"success": "Metadata deleted"})))
 }
-
-/// Removes the metadata of a finding that is gone.
-pub async fn remove_all(store: &Store, finding: FindingId) -> Result<()> {
-    for metadata in of(store, FINDING_KIND, finding.0).await? {
-        store.delete::<Record<Metadata>>(metadata.id()).await?;
-    }
-    Ok(())
-}
