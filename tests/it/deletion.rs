@@ -142,10 +142,10 @@ async fn ground(lab: &Lab) -> Everything {
 }
 
 /// What was not there before, but for counters, the records of jobs, what the audit log says, and whose
-/// notes got which ids.
+/// notes and endpoints got which ids.
 fn left(before: &Everything, after: &Everything) -> BTreeSet<String> {
     let new = after.keys().filter(|key| !before.contains_key(*key));
-    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "NO#"];
+    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "NO#", "EO#"];
     new.filter(|key| !kept.iter().any(|kept| key.starts_with(kept)))
         .cloned()
         .collect()

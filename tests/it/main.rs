@@ -15,6 +15,7 @@ mod concurrency;
 mod deletion;
 mod delivery;
 mod duplicates;
+mod endpoints;
 mod faults;
 mod groups;
 mod history;

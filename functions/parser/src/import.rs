@@ -8,8 +8,9 @@ use jiff::tz::TimeZone;
 use tatami_blobs::{BlobError, difference_key};
 use tatami_dedup_rules::combine;
 use tatami_domain::{
-    DevelopmentEnvironment, Endpoint, Engagement, Import, ImportActions, ImportError, ImportId,
-    ImportKind, ImportOptions, ImportState, Product, Test, TestType,
+    DevelopmentEnvironment, Endpoint, EndpointId, Engagement, Finding, Import, ImportActions,
+    ImportError, ImportId, ImportKind, ImportOptions, ImportState, Product, ProductId, Test,
+    TestType,
 };
 use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
 use tatami_runtime::Services;
@@ -20,7 +21,7 @@ use crate::compact::Common;
 use crate::event::{EventError, Upload};
 use crate::known::Known;
 use crate::parts;
-use crate::read::{self, Against, Begun, Contents, Findings, Order, ReadError};
+use crate::read::{self, Against, Begun, Contents, Endpoints, Findings, Order, ReadError};
 use crate::replay::Replay;
 
 /// The folder of the uploads bucket whose keys name the target.
@@ -627,7 +628,15 @@ async fn send(
             }
         }
     }
+    let endpoints = endpoints_of(
+        store,
+        &import.options,
+        target.product.id,
+        &contents.endpoints,
+    );
+    let endpoints = endpoints.await?;
     for Reported { finding, .. } in findings.iter_mut().map(AsMut::as_mut) {
+        name_endpoints(finding, &endpoints);
         finding.product = target.product.id;
         finding.engagement = target.engagement.id;
         finding.test = test.id;
@@ -652,6 +661,33 @@ async fn send(
 
 /// Sends the findings to the dedup function, and notes what is done already (`own`) as parts that are
 /// in.
+/// The ids of a report's endpoints, by their numbers, with the tags that the import gives them.
+async fn endpoints_of(
+    store: &Store,
+    options: &ImportOptions,
+    product: ProductId,
+    endpoints: &Endpoints,
+) -> Result<Vec<Option<EndpointId>>, StoreError> {
+    let ids = store.endpoints_of(product, endpoints.texts()).await?;
+    if options.apply_tags_to_endpoints && !options.tags.is_empty() {
+        let known: Vec<EndpointId> = ids.iter().copied().flatten().collect();
+        store.tag_endpoints(product, &known, &options.tags).await?;
+    }
+    Ok(ids)
+}
+
+/// Puts ids in the place of a finding's numbers.
+fn name_endpoints(finding: &mut Finding, ids: &[Option<EndpointId>]) {
+    for number in std::mem::take(&mut finding.endpoint_ids) {
+        let place = usize::try_from(number.0)
+            .ok()
+            .and_then(|n| n.checked_sub(1));
+        if let Some(id) = place.and_then(|place| ids.get(place).copied().flatten()) {
+            finding.add_endpoint(id);
+        }
+    }
+}
+
 async fn send_parts(
     services: &Services,
     import: &Import,

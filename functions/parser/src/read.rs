@@ -1,13 +1,15 @@
 //! Reading one report: the scanner runs on a thread of its own and reads the object as it arrives;
 //! packs of texts leave for S3 while it goes on. What stays in memory is the compact findings.
 
+use std::collections::HashMap;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use tatami_blobs::{BlobError, Blobs, PACK_BYTES, PACK_TEXTS, pack_key, size_of_texts};
 use tatami_dedup_rules::{hashes, trace};
 use tatami_domain::{
-    ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding, ReportTest,
-    ResolvedDedupe, Severity, TextRef, Texts,
+    EndpointId, ImportError, ImportId, ImportWarning, MAX_IMPORT_WARNINGS, ReportFinding,
+    ReportTest, ResolvedDedupe, Severity, TextRef, Texts,
 };
 use tatami_queue::Reported;
 use tatami_scanners::{
@@ -46,10 +48,38 @@ pub struct Contents {
     pub warnings: Vec<ImportWarning>,
     /// How many could not be read.
     pub warnings_total: u64,
+    /// The endpoints of the findings.
+    pub endpoints: Endpoints,
     /// What the report says of its own test.
     pub test: Option<ReportTest>,
     /// By which settings the hashes were computed.
     pub settings: ResolvedDedupe,
+}
+
+/// The texts of endpoints, each once. Findings have their numbers, from 1, until they get their ids.
+#[derive(Debug, Default)]
+pub struct Endpoints {
+    texts: Vec<Arc<str>>,
+    numbers: HashMap<Arc<str>, EndpointId>,
+}
+
+impl Endpoints {
+    /// The number of a text.
+    fn number(&mut self, text: &str) -> EndpointId {
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        let text: Arc<str> = text.into();
+        self.texts.push(Arc::clone(&text));
+        let number = EndpointId(self.texts.len() as u64);
+        self.numbers.insert(text, number);
+        number
+    }
+
+    /// The texts by their numbers.
+    pub fn texts(&self) -> &[Arc<str>] {
+        &self.texts
+    }
 }
 
 /// What the findings of a report are held against while it is read.
@@ -313,6 +343,12 @@ impl Sink for Keeper {
         stored.hash_code = hashes.compatible;
         stored.trace = trace;
         stored.import = Some(self.import);
+        if self.common.options.apply_tags_to_endpoints {
+            // also of findings that are as they were
+            for text in stored.all_endpoints(&texts) {
+                self.contents.endpoints.number(text);
+            }
+        }
         let stored = Box::new(stored);
         let reported = match &mut self.contents.against {
             Against::Nothing => Some(Box::new(Reported::from(*stored))),
@@ -326,6 +362,9 @@ impl Sink for Keeper {
         let Some(mut reported) = reported else {
             return Ok(()); // just as it is in the store
         };
+        let endpoints = &mut self.contents.endpoints;
+        let urls = reported.finding.all_endpoints(&texts).iter();
+        reported.finding.endpoint_ids = urls.map(|text| endpoints.number(text)).collect();
         if !self.keeps_texts {
             self.contents.findings.push(reported);
             return Ok(());

@@ -1,4 +1,6 @@
-use tatami_domain::{Clustering, Finding, FlagChange, Flags, ImportOptions, ResolvedDedupe};
+use tatami_domain::{
+    Clustering, EndpointId, Finding, FlagChange, Flags, ImportOptions, ResolvedDedupe,
+};
 
 use crate::share_a_place;
 
@@ -126,6 +128,7 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
     tags.extend(reported.tags.iter().cloned());
     tags.sort();
     tags.dedup();
+    let endpoint_ids = placed(old.endpoint_ids, &reported.endpoint_ids);
     Finding {
         id: old.id,
         version: old.version,
@@ -149,9 +152,32 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
         planned_remediation_date: old.planned_remediation_date,
         planned_remediation_version: old.planned_remediation_version,
         effort_for_fixing: old.effort_for_fixing,
+        reviewers: old.reviewers,
+        review_requested_by: old.review_requested_by,
+        defect_review_requested_by: old.defect_review_requested_by,
+        last_reviewed: old.last_reviewed,
+        last_reviewed_by: old.last_reviewed_by,
+        thread_id: old.thread_id,
+        url: old.url,
         tags,
+        endpoint_ids,
         ..reported.clone()
     }
+}
+
+/// Endpoints in the places that they had, without those that are no longer, and new ones behind.
+fn placed(old: Vec<EndpointId>, now: &[EndpointId]) -> Vec<EndpointId> {
+    let mut finding = Finding {
+        endpoint_ids: old.clone(),
+        ..Finding::default()
+    };
+    for id in old.into_iter().filter(|id| !now.contains(id)) {
+        finding.remove_endpoint(id);
+    }
+    for id in now {
+        finding.add_endpoint(*id);
+    }
+    finding.endpoint_ids
 }
 
 /// May a new finding become a duplicate of this one? A mitigated original (unless somebody judged it

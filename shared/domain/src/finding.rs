@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EngagementId, FindingGroupId, FindingId, FlagChange, FlagError, Flags,
-    ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
+    AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FlagChange, FlagError,
+    Flags, ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -90,6 +90,14 @@ pub struct Finding {
     /// Hashes of host and path of every endpoint, sorted, for the duplicate check.
     #[serde(rename = "eh", skip_serializing_if = "Vec::is_empty")]
     pub endpoint_places: Vec<u32>,
+    /// Its endpoints, in the order in which they came to it; 0 where one was taken off, so that the others
+    /// keep their places.
+    #[serde(
+        rename = "ei",
+        with = "crate::runs",
+        skip_serializing_if = "Vec::is_empty"
+    )]
+    pub endpoint_ids: Vec<EndpointId>,
     #[serde(rename = "pa", skip_serializing_if = "Option::is_none")]
     pub param: Option<String>,
     #[serde(rename = "sv", skip_serializing_if = "Option::is_none")]
@@ -149,6 +157,26 @@ pub struct Finding {
     pub sla_start_date: Option<Date>,
     #[serde(rename = "r", skip_serializing_if = "Option::is_none")]
     pub reporter: Option<UserId>,
+    /// Who is asked to look at it.
+    #[serde(rename = "rs", skip_serializing_if = "Vec::is_empty")]
+    pub reviewers: Vec<UserId>,
+    #[serde(rename = "rr", skip_serializing_if = "Option::is_none")]
+    pub review_requested_by: Option<UserId>,
+    #[serde(rename = "dr", skip_serializing_if = "Option::is_none")]
+    pub defect_review_requested_by: Option<UserId>,
+    /// When a person last judged it, and who.
+    #[serde(
+        rename = "lr",
+        with = "seconds_option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub last_reviewed: Option<Timestamp>,
+    #[serde(rename = "lb", skip_serializing_if = "Option::is_none")]
+    pub last_reviewed_by: Option<UserId>,
+    #[serde(rename = "th", skip_serializing_if = "is_zero")]
+    pub thread_id: u32,
+    #[serde(rename = "ur", skip_serializing_if = "Option::is_none")]
+    pub url: Option<String>,
     /// Hex SHA-256 as the REST API's clients know it.
     #[serde(rename = "h", skip_serializing_if = "String::is_empty")]
     pub hash_code: String,
@@ -217,10 +245,19 @@ impl Finding {
         self.id.block()
     }
 
+    /// The texts of all its endpoints, from the finding and its long texts.
+    pub fn all_endpoints<'f>(&'f self, texts: &'f Texts) -> &'f [String] {
+        match texts.endpoints.as_slice() {
+            [] => &self.endpoints,
+            all => all,
+        }
+    }
+
     /// Lets go of memory that its lists have in reserve, for one that is kept and not changed.
     pub fn shrink(&mut self) {
         self.vulnerability_ids.shrink_to_fit();
         self.endpoints.shrink_to_fit();
+        self.endpoint_ids.shrink_to_fit();
         self.tags.shrink_to_fit();
         self.keys.shrink_to_fit();
     }
@@ -250,6 +287,10 @@ impl Finding {
         if self.flags.duplicate && !next.duplicate && change.active.is_none() {
             // an original of its own again
             next.active = !next.is_closed();
+        }
+        if next != self.flags {
+            self.last_reviewed = Some(now);
+            self.last_reviewed_by = by;
         }
         self.set_flags(next, by, now);
         Ok(())

@@ -77,6 +77,8 @@ integer_id! {
     FindingId,
     /// Id of a finding group.
     FindingGroupId,
+    /// Id of an endpoint of a product.
+    EndpointId,
     /// Id of a note.
     NoteId,
     /// Id of a file that a person attached.

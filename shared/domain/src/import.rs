@@ -81,8 +81,13 @@ pub struct ImportOptions {
     pub tags: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub apply_tags_to_findings: bool,
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub apply_tags_to_endpoints: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub service: Option<String>,
+    /// Kept as it was sent: findings are always deduplicated before the answer, whatever it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deduplication_execution_mode: Option<String>,
     /// Default: false for an import, true for a re-import.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub close_old_findings: Option<bool>,

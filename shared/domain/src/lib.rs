@@ -7,6 +7,7 @@ mod audit;
 mod bulk;
 mod dedupe;
 mod endpoint;
+mod endpoint_status;
 mod finding;
 mod group;
 mod id_set;
@@ -32,13 +33,14 @@ pub use dedupe::{
     DedupeSettings, HashAlgorithm, HashField, ResolvedDedupe,
 };
 pub use endpoint::{Endpoint, EndpointError};
+pub use endpoint_status::{EndpointStatus, StatusPlace, runs};
 pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    AttachmentId, BlockId, ContactInfoId, EngagementId, EnvironmentId, FindingGroupId, FindingId,
-    GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId, ProductTypeId,
-    RehashJobId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
+    AttachmentId, BlockId, ContactInfoId, EndpointId, EngagementId, EnvironmentId, FindingGroupId,
+    FindingId, GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId,
+    ProductTypeId, RehashJobId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,

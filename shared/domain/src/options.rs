@@ -103,7 +103,17 @@ impl ImportOptions {
                 }
             }
             "apply_tags_to_findings" => self.apply_tags_to_findings = boolean()?,
+            "apply_tags_to_endpoints" => self.apply_tags_to_endpoints = boolean()?,
             "service" => self.service = text(),
+            "deduplication_execution_mode" => {
+                if !Self::EXECUTION_MODES.contains(&value) {
+                    let names = Self::EXECUTION_MODES.join(", ");
+                    return Err(wrong(format!(
+                        "\"{value}\" is not a valid choice: use one of {names}"
+                    )));
+                }
+                self.deduplication_execution_mode = text();
+            }
             "close_old_findings" => self.close_old_findings = Some(boolean()?),
             "close_old_findings_product_scope" => {
                 self.close_old_findings_product_scope = boolean()?;
@@ -126,6 +136,9 @@ impl ImportOptions {
         }
         Ok(true)
     }
+
+    /// The values of `deduplication_execution_mode`.
+    pub const EXECUTION_MODES: &[&str] = &["async", "async_wait", "sync"];
 
     /// The names that [`ImportOptions::set`] knows.
     pub const FIELDS: &[&str] = &[
@@ -154,7 +167,9 @@ impl ImportOptions {
         "commit_hash",
         "tags",
         "apply_tags_to_findings",
+        "apply_tags_to_endpoints",
         "service",
+        "deduplication_execution_mode",
         "close_old_findings",
         "close_old_findings_product_scope",
         "do_not_reactivate",
@@ -178,6 +193,8 @@ mod tests {
                 "2026-01-31"
             } else if *name == "minimum_severity" {
                 "Low"
+            } else if *name == "deduplication_execution_mode" {
+                "sync"
             } else if *name == "group_by" {
                 "file_path"
             } else {

@@ -307,6 +307,11 @@ pub async fn tidy(store: &Store, blobs: &Blobs, deleted: &[Finding]) -> Result<(
 
 /// Removes what lies below a finding, and its own texts.
 pub async fn remove_below(store: &Store, blobs: &Blobs, finding: &Finding) -> Result<()> {
+    if !finding.endpoint_ids.is_empty() {
+        store
+            .forget_endpoint_statuses(finding.product, finding.id, None)
+            .await?;
+    }
     for (kind, id) in store.below(FINDING_KIND, finding.id.0).await? {
         if kind == FILE_KIND {
             blobs.remove_attachment(id.into()).await?;

@@ -157,7 +157,7 @@ fn merged(
     merge: &Merge,
 ) -> (Finding, Texts) {
     let (mut new, mut texts) = (primary.clone(), texts.clone());
-    let mut urls = all_urls(primary, &texts).to_vec();
+    let mut urls = primary.all_endpoints(&texts).to_vec();
     for (other, its) in others {
         let section = |text: &str| format!("From finding {}, {}:\n\n{text}", other.id, other.title);
         if merge.append_description && !its.description.is_empty() {
@@ -170,10 +170,13 @@ fn merged(
             append(own, &section(references));
         }
         if merge.add_endpoints {
-            for url in all_urls(other, its) {
+            for url in other.all_endpoints(its) {
                 if !urls.contains(url) {
                     urls.push(url.clone());
                 }
+            }
+            for (_, id) in other.endpoints_with_places() {
+                new.add_endpoint(id);
             }
         }
         if merge.add_tags {
@@ -184,7 +187,7 @@ fn merged(
             }
         }
     }
-    if urls.len() > all_urls(primary, &texts).len() {
+    if urls.len() > primary.all_endpoints(&texts).len() {
         let endpoints: Vec<Endpoint> = (urls.iter())
             .filter_map(|url| Endpoint::parse(url).ok())
             .collect();
@@ -201,13 +204,6 @@ fn merged(
         }
     }
     (new, texts)
-}
-
-fn all_urls<'t>(finding: &'t Finding, texts: &'t Texts) -> &'t [String] {
-    match texts.endpoints.as_slice() {
-        [] => &finding.endpoints,
-        all => all,
-    }
 }
 
 /// Appends a section that isn't there yet.

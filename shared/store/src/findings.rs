@@ -154,13 +154,20 @@ impl Store {
         self.db.put(Table::Findings, item, None, vec![]).await
     }
 
-    /// Removes what a product has besides its findings: the ids that it would give next, its counts
-    /// and its SLA summary.
+    /// Removes what a product has besides its findings: the ids that it would give next, its counts,
+    /// its SLA summary and its endpoints.
     pub async fn forget_product(&self, product: ProductId) -> Result<()> {
         let counts = keys::count_prefix(product);
         let counts = (self.db).query(Table::Findings, &counts.pk, Some(&counts.sk));
         let mut gone: Vec<_> = counts.await?.iter().map(crate::db::key_of).collect();
         gone.extend([keys::allocation(product), keys::sla_summary(product)]);
+        for partition in [
+            keys::endpoint_log(product),
+            keys::endpoint_statuses(product),
+        ] {
+            let items = self.db.query(Table::Findings, &partition, None).await?;
+            gone.extend(items.iter().map(crate::db::key_of));
+        }
         self.db.delete_all(Table::Findings, gone).await?;
         let level = keys::dedupe(DedupeScope::Product(product));
         self.db.delete(Table::Catalog, &level).await

@@ -2,7 +2,7 @@
 
 use tatami_domain::{
     BlockId, DedupeScope, EngagementId, FindingId, ImportId, JobId, NoteId, Owner, ProductId,
-    RehashJobId, TestId, TestTypeId,
+    RehashJobId, StatusPlace, TestId, TestTypeId,
 };
 
 /// Partition and sort key.
@@ -229,6 +229,46 @@ pub(crate) fn owner_of(text: &str) -> Option<Owner> {
         ("E", id) => Owner::Engagement(EngagementId(id.parse().ok()?)),
         ("T", id) => Owner::Test(TestId(id.parse().ok()?)),
         _ => Owner::Finding(FindingId(text.parse().ok()?)),
+    })
+}
+
+/// The log of a product's endpoints.
+pub(crate) fn endpoint_log(product: ProductId) -> String {
+    format!("EP#{product}")
+}
+
+pub(crate) fn endpoint_entry(product: ProductId, place: u64) -> Key {
+    key(endpoint_log(product), digits(place))
+}
+
+/// Whose endpoints got ids that were taken at once, from this one on; in partitions of 1,024 ids.
+pub(crate) fn endpoint_owner(first: u64) -> Key {
+    key(endpoint_owners(id_block(first)), digits(first))
+}
+
+pub(crate) fn endpoint_owners(block: u64) -> String {
+    format!("EO#{block}")
+}
+
+/// What people said about endpoints of findings of a product.
+pub(crate) fn endpoint_statuses(product: ProductId) -> String {
+    format!("ES#{product}")
+}
+
+pub(crate) fn endpoint_statuses_of(finding: FindingId) -> String {
+    format!("{}#", digits(finding.0))
+}
+
+pub(crate) fn endpoint_status(product: ProductId, of: StatusPlace) -> Key {
+    let sk = format!("{}{}", endpoint_statuses_of(of.finding), digits(of.place));
+    key(endpoint_statuses(product), sk)
+}
+
+pub(crate) fn status_place(sk: &str) -> Option<StatusPlace> {
+    let (finding, place) = sk.split_once('#')?;
+    Some(StatusPlace {
+        finding: FindingId(finding.parse().ok()?),
+        place: place.parse().ok()?,
     })
 }
 

@@ -21,6 +21,7 @@ mod commit;
 mod counts;
 mod db;
 mod dedupe;
+mod endpoints;
 mod error;
 mod findings;
 mod gone;
@@ -47,6 +48,7 @@ pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};
 pub use db::Usage;
+pub use endpoints::{EndpointBook, EndpointChange, EndpointRecord};
 pub use error::StoreError;
 pub use gone::{Below, FILE_KIND, one_look};
 pub use groups::{Grouped, Grouping};
@@ -69,6 +71,7 @@ pub struct Store {
     /// Does it hide what was deleted and is still being removed?
     hides: bool,
     slas: sla::Cache,
+    books: endpoints::Books,
 }
 
 impl Store {
@@ -79,6 +82,7 @@ impl Store {
             view: view::Cache::default(),
             hides: false,
             slas: sla::Cache::default(),
+            books: endpoints::Books::default(),
         }
     }
 

@@ -435,7 +435,7 @@ impl Sorting<Object> for Columns<'_> {
 }
 
 /// Orders values of one field; null comes last.
-fn compare(a: &Value, b: &Value) -> Ordering {
+pub fn compare(a: &Value, b: &Value) -> Ordering {
     match (a, b) {
         (Value::Null, Value::Null) => Ordering::Equal,
         (Value::Null, _) => Ordering::Greater,

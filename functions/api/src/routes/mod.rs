@@ -7,6 +7,7 @@ mod cascade;
 pub mod catalog;
 mod common;
 mod dedupe_settings;
+mod endpoints;
 mod engagements;
 mod finding_groups;
 mod findings;
@@ -53,6 +54,7 @@ pub fn all(file_bytes: usize) -> Routes {
     findings::add(&mut routes);
     attached::add(&mut routes);
     notes::add(&mut routes);
+    endpoints::add(&mut routes);
     finding_groups::add(&mut routes);
     routes.finished()
 }

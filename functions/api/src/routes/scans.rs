@@ -78,6 +78,7 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
             | "active"
             | "verified"
             | "apply_tags_to_findings"
+            | "apply_tags_to_endpoints"
             | "close_old_findings"
             | "close_old_findings_product_scope"
             | "do_not_reactivate"
@@ -86,6 +87,9 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
                 json!({"type": "boolean", "default": true})
             }
             "group_by" => json!({"type": "string", "enum": GroupBy::NAMES}),
+            "deduplication_execution_mode" => {
+                json!({"type": "string", "enum": ImportOptions::EXECUTION_MODES})
+            }
             _ => json!({"type": "string"}),
         };
         (name.to_owned(), schema)
@@ -100,21 +104,33 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
 
 fn answer_schema() -> Value {
     let whole = json!({"type": "integer"});
-    json!({
-        "type": "object",
-        "required": ["test", "test_id", "engagement_id", "product_id", "product_type_id",
-            "scan_type", "statistics"],
-        "properties": {
-            "test": whole, "test_id": whole, "engagement_id": whole, "product_id": whole,
-            "product_type_id": whole, "import_id": whole,
-            "scan_type": {"type": "string"},
-            "tags": {"type": "array", "items": {"type": "string"}},
-            "statistics": {"type": "object"},
-            "counts": {"type": "object"},
-            "status_url": {"type": "string", "format": "uri"},
-        },
-        "additionalProperties": true,
-    })
+    let of_answer = json!({
+        "test_id": whole, "engagement_id": whole, "product_id": whole, "product_type_id": whole,
+        "import_id": whole,
+        "scan_type": {"type": "string"},
+        "deduplication_complete": {"type": "boolean"},
+        "push_to_jira": {"type": "boolean"},
+        "pro": {"type": "array", "items": {"type": "string"}},
+        "statistics": {"type": "object"},
+        "counts": {"type": "object"},
+        "warnings": {"type": "array", "items": {"type": "object"}},
+        "status_url": {"type": "string", "format": "uri"},
+    });
+    let others = of_answer.as_object().cloned().unwrap_or_default();
+    let mut schema = request_schema(others);
+    schema["required"] = json!([
+        "test",
+        "test_id",
+        "engagement_id",
+        "product_id",
+        "product_type_id",
+        "scan_type",
+        "statistics",
+        "deduplication_complete",
+        "pro"
+    ]);
+    schema["additionalProperties"] = json!(true);
+    schema
 }
 
 async fn import_scan(

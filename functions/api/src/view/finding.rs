@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_blobs::{BlobError, Blobs};
-use tatami_domain::{Finding, RequestResponse, Slas, TextRef, Texts};
+use tatami_domain::{Finding, RequestResponse, Slas, TextRef, Texts, UserId};
 use tatami_store::Store;
 
 use crate::error::Result;
@@ -87,10 +87,10 @@ pub const FIELDS: &[Field] = &[
     Field::answer("product", Kind::Ref(Target::Product)),
     Field::answer("engagement", Kind::Ref(Target::Engagement)),
     Field::answer("cve", Kind::Text(0)).nullable(),
-    Field::answer("numerical_severity", Kind::Text(4)),
+    Field::new("numerical_severity", Kind::Text(4)),
     Field::answer("display_status", Kind::Text(0)),
     Field::answer("age", SMALL),
-    Field::answer("sla_expiration_date", Kind::Date).nullable(),
+    Field::new("sla_expiration_date", Kind::Date).nullable(),
     Field::answer("sla_days_remaining", SMALL).nullable(),
     Field::answer("mitigated_within_sla", Kind::Bool).nullable(),
     Field::answer("hash_code", Kind::Text(64)).nullable(),
@@ -99,19 +99,19 @@ pub const FIELDS: &[Field] = &[
     Field::answer("param", Kind::Text(0)).nullable(),
     Field::answer("payload", Kind::Text(0)).nullable(),
     Field::answer("scanner_confidence", SMALL).nullable(),
-    Field::answer("endpoints", Kind::Refs(Target::Unknown)),
+    Field::new("endpoints", Kind::Refs(Target::Unknown)),
     Field::answer("endpoint_urls", Kind::Texts),
     Field::answer("created", Kind::DateTime),
     Field::answer("updated", Kind::DateTime),
     Field::answer("last_status_update", Kind::DateTime).nullable(),
     Field::answer("last_reviewed", Kind::DateTime).nullable(),
     Field::answer("last_reviewed_by", Kind::Ref(Target::User)).nullable(),
-    Field::answer("review_requested_by", Kind::Ref(Target::User)).nullable(),
-    Field::answer("defect_review_requested_by", Kind::Ref(Target::User)).nullable(),
-    Field::answer("reviewers", Kind::Refs(Target::User)),
+    Field::new("review_requested_by", Kind::Ref(Target::User)).nullable(),
+    Field::new("defect_review_requested_by", Kind::Ref(Target::User)).nullable(),
+    Field::new("reviewers", Kind::Refs(Target::User)),
     Field::answer("sonarqube_issue", Kind::Ref(Target::Unknown)).nullable(),
-    Field::answer("thread_id", SMALL),
-    Field::answer("url", Kind::Text(0)).nullable(),
+    Field::new("thread_id", Kind::Integer(0, 2_147_483_647)),
+    Field::new("url", Kind::Text(2000)).nullable(),
     Field::answer("jira_creation", Kind::DateTime).nullable(),
     Field::answer("jira_change", Kind::DateTime).nullable(),
     Field::answer("accepted_risks", Kind::Other("", true)),
@@ -183,7 +183,7 @@ struct Cwe {
 
 #[derive(Serialize)]
 struct Requests<'a> {
-    req_resp: &'a [RequestResponse],
+    req_resp: Vec<&'a RequestResponse>,
 }
 
 /// A finding as clients see it, borrowed from the stored one.
@@ -263,7 +263,7 @@ pub struct FindingView<'a> {
     param: Option<&'a str>,
     payload: Option<&'a str>,
     scanner_confidence: Option<u32>,
-    endpoints: [u64; 0],
+    endpoints: Vec<u64>,
     endpoint_urls: &'a [String],
     created: Timestamp,
     updated: Timestamp,
@@ -272,7 +272,7 @@ pub struct FindingView<'a> {
     last_reviewed_by: Option<u64>,
     review_requested_by: Option<u64>,
     defect_review_requested_by: Option<u64>,
-    reviewers: [u64; 0],
+    reviewers: &'a [UserId],
     sonarqube_issue: Option<u64>,
     thread_id: u64,
     url: Option<&'a str>,
@@ -383,22 +383,19 @@ impl<'a> FindingView<'a> {
             param: f.param.as_deref(),
             payload: texts.payload.as_deref(),
             scanner_confidence: f.scanner_confidence,
-            endpoints: [],
-            endpoint_urls: match texts.endpoints.as_slice() {
-                [] => &f.endpoints,
-                all => all,
-            },
+            endpoints: Vec::new(),
+            endpoint_urls: f.all_endpoints(texts),
             created: f.created,
             updated: f.last_status_update.unwrap_or(f.created),
             last_status_update: f.last_status_update,
-            last_reviewed: None,
-            last_reviewed_by: None,
-            review_requested_by: None,
-            defect_review_requested_by: None,
-            reviewers: [],
+            last_reviewed: f.last_reviewed,
+            last_reviewed_by: f.last_reviewed_by.map(u64::from),
+            review_requested_by: f.review_requested_by.map(u64::from),
+            defect_review_requested_by: f.defect_review_requested_by.map(u64::from),
+            reviewers: &f.reviewers,
             sonarqube_issue: None,
-            thread_id: 0,
-            url: None,
+            thread_id: f.thread_id.into(),
+            url: f.url.as_deref(),
             jira_creation: None,
             jira_change: None,
             accepted_risks: [],
@@ -406,7 +403,10 @@ impl<'a> FindingView<'a> {
             finding_meta: Vec::new(),
             related_fields: None,
             request_response: Requests {
-                req_resp: &texts.requests,
+                // where one was deleted, its place is left
+                req_resp: (texts.requests.iter())
+                    .filter(|pair| !pair.request.is_empty() || !pair.response.is_empty())
+                    .collect(),
             },
             files: Vec::new(),
             notes: Vec::new(),
@@ -414,8 +414,9 @@ impl<'a> FindingView<'a> {
         }
     }
 
-    /// With its group.
+    /// With its group and its endpoints.
     pub fn with_group(mut self, finding: &Finding, groups: &'a Groups) -> Self {
+        self.endpoints = groups.endpoints_of(finding);
         self.finding_groups = groups
             .of(finding)
             .map(GroupStub::from)
@@ -487,10 +488,7 @@ impl Packs {
 
     /// All endpoints of a finding, as far as its pack is among these.
     pub fn endpoints_of<'a>(&'a self, finding: &'a Finding) -> &'a [String] {
-        match self.of(finding).endpoints.as_slice() {
-            [] => &finding.endpoints,
-            all => all,
-        }
+        finding.all_endpoints(self.of(finding))
     }
 }
 

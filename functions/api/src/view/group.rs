@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tatami_domain::{
     Finding, FindingGroup, FindingGroupId, ProductId, Severity, SeverityCounts, TestId,
 };
-use tatami_store::{Sight, Store};
+use tatami_store::{EndpointBook, Sight, Store};
 
 use crate::Api;
 use crate::error::Result;
@@ -66,24 +66,49 @@ impl<'a> From<&'a FindingGroup> for GroupStub<'a> {
     }
 }
 
-/// The groups of some findings.
+/// The groups of some findings, and the books that their endpoints are in.
 #[derive(Default)]
-pub struct Groups(HashMap<FindingGroupId, FindingGroup>);
+pub struct Groups {
+    groups: HashMap<FindingGroupId, FindingGroup>,
+    books: HashMap<ProductId, Arc<EndpointBook>>,
+}
 
 impl Groups {
     /// Those that exist.
     pub async fn load(store: &Store, findings: impl IntoIterator<Item = &Finding>) -> Result<Self> {
-        let ids: BTreeSet<FindingGroupId> = findings.into_iter().filter_map(|f| f.group).collect();
-        if ids.is_empty() {
-            return Ok(Self::default());
+        let mut ids = BTreeSet::new();
+        let mut products = BTreeSet::new();
+        for finding in findings {
+            ids.extend(finding.group);
+            if !finding.endpoint_ids.is_empty() {
+                products.insert(finding.product);
+            }
         }
-        let groups: Vec<FindingGroup> = store.get_all(ids).await?;
-        Ok(Self(groups.into_iter().map(|g| (g.id, g)).collect()))
+        let mut all = Self::default();
+        if !ids.is_empty() {
+            let groups: Vec<FindingGroup> = store.get_all(ids).await?;
+            all.groups = groups.into_iter().map(|g| (g.id, g)).collect();
+        }
+        for product in products {
+            all.books.insert(product, store.endpoints(product).await?);
+        }
+        Ok(all)
     }
 
     /// The group of a finding.
     pub fn of(&self, finding: &Finding) -> Option<&FindingGroup> {
-        self.0.get(&finding.group?)
+        self.groups.get(&finding.group?)
+    }
+
+    /// The ids of a finding's endpoints, without those that were deleted.
+    pub fn endpoints_of(&self, finding: &Finding) -> Vec<u64> {
+        let Some(book) = self.books.get(&finding.product) else {
+            return Vec::new();
+        };
+        let ids = finding.endpoints_with_places().map(|(_, id)| id);
+        ids.filter(|id| book.get(*id).is_some())
+            .map(u64::from)
+            .collect()
     }
 }
 

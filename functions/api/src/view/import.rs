@@ -222,6 +222,9 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
         "import_id": import.id,
         "status_url": status_url(base, import),
     });
+    answer["apply_tags_to_endpoints"] = json!(options.apply_tags_to_endpoints);
+    answer["deduplication_execution_mode"] = json!(options.deduplication_execution_mode);
+    answer["endpoint_to_add"] = json!(options.endpoint_to_add);
     match options.kind {
         ImportKind::Import => answer["engagement"] = json!(import.engagement),
         ImportKind::Reimport | ImportKind::Replay => {

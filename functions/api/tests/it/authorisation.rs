@@ -30,13 +30,15 @@ const COMMON: [Permission; 6] = [
 ];
 
 /// What is in engagements, by collection.
-const OF_ENGAGEMENTS: [&str; 11] = [
+const OF_ENGAGEMENTS: [&str; 13] = [
     "engagements",
     "engagement_members",
     "engagement_groups",
     "tests",
     "findings",
     "finding_groups",
+    "endpoint_status",
+    "request_response_pairs",
     "imports",
     "test_imports",
     "uploads",
@@ -138,7 +140,8 @@ pub async fn fill(app: &TestApp, admin: &str, rows: &[Row], ids: &mut Ids) {
             && row.path.matches('/').count() == 4
             && row.collection() != "product_types"
             // these want a file
-            && !row.collection().contains('-');
+            && !row.collection().contains('-')
+            && row.collection() != "endpoint_meta_import";
         let Some(body) = row.body.as_ref().filter(|_| makes) else {
             continue;
         };

@@ -1,3 +1,4 @@
+use http::Method;
 use serde_json::{Value, json};
 use tatami_domain::{Finding, FindingId, Flags, Severity, TextRef, Texts};
 use tatami_store::{Change, Commit, Committed};
@@ -288,4 +289,67 @@ async fn a_list_reads_again_only_what_has_changed() {
     app.patch(&path, json!({"severity": "Info"})).await;
     assert_eq!(requests("findings/?limit=50").await, 7, "one block more");
     assert_eq!(app.get("findings/?severity=Critical").await.1["count"], 499);
+}
+
+#[tokio::test]
+async fn requests_and_responses_are_added_changed_and_deleted() {
+    let app = TestApp::start().await;
+    let [_, _, test] = app.tree().await;
+    let finding = app.finding(test, json!({})).await;
+    let path = format!("findings/{finding}/request_response/");
+    assert_eq!(app.get(&path).await.1, json!({"req_resp": []}));
+    let two =
+        json!([{"request": "GET /a", "response": "200"}, {"request": "GET /b", "response": "500"}]);
+    let (status, answer) = app.post(&path, json!({"req_resp": two})).await;
+    assert_eq!((status.as_u16(), &answer["req_resp"]), (201, &two));
+    assert_eq!(app.get(&path).await.1, answer);
+    for wrong in [
+        json!({}),
+        json!({"req_resp": ["x"]}),
+        json!({"req_resp": [{"request": "x"}]}),
+        json!({"req_resp": [{"request": "", "response": ""}]}),
+    ] {
+        assert_eq!(app.post(&path, wrong).await.0, 400);
+    }
+    let pairs = format!("request_response_pairs/?finding={finding}");
+    let (_, page) = app.get(&pairs).await;
+    assert_eq!(page["count"], 2);
+    let first = &page["results"][0];
+    assert_eq!(
+        (&first["burpRequestBase64"], &first["finding"]),
+        (&json!("R0VUIC9h"), &json!(finding))
+    );
+    let new =
+        json!({"finding": finding, "burpRequestBase64": "R0VU", "burpResponseBase64": "T0s="});
+    let (status, third) = app.post("request_response_pairs/", new.clone()).await;
+    assert_eq!(status, 201, "{third}");
+    for (field, value) in [
+        ("finding", json!(null)),
+        ("finding", json!(99)),
+        ("burpRequestBase64", json!("?")),
+    ] {
+        let mut wrong = new.clone();
+        wrong[field] = value;
+        let (status, answer) = app.post("request_response_pairs/", wrong).await;
+        assert_eq!(status, 400, "{field}");
+        assert!(answer[field][0].is_string(), "{field} {answer}");
+    }
+    let one = format!("request_response_pairs/{}/", first["id"]);
+    let last = format!("request_response_pairs/{}/", third["id"]);
+    assert_eq!(app.call(Method::DELETE, &one, None).await.0, 204);
+    assert_eq!(app.get(&one).await.0, 404);
+    assert_eq!(app.get(&last).await.1, third, "places stay");
+    let (status, changed) = app
+        .patch(&last, json!({"burpResponseBase64": "Tm8="}))
+        .await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(changed["burpRequestBase64"], "R0VU");
+    let (_, shown) = app.get(&format!("findings/{finding}/")).await;
+    let left =
+        json!([{"request": "GET /b", "response": "500"}, {"request": "GET", "response": "No"}]);
+    assert_eq!(shown["request_response"]["req_resp"], left);
+    assert_eq!(
+        app.get("request_response_pairs/?limit=1&offset=1").await.1["count"],
+        2
+    );
 }

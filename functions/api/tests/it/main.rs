@@ -18,6 +18,7 @@ mod contract;
 mod dedupe_settings;
 mod deletion;
 mod duplicates;
+mod endpoints;
 mod finding_groups;
 mod findings;
 mod history;

@@ -20,6 +20,7 @@ use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::routes::catalog::check_references;
 use crate::view::finding::{Clock, FindingView, Packs};
+use crate::view::group::Groups;
 
 const LINK: &[Field] = &[
     Field::new("original", Kind::Ref(Target::Finding)).required(),
@@ -121,9 +122,12 @@ async fn list(State(api): State<Api>, caller: Caller, Path(id): Path<String>) ->
     let finding = permitted(&api, &caller, Permission::ViewProducts, &id).await?;
     let others = duplicates(&api, &caller).others(&finding).await?;
     let packs = Packs::load(&api.services.blobs, &others).await?;
+    let groups = Groups::load(&api.services.store, &others).await?;
     let clock = Clock::now(&api.services.store).await?;
     let views: Vec<FindingView<'_>> = (others.iter())
-        .map(|finding| FindingView::new(finding, packs.of(finding), &clock))
+        .map(|finding| {
+            FindingView::new(finding, packs.of(finding), &clock).with_group(finding, &groups)
+        })
         .collect();
     Ok(Json(views).into_response())
 }

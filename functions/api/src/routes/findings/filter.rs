@@ -20,6 +20,10 @@ enum How {
     Exact(fn(&Finding) -> Option<&str>),
     /// Is one of several numbers.
     Ids(fn(&Finding) -> Option<u64>),
+    /// Has one of several ids.
+    AnyId(fn(&Finding, u64) -> bool),
+    /// Is the number.
+    Number(fn(&Finding) -> Option<f64>),
     /// On a day, or in a numbered span.
     Day(fn(&Finding) -> Option<Date>),
     OnDay(fn(&Finding) -> Option<Date>),
@@ -144,6 +148,33 @@ const FILTERS: &[(&str, How)] = &[
         How::Ids(|f| f.scanner_confidence.map(u64::from)),
     ),
     ("finding_group", How::Ids(|f| f.group.map(u64::from))),
+    (
+        "endpoints",
+        How::AnyId(|f, id| id > 0 && f.endpoint_ids.contains(&id.into())),
+    ),
+    (
+        "reviewers",
+        How::AnyId(|f, id| f.reviewers.contains(&id.into())),
+    ),
+    (
+        "review_requested_by",
+        How::Ids(|f| f.review_requested_by.map(u64::from)),
+    ),
+    (
+        "defect_review_requested_by",
+        How::Ids(|f| f.defect_review_requested_by.map(u64::from)),
+    ),
+    (
+        "last_reviewed_by",
+        How::Ids(|f| f.last_reviewed_by.map(u64::from)),
+    ),
+    ("last_reviewed", How::Day(|f| day(f.last_reviewed))),
+    (
+        "updated",
+        How::Day(|f| Some(day_of(f.last_status_update.unwrap_or(f.created)))),
+    ),
+    ("cvssv3_score", How::Number(|f| f.cvssv3_score)),
+    ("cvssv4_score", How::Number(|f| f.cvssv4_score)),
     ("date", How::Day(|f| Some(f.date))),
     ("created", How::Day(|f| day(Some(f.created)))),
     ("mitigated", How::Day(|f| day(f.mitigated))),
@@ -199,6 +230,18 @@ const OTHERS: &[Field] = &[
     Field::new("not_tags", Kind::Texts),
     Field::new("product_name", Kind::Text(0)),
     Field::new("product_name_contains", Kind::Text(0)),
+    Field::new("product_lifecycle", Kind::Text(0)),
+    Field::new("inherited_tags", Kind::Texts),
+    Field::new("test__tags", Kind::Texts),
+    Field::new("test__tags__and", Kind::Texts),
+    Field::new("not_test__tags", Kind::Texts),
+    Field::new("test__engagement__tags", Kind::Texts),
+    Field::new("test__engagement__tags__and", Kind::Texts),
+    Field::new("not_test__engagement__tags", Kind::Texts),
+    Field::new("test__engagement__product__tags", Kind::Texts),
+    Field::new("test__engagement__product__tags__and", Kind::Texts),
+    Field::new("not_test__engagement__product__tags", Kind::Texts),
+    Field::new("mitigation_available", Kind::Bool),
     Field::new(
         "test__engagement__product__prod_type",
         Kind::Refs(Target::ProductType),
@@ -211,13 +254,42 @@ pub fn parameters() -> impl Iterator<Item = Field> {
         let kind = match how {
             How::Bool(_) | How::MaybeBool(_) => Kind::Bool,
             How::Contains(_) | How::Exact(_) | How::Text(_) | How::Day(_) => Kind::Text(0),
-            How::Ids(_) => Kind::Refs(Target::Unknown),
+            How::Ids(_) | How::AnyId(_) => Kind::Refs(Target::Unknown),
+            How::Number(_) => Kind::Number(0.0, 10.0),
             How::OnDay(_) | How::Before(_) | How::After(_) => Kind::Date,
             How::AtLeast(_) | How::AtMost(_) => Kind::Number(0.0, 1.0),
         };
         Field::new(name, kind)
     };
     FILTERS.iter().map(of).chain(OTHERS.iter().copied())
+}
+
+/// What a query asks of the tags of something that findings belong to.
+pub struct TagsOf {
+    any: Vec<String>,
+    all: Vec<String>,
+    none: Vec<String>,
+}
+
+impl TagsOf {
+    /// Of what parameters have under this name; none where nothing is asked.
+    pub fn read(query: &Query, name: &str) -> Option<Self> {
+        let wish = Self {
+            any: owned(query.all(&format!("{name}__tags"))),
+            all: owned(query.all(&format!("{name}__tags__and"))),
+            none: owned(query.all(&format!("not_{name}__tags"))),
+        };
+        let asks = [&wish.any, &wish.all, &wish.none];
+        asks.iter().any(|tags| !tags.is_empty()).then_some(wish)
+    }
+
+    /// Are these tags so?
+    pub fn pass(&self, tags: &[String]) -> bool {
+        let has = |tag: &String| tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
+        (self.any.is_empty() || self.any.iter().any(has))
+            && self.all.iter().all(has)
+            && !self.none.iter().any(has)
+    }
 }
 
 type Test = Box<dyn Fn(&Finding) -> bool + Send + Sync>;
@@ -285,6 +357,14 @@ impl Filters {
             How::Ids(of) => {
                 let ids = query.ids(name)?;
                 self.test(move |f| of(f).is_some_and(|id| ids.contains(&id)));
+            }
+            How::AnyId(has) => {
+                let ids = query.ids(name)?;
+                self.test(move |f| ids.iter().any(|id| has(f, *id)));
+            }
+            How::Number(of) => {
+                let wanted = query.number(name)?;
+                self.test(move |f| of(f).is_some() && of(f) == wanted);
             }
             How::Day(of) => {
                 if let Some((from, to)) = query.span(name, today)? {
@@ -367,6 +447,11 @@ impl Filters {
         if let Some((from, to)) = query.span("sla_expiration_date", clock.today)? {
             let clock = clock.clone();
             self.test(move |f| clock.due(f).is_some_and(|day| (from..=to).contains(&day)));
+        }
+        if let Some(wanted) = query.boolean("mitigation_available")? {
+            let told = |t: &Texts| t.mitigation.as_ref().is_some_and(|m| !m.trim().is_empty());
+            let told = move |t: &Texts| told(t) == wanted;
+            self.text_tests.push(Box::new(told));
         }
         self.add_tags(query);
         Ok(())

@@ -9,9 +9,10 @@ mod duplicates;
 mod filter;
 mod order;
 mod remove;
-mod write;
+mod requests;
+pub mod write;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use axum::Json;
@@ -23,7 +24,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Finding, FindingGroup, FindingGroupId, FindingId, Note, Product, ProductId, Test,
+    Engagement, EngagementId, Finding, FindingGroup, FindingGroupId, FindingId, Note, Product,
+    ProductId, Test, TestId,
 };
 use tatami_runtime::Services;
 use tatami_store::{Entity as _, FINDING_KIND, Sight, Store};
@@ -45,7 +47,7 @@ use crate::view::group::Groups;
 use crate::view::note;
 use crate::view::related::{self, Related};
 
-use filter::Filters;
+use filter::{Filters, TagsOf};
 use order::Order;
 
 /// A filter over texts looks at those of so many findings at once.
@@ -80,6 +82,7 @@ pub fn add(routes: &mut Routes) {
     bulk::add(routes);
     clusters::add(routes);
     remove::add(routes);
+    requests::add(routes);
     duplicates::add(routes);
     routes.schemas("Finding", FIELDS);
     related::add(routes);
@@ -159,7 +162,9 @@ async fn search(
     mut found: impl FnMut(&Arc<Finding>) + Send,
 ) -> Result<()> {
     let Services { store, blobs, .. } = &*api.services;
-    let pass = |finding: &Finding| visible.sees(Place::from(finding)) && filters.pass(finding);
+    let pass = |finding: &Finding| {
+        visible.sees(Place::from(finding)) && scope.covers(finding) && filters.pass(finding)
+    };
     if !filters.want_texts() {
         let see = |finding: &Arc<Finding>| {
             if pass(finding) {
@@ -269,9 +274,12 @@ fn load<'a>(
 #[derive(Default)]
 struct Scope {
     /// One test of a product, where only that is asked for.
-    test: Option<(ProductId, tatami_domain::TestId)>,
+    test: Option<(ProductId, TestId)>,
     /// Some products; none: all of them.
     products: Option<Vec<ProductId>>,
+    /// Some tests, and some engagements, by their tags.
+    tests: Option<HashSet<TestId>>,
+    engagements: Option<HashSet<EngagementId>>,
     /// The names of the products, where the order asks for them.
     names: HashMap<ProductId, String>,
 }
@@ -289,10 +297,8 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
     for name in ["engagement", "test__engagement"] {
         let ids = query.ids(name)?;
         if !ids.is_empty() {
-            let engagements = ids.into_iter().map(tatami_domain::EngagementId);
-            let engagements = store
-                .get_all::<tatami_domain::Engagement>(engagements)
-                .await?;
+            let engagements = ids.into_iter().map(EngagementId);
+            let engagements = store.get_all::<Engagement>(engagements).await?;
             let mut products: Vec<ProductId> = engagements.iter().map(|e| e.product).collect();
             products.dedup();
             scope.narrow(products);
@@ -310,7 +316,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
     }
     let tests = query.ids("test")?;
     if !tests.is_empty() {
-        let tests = tests.into_iter().map(tatami_domain::TestId);
+        let tests = tests.into_iter().map(TestId);
         let tests = store.get_all::<Test>(tests).await?;
         if let [test] = &tests[..] {
             one_test = Some((test.product, test.id));
@@ -349,6 +355,7 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
             scope.names = products.into_iter().map(|p| (p.id, p.name)).collect();
         }
     }
+    narrow_by_tags(store, query, &mut scope).await?;
     if let Some(products) = &mut scope.products {
         products.sort_unstable();
         products.dedup();
@@ -357,7 +364,51 @@ async fn scope(api: &Api, query: &Query) -> Result<Scope> {
     Ok(scope)
 }
 
+/// Narrows down by tags of tests, engagements and products, and by what else the query says of products.
+async fn narrow_by_tags(store: &Store, query: &Query, scope: &mut Scope) -> Result<()> {
+    if let Some(wish) = TagsOf::read(query, "test") {
+        let mut tests: Vec<Test> = store.list().await?;
+        tests.retain(|test| wish.pass(&test.tags));
+        scope.narrow(tests.iter().map(|test| test.product).collect());
+        scope.tests = Some(tests.iter().map(|test| test.id).collect());
+    }
+    if let Some(wish) = TagsOf::read(query, "test__engagement") {
+        let mut engagements: Vec<Engagement> = store.list().await?;
+        engagements.retain(|engagement| wish.pass(&engagement.tags));
+        scope.narrow(engagements.iter().map(|e| e.product).collect());
+        scope.engagements = Some(engagements.iter().map(|e| e.id).collect());
+    }
+    let tags = TagsOf::read(query, "test__engagement__product");
+    let lifecycles = query.all("product_lifecycle");
+    let inherited = query.all("inherited_tags");
+    if tags.is_some() || !lifecycles.is_empty() || !inherited.is_empty() {
+        let wanted = |product: &&Product| {
+            let lifecycle = product.lifecycle.as_deref().unwrap_or_default();
+            let inherits = product.enable_product_tag_inheritance
+                && product
+                    .tags
+                    .iter()
+                    .any(|tag| inherited.contains(&tag.as_str()));
+            tags.as_ref().is_none_or(|wish| wish.pass(&product.tags))
+                && (lifecycles.is_empty() || lifecycles.contains(&lifecycle))
+                && (inherited.is_empty() || inherits)
+        };
+        let products: Vec<Product> = store.list().await?;
+        let wanted = products.iter().filter(wanted).map(|product| product.id);
+        scope.narrow(wanted.collect());
+    }
+    Ok(())
+}
+
 impl Scope {
+    /// Is the finding of those tests and engagements that the query speaks of?
+    fn covers(&self, finding: &Finding) -> bool {
+        let test = self.tests.as_ref();
+        let engagement = self.engagements.as_ref();
+        test.is_none_or(|tests| tests.contains(&finding.test))
+            && engagement.is_none_or(|all| all.contains(&finding.engagement))
+    }
+
     /// Leaves nothing but these products.
     fn narrow(&mut self, products: Vec<ProductId>) {
         self.products = Some(match self.products.take() {

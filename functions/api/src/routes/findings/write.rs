@@ -1,5 +1,7 @@
 //! Making and changing findings by hand, under the rules of the status flags.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
@@ -8,13 +10,13 @@ use jiff::Timestamp;
 use serde::Deserialize;
 use serde_json::Value;
 use tatami_auth::{Permission, Place};
-use tatami_dedup_rules::keys_of_stored;
+use tatami_dedup_rules::{endpoint_places, keys_of_stored};
 use tatami_domain::{
-    Dedupe, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId, ResolvedDedupe,
-    ShortStatus, Test, TestType, Texts, UserId,
+    Dedupe, Endpoint, EndpointId, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId,
+    ResolvedDedupe, ShortStatus, StatusPlace, Test, TestType, Texts, UserId,
 };
 use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
-use tatami_store::{Change, Commit, Committed, Store, StoreError};
+use tatami_store::{Change, Commit, Committed, EndpointBook, Store, StoreError};
 
 use super::filter::unknown_status;
 use super::{detail, permitted, version};
@@ -130,6 +132,9 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     apply_mitigation(&mut finding, &sent);
     let mut texts = Texts::default();
     apply_texts(&mut texts, &sent);
+    if let Some(book) = set_endpoints(store, &mut finding, &sent).await? {
+        write_endpoints(&mut finding, &mut texts, &book);
+    }
     let settings = settings_by_hand(store, &test).await?;
     let keys = keys_of_stored(&finding, &texts, &settings);
     finding.keys = keys.keys;
@@ -285,14 +290,19 @@ async fn change_if(
         if_match.check(&version(&old))?;
         let now = Timestamp::now();
         let mut new = changed(&old, sent, &flags, simple, by, now)?;
-        let rekey = old.import.is_none() && sent.keys().any(|name| is_hashed(name));
-        if rekey || sent.keys().any(|name| is_text(name)) {
+        let book = set_endpoints(store, &mut new, sent).await?;
+        let by_hand = old.import.is_none();
+        let rekey = by_hand && (book.is_some() || sent.keys().any(|name| is_hashed(name)));
+        if rekey || book.is_some() || sent.keys().any(|name| is_text(name)) {
             let before = match &old.texts {
                 Some(at) => api.services.blobs.texts(at).await?,
                 None => Texts::default(),
             };
             let mut texts = before.clone();
             apply_texts(&mut texts, sent);
+            if let Some(book) = &book {
+                write_endpoints(&mut new, &mut texts, book);
+            }
             if rekey {
                 let test: Test = store.get(new.test).await?;
                 let settings = settings_by_hand(store, &test).await?;
@@ -374,7 +384,7 @@ pub async fn signed(
 }
 
 /// A text that nothing else has.
-fn unique() -> String {
+pub fn unique() -> String {
     uuid::Uuid::new_v4().simple().to_string()
 }
 
@@ -493,12 +503,65 @@ fn apply(finding: &mut Finding, sent: &Object) {
             "reporter" => f.reporter = typed(value),
             "sla_start_date" => f.sla_start_date = typed(value),
             "tags" => f.tags = typed(value).unwrap_or_default(),
+            "reviewers" => f.reviewers = typed(value).unwrap_or_default(),
+            "review_requested_by" => f.review_requested_by = typed(value),
+            "defect_review_requested_by" => f.defect_review_requested_by = typed(value),
+            "thread_id" => f.thread_id = typed(value).unwrap_or_default(),
+            "url" => f.url = text(value),
             _ => {}
         }
     }
     // the main weakness is no further one
     let cwe = f.cwe;
     f.extra_cwes.retain(|extra| *extra != cwe);
+}
+
+/// Gives a finding the endpoints that were sent, and no others; they are of its product. The product's book,
+/// where that changes anything.
+async fn set_endpoints(
+    store: &Store,
+    finding: &mut Finding,
+    sent: &Object,
+) -> Result<Option<Arc<EndpointBook>>> {
+    let Some(ids) = sent.get("endpoints").and_then(typed::<Vec<EndpointId>>) else {
+        return Ok(None);
+    };
+    let old = finding.endpoint_ids.clone();
+    let book = store.endpoints(finding.product).await?;
+    let mut problems = Problems::default();
+    for id in &ids {
+        if book.get(*id).is_none() {
+            let message = format!("Invalid pk \"{id}\": the product has no such endpoint.");
+            problems.add("endpoints", message);
+        } else if finding.add_endpoint(*id).is_none() {
+            let message = format!("A finding has {} endpoints at most.", StatusPlace::MAX);
+            problems.add("endpoints", message);
+        }
+    }
+    problems.into_result()?;
+    for id in old.iter().filter(|id| !ids.contains(id)) {
+        finding.remove_endpoint(*id);
+    }
+    Ok((finding.endpoint_ids != old).then_some(book))
+}
+
+/// Writes the endpoints of a finding out: the first into the finding, all of many into its texts. Where a finding
+/// from an import was seen stays what its report says, since it's recognised by that.
+fn write_endpoints(finding: &mut Finding, texts: &mut Texts, book: &EndpointBook) {
+    let records: Vec<_> = (finding.endpoints_with_places())
+        .filter_map(|(_, id)| book.get(id))
+        .collect();
+    let mut urls: Vec<String> = records.iter().map(|of| of.text.to_string()).collect();
+    if finding.import.is_none() {
+        let endpoints: Vec<Endpoint> = records.iter().map(|of| of.endpoint()).collect();
+        finding.endpoint_places = endpoint_places(&endpoints);
+    }
+    texts.endpoints = Vec::new();
+    if urls.len() > Finding::INLINE_ENDPOINTS {
+        texts.endpoints.clone_from(&urls);
+        urls.truncate(Finding::INLINE_ENDPOINTS);
+    }
+    finding.endpoints = urls;
 }
 
 /// Sets when and by whom a mitigated finding was mitigated, where that was sent.
@@ -560,7 +623,17 @@ mod tests {
 
     #[test]
     fn every_field_that_can_be_sent_is_applied() {
-        let handled = ["test", "found_by", "status", "mitigated", "mitigated_by"];
+        let handled = [
+            "test",
+            "found_by",
+            "status",
+            "mitigated",
+            "mitigated_by",
+            "endpoints",
+            // they follow from the severity and the settings, whatever is sent
+            "numerical_severity",
+            "sla_expiration_date",
+        ];
         let is_flag = |name: &str| {
             let change = flag_change(&Object::from_iter([(name.to_owned(), json!(true))]));
             change.is_ok_and(|change| !change.is_empty())
@@ -578,6 +651,7 @@ mod tests {
                 Kind::Date => json!("2026-01-02"),
                 Kind::Texts => json!(["x"]),
                 Kind::Named(_) => json!(["CWE-7"]),
+                Kind::Refs(_) => json!([1]),
                 other => panic!("{other:?}"),
             };
             let mut finding = Finding::default();

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingId, Product, ProductId};
+use tatami_domain::{EndpointId, Finding, FindingId, Product, ProductId};
 use tatami_store::{Entity as _, FINDING_KIND, Store};
 
 use super::{Kept, Record, add_kind};
@@ -17,8 +17,10 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::query::Query;
 use crate::routes::catalog::{Filter, How, Resource as _, check_references, id_in_path};
 
-/// Under which name the product of a finding's metadata is stored.
-const PRODUCT_OF_FINDING: &str = "finding__product";
+/// Under which name the product is stored that the finding or the endpoint belongs to.
+const PRODUCT_OF_OWNER: &str = "finding__product";
+/// Names of endpoints' metadata count apart from those of products and findings, whose numbers are smaller.
+const OF_ENDPOINTS: u64 = 1 << 50;
 
 const NAME: Field = Field::new("name", Kind::Text(120)).required();
 const VALUE: Field = Field::new("value", Kind::Text(300)).required();
@@ -92,7 +94,9 @@ impl Kept for Metadata {
         Field::new("finding", Kind::Ref(Target::Finding))
             .nullable()
             .fixed(),
-        Field::answer("endpoint", Kind::Ref(Target::Unknown)).nullable(),
+        Field::new("endpoint", Kind::Ref(Target::Unknown))
+            .nullable()
+            .fixed(),
         Field::answer("location", Kind::Ref(Target::Unknown)).nullable(),
         NAME,
         VALUE,
@@ -122,55 +126,64 @@ impl Kept for Metadata {
 
     fn parent(of: &Record<Self>) -> Option<(&'static str, u64)> {
         let id = |field| of.field(field).as_u64();
-        match (id("product"), id("finding")) {
-            (Some(product), _) => Some((Product::KIND, product)),
-            (None, Some(finding)) => Some((FINDING_KIND, finding)),
-            (None, None) => None,
+        match (id("product"), id("finding"), id("endpoint")) {
+            (Some(product), ..) => Some((Product::KIND, product)),
+            (None, Some(finding), _) => Some((FINDING_KIND, finding)),
+            // endpoints have no items of their own to lie below
+            (None, None, Some(_)) => Some((Product::KIND, id(PRODUCT_OF_OWNER)?)),
+            (None, None, None) => None,
         }
     }
 
-    /// Names count once for each product and each finding.
+    /// Names count once for each product, each finding and each endpoint.
     fn within(of: &Record<Self>) -> u64 {
-        match Self::parent(of) {
-            Some((Product::KIND, product)) => product * 2,
-            Some((_, finding)) => finding * 2 + 1,
-            None => 0,
+        let id = |field| of.field(field).as_u64();
+        match (id("product"), id("finding"), id("endpoint")) {
+            (Some(product), ..) => product * 2,
+            (None, Some(finding), _) => finding * 2 + 1,
+            (None, None, Some(endpoint)) => OF_ENDPOINTS + endpoint,
+            (None, None, None) => 0,
         }
     }
 
     fn place(of: &Record<Self>) -> Place {
         let product = match of.field("product").as_u64() {
             Some(product) => Some(product),
-            None => of.field(PRODUCT_OF_FINDING).as_u64(),
+            None => of.field(PRODUCT_OF_OWNER).as_u64(),
         };
         product.map_or(Place::Everywhere, |id| Place::Product(ProductId(id)))
     }
 
     async fn complete(of: &mut Record<Self>, store: &Store) -> Result<()> {
         let id = |field| of.field(field).as_u64();
-        match (id("product"), id("finding")) {
-            (Some(_), None) => Ok(()),
-            (None, Some(finding)) => match store.finding(FindingId(finding)).await {
-                Ok(finding) => {
-                    of.set(PRODUCT_OF_FINDING, json!(finding.product));
-                    Ok(())
-                }
-                Err(error) if error.is_not_found() => Err(ApiError::field(
-                    "finding",
-                    format!("Invalid pk \"{finding}\": there is no such object."),
-                )),
-                Err(error) => Err(error.into()),
-            },
-            _ => Err(ApiError::field(
-                "non_field_errors",
-                "Metadata belong to one product or one finding: send one of the two.",
+        let (field, id, product) = match (id("product"), id("finding"), id("endpoint")) {
+            (Some(_), None, None) => return Ok(()),
+            (None, Some(finding), None) => {
+                let found = store.finding(FindingId(finding)).await;
+                ("finding", finding, found.map(|finding| finding.product))
+            }
+            (None, None, Some(endpoint)) => {
+                let found = store.endpoint(EndpointId(endpoint)).await;
+                ("endpoint", endpoint, found.map(|(product, _)| product))
+            }
+            _ => return Err(one_owner()),
+        };
+        match product {
+            Ok(product) => {
+                of.set(PRODUCT_OF_OWNER, json!(product));
+                Ok(())
+            }
+            Err(error) if error.is_not_found() => Err(ApiError::field(
+                field,
+                format!("Invalid pk \"{id}\": there is no such object."),
             )),
+            Err(error) => Err(error.into()),
         }
     }
 
     fn decorate(views: &mut [Object]) {
         for view in views {
-            view.remove(PRODUCT_OF_FINDING);
+            view.remove(PRODUCT_OF_OWNER);
         }
     }
 }
@@ -178,7 +191,19 @@ impl Kept for Metadata {
 /// The metadata of a product or a finding, by their names.
 pub async fn of(store: &Store, kind: &str, id: u64) -> Result<Vec<Record<Metadata>>> {
     let mut all: Vec<Record<Metadata>> = store.children(kind, id).await?;
+    all.retain(|metadata| metadata.field("endpoint").is_null());
     all.sort_by(|a, b| a.field("name").as_str().cmp(&b.field("name").as_str()));
+    Ok(all)
+}
+
+/// The metadata of an endpoint of a product.
+pub async fn of_endpoint(
+    store: &Store,
+    product: ProductId,
+    endpoint: EndpointId,
+) -> Result<Vec<Record<Metadata>>> {
+    let mut all: Vec<Record<Metadata>> = store.children(Product::KIND, product.0).await?;
+    all.retain(|metadata| metadata.field("endpoint").as_u64() == Some(endpoint.0));
     Ok(all)
 }
 
@@ -191,7 +216,7 @@ fn new(owner: (&str, u64), product: Option<ProductId>, sent: &Object) -> Record<
     let mut new = Record::<Metadata>::fresh();
     new.set(owner.0, json!(owner.1));
     if let Some(product) = product {
-        new.set(PRODUCT_OF_FINDING, json!(product));
+        new.set(PRODUCT_OF_OWNER, json!(product));
     }
     for (name, value) in sent {
         new.set(name, value.clone());
@@ -224,10 +249,7 @@ async fn batch(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resu
             (("finding", finding), found.product)
         }
         _ => {
-            return Err(ApiError::field(
-                "non_field_errors",
-                "Metadata belong to one product or one finding: send one of the two.",
-            ));
+            return Err(one_owner());
         }
     };
     let is_product = owner.0 == "product";
@@ -342,4 +364,31 @@ async fn remove_from_finding(
         .delete::<Record<Metadata>>(old.id())
         .await?;
     Ok(Json(json!({"success": "Metadata deleted"})))
+}
+
+fn one_owner() -> ApiError {
+    ApiError::field(
+        "non_field_errors",
+        "Metadata belong to one product, finding or endpoint: send one of them.",
+    )
+}
+
+/// Sets a value of an endpoint of a product, whether it is there or not.
+pub async fn set_of_endpoint(
+    store: &Store,
+    product: ProductId,
+    endpoint: EndpointId,
+    name: &str,
+    value: &str,
+) -> Result<()> {
+    let known = of_endpoint(store, product, endpoint).await?;
+    let (name, value) = (json!(name), json!(value));
+    if let Some(old) = known.iter().find(|metadata| same_name(metadata, &name)) {
+        set_value(store, old.id(), &value).await?;
+    } else {
+        let sent = Object::from_iter([("name".into(), name), ("value".into(), value)]);
+        let new = new(("endpoint", endpoint.0), Some(product), &sent);
+        store.create(new).await?;
+    }
+    Ok(())
 }
