@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FlagChange, FlagError,
-    Flags, ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
+    AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FlagChange,
+    FlagError, Flags, ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long

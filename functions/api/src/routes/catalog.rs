@@ -409,7 +409,7 @@ pub fn select(
 }
 
 /// Documents by some of their fields, each descending or not, and then by their ids.
-struct Columns<'q>(Vec<(&'q str, bool)>);
+pub struct Columns<'q>(pub Vec<(&'q str, bool)>);
 
 impl Sorting<Object> for Columns<'_> {
     fn compare(&self, a: &Object, b: &Object) -> Ordering {

@@ -217,9 +217,9 @@ async fn list(
     if columns.into_iter().any(counted) {
         add_counts(store, &mut views).await?;
     }
-    let (count, mut page) = select(views, FILTERS, FIELDS, &listing)?;
+    let (links, mut page) = select(views, FILTERS, FIELDS, &listing)?;
     add_counts(store, &mut page).await?;
-    Ok(Json(listing.page(count, page)))
+    Ok(Json(Page::new(links, page)))
 }
 
 /// The endpoint of a path, where the caller has the permission.

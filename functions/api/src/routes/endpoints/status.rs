@@ -26,7 +26,7 @@ use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Cut, Listing, Page, ordering};
 use crate::query::Query;
-use crate::routes::catalog::{check_references, compare, id_in_path};
+use crate::routes::catalog::{Columns, check_references, id_in_path};
 use crate::routes::findings::write::change as change_finding;
 
 const PATH: &str = "/api/v2/endpoint_status";
@@ -201,8 +201,6 @@ impl Known {
     }
 }
 
-type Row = (StatusPlace, Object);
-
 async fn list(
     State(api): State<Api>,
     caller: Caller,
@@ -227,15 +225,8 @@ async fn list(
     let filters = filters(store, query).await?;
     let shown = |name: &str| FIELDS.iter().any(|field| field.name == name);
     let columns = ordering(query, shown)?;
-    let mut cut = Cut::new(&listing, |a: &Row, b: &Row| {
-        let orders = columns.iter().map(|(name, down)| {
-            let order = compare(&a.1[*name], &b.1[*name]);
-            if *down { order.reverse() } else { order }
-        });
-        orders
-            .fold(std::cmp::Ordering::Equal, std::cmp::Ordering::then)
-            .then_with(|| a.0.cmp(&b.0))
-    });
+    let columns = Columns(columns);
+    let mut cut = Cut::new(&listing, &columns)?;
     let mut see = |finding: &Finding| {
         let Some(known) = known.get(&finding.product) else {
             return;
@@ -245,7 +236,7 @@ async fn list(
         }
         for (place, status) in known.of(finding) {
             if filters.iter().all(|pass| pass(&status)) {
-                cut.push(&(place, view(place, &status, finding.created)));
+                cut.push(view(place, &status, finding.created));
             }
         }
     };
@@ -257,9 +248,8 @@ async fn list(
     } else {
         some.iter().for_each(&mut see);
     }
-    let (count, page) = cut.page();
-    let page = page.into_iter().map(|(_, view)| view).collect();
-    Ok(Json(listing.page(count, page)))
+    let (links, page) = cut.page();
+    Ok(Json(Page::new(links, page)))
 }
 
 /// An endpoint of a finding with how it is.

@@ -225,7 +225,7 @@ mod tests {
     fn clock() -> Clock {
         Clock {
             today: date(2026, 3, 31),
-            slas: std::sync::Arc::default(),
+            slas: Arc::default(),
         }
     }
 

@@ -22,8 +22,8 @@ use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page};
-use crate::routes::catalog::id_in_path;
+use crate::page::{Cut, Listing, Page};
+use crate::routes::catalog::{Columns, id_in_path};
 use crate::view::finding::Packs;
 
 const PATH: &str = "/api/v2/request_response_pairs";
@@ -229,7 +229,7 @@ async fn list(
     State(api): State<Api>,
     caller: Caller,
     listing: Listing,
-) -> Result<Json<Page<Value>>> {
+) -> Result<Json<Page<Object>>> {
     let store = &api.services.store;
     let visible = caller.visible(Permission::ViewProducts).await?;
     let wanted: Vec<FindingId> = (listing.query.ids("finding")?.into_iter())
@@ -251,20 +251,20 @@ async fn list(
         findings.extend(some.into_iter().filter(|f| sees(f)).map(Arc::new));
     }
     findings.sort_by_key(|finding| finding.id);
-    let (mut count, mut page) = (0, Vec::new());
-    let end = listing.end(usize::MAX);
+    let by_id = Columns(Vec::new());
+    let mut cut = Cut::new(&listing, &by_id)?;
     for some in findings.chunks(TEXTS_AT_ONCE) {
         let packs = Packs::load(&api.services.blobs, some.iter().map(AsRef::as_ref)).await?;
         for finding in some {
             for pair in Numbered::all(finding.id, packs.of(finding)) {
-                if (listing.offset..end).contains(&count) {
-                    page.push(pair.view());
+                if let Value::Object(view) = pair.view() {
+                    cut.push(view);
                 }
-                count += 1;
             }
         }
     }
-    Ok(Json(listing.page(count, page)))
+    let (links, page) = cut.page();
+    Ok(Json(Page::new(links, page)))
 }
 
 /// The pair of a path with its finding, where the caller has the permission.

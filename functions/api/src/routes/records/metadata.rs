@@ -392,3 +392,11 @@ pub async fn set_of_endpoint(
     }
     Ok(())
 }
+
+/// Removes metadata of something that is gone.
+pub async fn remove_all(store: &Store, gone: Vec<Record<Metadata>>) -> Result<()> {
+    for metadata in gone {
+        store.delete::<Record<Metadata>>(metadata.id()).await?;
+    }
+    Ok(())
+}
