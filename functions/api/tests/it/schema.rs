@@ -1,4 +1,6 @@
-//! The OpenAPI document, and the page that shows it.
+//! The OpenAPI document: what it says, frozen in `openapi.json`, and the page that shows it.
+
+use std::collections::BTreeSet;
 
 use axum::body::Body;
 use http::Request;
@@ -6,6 +8,8 @@ use http_body_util::BodyExt as _;
 use serde_json::Value;
 
 use crate::app::TestApp;
+
+const FROZEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/openapi.json");
 
 async fn text(app: &TestApp, path: &str, accept: &str) -> (u16, String, String) {
     let request = Request::get(path).header("accept", accept);
@@ -61,6 +65,58 @@ async fn the_document_is_json_and_yaml() {
     assert_eq!(
         text(&app, "/api/v2/oa3/schema/?format=xml", "*/*").await.0,
         400
+    );
+}
+
+/// Each operation and each schema by its name.
+fn parts(document: &Value) -> Vec<(String, &Value)> {
+    let mut parts = Vec::new();
+    for (path, operations) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in operations.as_object().into_iter().flatten() {
+            parts.push((format!("{} {path}", method.to_uppercase()), operation));
+        }
+    }
+    for (kind, components) in document["components"].as_object().into_iter().flatten() {
+        for (name, component) in components.as_object().into_iter().flatten() {
+            parts.push((format!("{kind}/{name}"), component));
+        }
+    }
+    parts
+}
+
+#[tokio::test]
+#[allow(clippy::disallowed_methods, reason = "it's for who runs the test")]
+async fn the_contract_with_clients_is_as_it_is_frozen() {
+    let app = TestApp::start().await;
+    let (_, document) = app.get("oa3/schema/").await;
+    let updates = std::env::var_os("UPDATE_OPENAPI").is_some();
+    let frozen = std::fs::read_to_string(FROZEN).unwrap_or_default();
+    let frozen: Value = serde_json::from_str(&frozen).unwrap_or_default();
+    if frozen == document {
+        return;
+    }
+    let (was, is) = (parts(&frozen), parts(&document));
+    let names: BTreeSet<&String> = was.iter().chain(&is).map(|(name, _)| name).collect();
+    for name in names {
+        let find = |parts: &[(String, &Value)]| {
+            let part = parts.iter().find(|(other, _)| other == name);
+            part.map(|(_, part)| (*part).clone())
+        };
+        match (find(&was), find(&is)) {
+            (None, Some(_)) => println!("new      {name}"),
+            (Some(_), None) => println!("gone     {name}"),
+            (was, is) if was != is => println!("changed  {name}"),
+            _ => {}
+        }
+    }
+    if updates {
+        let text = serde_json::to_string_pretty(&document).unwrap();
+        std::fs::write(FROZEN, text + "\n").unwrap();
+        return;
+    }
+    panic!(
+        "the API is described otherwise than in openapi.json; where that is meant: \
+         UPDATE_OPENAPI=1 cargo test --workspace --test it -- contract"
     );
 }
 
