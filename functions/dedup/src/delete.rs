@@ -126,13 +126,9 @@ pub async fn lost(services: &Services, import: &Import) -> Result<bool, DedupErr
     Ok(true)
 }
 
-/// What failed of an import, unless that's because the product or the engagement of its test was deleted:
-/// then the job comes to the test and to what is in it.
-pub async fn or_above(
-    services: &Services,
-    import: &Import,
-    error: DedupError,
-) -> Result<(), DedupError> {
+/// Was the product or the engagement of an import's test deleted? Then the import fails, and the job comes to
+/// the test and to what is in it.
+pub async fn lost_above(services: &Services, import: &Import) -> Result<bool, DedupError> {
     for (kind, word, id) in [
         (Product::KIND, Product::WORD, import.product.map(u64::from)),
         (
@@ -144,10 +140,11 @@ pub async fn or_above(
         if let Some(id) = id
             && !services.store.exists(kind, id).await?
         {
-            return Ok(services.store.fail_deleted(import.id, word).await?);
+            services.store.fail_deleted(import.id, word).await?;
+            return Ok(true);
         }
     }
-    Err(error)
+    Ok(false)
 }
 
 /// What is known of where something is.

@@ -33,13 +33,17 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     if import.state == ImportState::Done || import.deleted {
         return Box::pin(delete::lost(services, &import)).await.map(drop);
     }
+    if delete::lost_above(services, &import).await? {
+        return Ok(());
+    }
     let finished = finish(services, import.clone()).await;
     if Box::pin(delete::lost(services, &import)).await? {
         return Ok(());
     }
     match finished {
         Ok(product) => Ok(store.fold_counts(product).await?),
-        Err(error) => delete::or_above(services, &import, error).await,
+        Err(_) if delete::lost_above(services, &import).await? => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

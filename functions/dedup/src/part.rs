@@ -43,7 +43,8 @@ pub async fn run(
             Ok(())
         }
         Ok(false) => Ok(()),
-        Err(error) => delete::or_above(services, &import, error).await,
+        Err(_) if delete::lost_above(services, &import).await? => Ok(()),
+        Err(error) => Err(error),
     }
 }
 

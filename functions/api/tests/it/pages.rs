@@ -39,7 +39,7 @@ async fn every_list_is_walked_through_by_cursors() {
         let parameters = operations["get"]["parameters"].as_array();
         let names = parameters.into_iter().flatten().map(|one| &one["name"]);
         let names: Vec<&Value> = names.collect();
-        let paged = names.iter().any(|name| **name == "limit");
+        let paged = names.iter().any(|name| **name == "offset");
         assert_eq!(names.iter().any(|name| **name == "cursor"), paged, "{list}");
         if !paged || list.contains('{') {
             continue;
