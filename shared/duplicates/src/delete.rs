@@ -124,11 +124,16 @@ impl Duplicates<'_> {
                 Ok::<_, DuplicateError>((old, notes))
             })
             .collect();
-        let mut reads = futures::stream::iter(reads).buffered(PARALLEL);
+        // all of them before the first write: a read that nobody goes on with may hold up the rest
+        let read: Vec<_> = futures::stream::iter(reads)
+            .buffered(PARALLEL)
+            .try_collect()
+            .await?;
+        let mut read = read.into_iter();
         let mut changes = Vec::new();
         let mut items = ITEMS_BESIDE;
         loop {
-            let next = reads.try_next().await?;
+            let next = read.next();
             let own = (next.as_ref()).map_or(0, |(old, notes)| 1 + notes.len() + old.keys.len());
             if !changes.is_empty() && (next.is_none() || items + own > Commit::MAX_ITEMS) {
                 let commit = fitting(product, held, &changes, &[], Vec::new());
