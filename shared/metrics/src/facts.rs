@@ -140,7 +140,7 @@ fn to_row(fact: &Fact, n: i64) -> Row {
     let restarted = Some(fact.sla_start).filter(|start| *start != fact.date);
     let mut row = vec![
         Some(n),
-        Some(fact.severity.rank() as i64),
+        i64::try_from(fact.severity.rank()).ok(),
         Some(u16::from(fact.flags).into()),
         Some(day::to_number(fact.date)),
         fact.cvss.map(i64::from),
