@@ -418,7 +418,7 @@ mod tests {
         assert!(size(&tagged) <= 310);
 
         // closed: as they were with -1, as they are now with 1, of four days of discovery
-        let found = |n: usize, f: &mut Finding| f.date = date(2026, 3, 1 + (n % 4) as i8);
+        let found = |n: usize, f: &mut Finding| f.date = date(2026, 3, [1, 2, 3, 4][n % 4]);
         let mut closed = commit(|n, f| {
             found(n, f);
             f.flags.active = false;
