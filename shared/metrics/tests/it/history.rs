@@ -78,6 +78,8 @@ pub enum Event {
     Created(u64),
     Severity(Severity),
     Status(ShortStatus, Moment),
+    /// Fixed so many days after its SLA started: around the due days.
+    FixedAfter(i32),
     Verified(bool),
     /// Flags as an import may write them, whatever the rules say of them.
     Flags(u16, Option<Moment>),
@@ -88,11 +90,12 @@ pub enum Event {
     Deleted,
 }
 
-/// An event, to which finding, and in which piece the sums note it.
+/// An event, to which finding (and to all that are equal to it?), and in which piece the sums note it.
 #[derive(Debug, Clone)]
 pub struct Turn {
     event: Event,
     finding: Index,
+    all_equal: bool,
     piece: usize,
 }
 
@@ -105,6 +108,7 @@ pub fn turn() -> impl Strategy<Value = Turn> {
         3 => severity().prop_map(Event::Severity),
         8 => (select(&ShortStatus::ALL[..]), moment()).prop_map(|(s, at)| Event::Status(s, at)),
         8 => moment().prop_map(|at| Event::Status(ShortStatus::Fixed, at)),
+        4 => select(&[0, 6, 7, 8, 29, 30, 31, 60, 61, 90, 91][..]).prop_map(Event::FixedAfter),
         1 => any::<bool>().prop_map(Event::Verified),
         2 => (0..512u16, prop::option::of(moment())).prop_map(|(f, at)| Event::Flags(f, at)),
         2 => tags.prop_map(Event::Retagged),
@@ -113,11 +117,14 @@ pub fn turn() -> impl Strategy<Value = Turn> {
         1 => (1..4u64).prop_map(Event::Moved),
         1 => Just(Event::Deleted),
     ];
-    (event, any::<Index>(), 0..4usize).prop_map(|(event, finding, piece)| Turn {
-        event,
-        finding,
-        piece,
-    })
+    (event, any::<Index>(), any::<bool>(), 0..4usize).prop_map(
+        |(event, finding, all_equal, piece)| Turn {
+            event,
+            finding,
+            all_equal,
+            piece,
+        },
+    )
 }
 
 /// Findings after their histories, and sums of what changed in pieces.
@@ -161,24 +168,31 @@ impl Pieces {
                 date: today,
                 ..Finding::default()
             };
-            sum.add(&finding);
-            // twice, so that there are facts with a number above 1
-            sum.add(&finding);
-            self.findings.extend([finding.clone(), finding]);
+            // more than one, so that there are facts with a number above 1
+            for _ in 0..3 {
+                sum.add(&finding);
+                self.findings.push(finding.clone());
+            }
             return;
         }
         if self.findings.is_empty() {
             return;
         }
-        let place = turn.finding.index(self.findings.len());
-        sum.remove(&self.findings[place]);
-        if matches!(turn.event, Event::Deleted) {
-            self.findings.swap_remove(place);
-            return;
+        let one = turn.finding.index(self.findings.len());
+        let before = self.findings[one].clone();
+        for place in (0..self.findings.len()).rev() {
+            let meant = place == one || (turn.all_equal && self.findings[place] == before);
+            if !meant {
+                continue;
+            }
+            sum.remove(&self.findings[place]);
+            if matches!(turn.event, Event::Deleted) {
+                self.findings.remove(place);
+            } else {
+                change(&mut self.findings[place], &turn.event, today);
+                sum.add(&self.findings[place]);
+            }
         }
-        let finding = &mut self.findings[place];
-        change(finding, &turn.event, today);
-        sum.add(finding);
     }
 }
 
@@ -191,6 +205,13 @@ fn change(finding: &mut Finding, event: &Event, today: Date) {
         Event::Status(status, at) => {
             let change = FlagChange::to_status(*status);
             let _ = finding.change_flags(&change, true, None, at.at(today));
+        }
+        Event::FixedAfter(days) => {
+            let on = finding.sla_start() + days.days();
+            let at = Moment(Day::Edge(on), 86_399).at(today);
+            let _ = finding.change_flags(&FlagChange::to_status(ShortStatus::Open), true, None, at);
+            let _ =
+                finding.change_flags(&FlagChange::to_status(ShortStatus::Fixed), true, None, at);
         }
         Event::Verified(verified) => {
             let change = FlagChange {
