@@ -52,6 +52,8 @@ pub fn day() -> impl Strategy<Value = Day> {
         2 => select(&EDGES[..]).prop_map(Day::Edge),
         3 => (-3..130).prop_map(Day::Back),
         2 => select(&[0, 7, 29, 30, 31, 59, 60, 61, 89, 90, 91][..]).prop_map(Day::Back),
+        // due in four and three days, today, and yesterday
+        2 => select(&[3, 4, 7, 8, 26, 27, 30, 31, 56, 57, 86, 87][..]).prop_map(Day::Back),
         1 => (-10..2500).prop_map(Day::Back),
     ]
 }
