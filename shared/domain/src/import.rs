@@ -430,6 +430,12 @@ impl SeverityCounts {
         self.0[finding.severity.rank()] += finding.flags.into();
     }
 
+    /// Counts `n` findings of a severity with these flags in; out where `n` is negative.
+    pub fn add_times(&mut self, severity: Severity, flags: Flags, n: i64) {
+        let one: [i64; 8] = FlagCounts::from(flags).into();
+        self.0[severity.rank()] += FlagCounts::from(one.map(|count| count * n));
+    }
+
     /// Counts a finding out.
     pub fn remove(&mut self, finding: &Finding) {
         let slot = &mut self.0[finding.severity.rank()];

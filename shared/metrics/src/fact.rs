@@ -1,14 +1,14 @@
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use tatami_domain::{EngagementId, Finding, Flags, Severity};
+use tatami_domain::{TestId, Finding, Flags, Severity};
 
 /// What metrics need of one finding. Findings that are alike for metrics have equal facts.
 ///
 /// The order of the fields is the order of facts, and keeps what is stored together side by side.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fact {
-    /// The engagement it is in.
-    pub engagement: EngagementId,
+    /// The test it is in.
+    pub test: TestId,
     /// Its tags in lower case, sorted, each once. Lower case is ASCII's, as filters compare tags.
     pub tags: Vec<String>,
     /// How bad it is.
@@ -34,7 +34,7 @@ impl Fact {
         tags.sort_unstable();
         tags.dedup();
         Self {
-            engagement: finding.engagement,
+            test: finding.test,
             tags,
             severity: finding.severity,
             flags: finding.flags,

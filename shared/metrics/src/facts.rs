@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use jiff::civil::Date;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tatami_domain::{EngagementId, Finding, Flags, Severity};
+use tatami_domain::{TestId, Finding, Flags, Severity};
 
 use crate::Fact;
 use crate::day;
@@ -12,7 +12,7 @@ use crate::day;
 /// How many findings there are of each fact. Negative numbers are allowed, because it's also a difference:
 /// what a commit changed. A fact whose number becomes 0 is gone.
 ///
-/// Stored as JSON arrays: `[[engagement, [[tags, [row, …]], …]], …]`, a row being `[number, severity (0 is
+/// Stored as JSON arrays: `[[test, [[tags, [row, …]], …]], …]`, a row being `[number, severity (0 is
 /// Critical), flag bits, date, CVSS tenths, mitigated, SLA start]`. Days are numbered from 1970; the last three
 /// are `null` where there is none (an SLA that starts on the date has none), and left out at the end.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -93,8 +93,8 @@ impl<'a> FromIterator<&'a Finding> for Facts {
 /// The numbers of a row, in the order in which [`Facts`] says they are stored.
 type Row = Vec<Option<i64>>;
 
-/// All rows, by engagement and tags.
-type Groups<Tags> = Vec<(EngagementId, Vec<(Tags, Vec<Row>)>)>;
+/// All rows, by test and tags.
+type Groups<Tags> = Vec<(TestId, Vec<(Tags, Vec<Row>)>)>;
 
 impl Serialize for Facts {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
@@ -102,13 +102,13 @@ impl Serialize for Facts {
         for (fact, n) in self.iter() {
             let row = to_row(fact, n);
             match groups.last_mut() {
-                Some((engagement, lists)) if *engagement == fact.engagement => {
+                Some((test, lists)) if *test == fact.test => {
                     match lists.last_mut() {
                         Some((tags, rows)) if *tags == fact.tags => rows.push(row),
                         _ => lists.push((&fact.tags, vec![row])),
                     }
                 }
-                _ => groups.push((fact.engagement, vec![(&fact.tags, vec![row])])),
+                _ => groups.push((fact.test, vec![(&fact.tags, vec![row])])),
             }
         }
         groups.serialize(to)
@@ -119,13 +119,13 @@ impl<'de> Deserialize<'de> for Facts {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         let groups = Groups::<Vec<String>>::deserialize(from)?;
         let mut facts = Self::default();
-        for (engagement, lists) in groups {
+        for (test, lists) in groups {
             for (tags, rows) in lists {
                 if !tags.is_sorted_by(|a, b| a < b) {
                     return Err(D::Error::custom("tags are not sorted or not there once"));
                 }
                 for row in rows {
-                    let (fact, n) = from_row(engagement, &tags, &row).map_err(D::Error::custom)?;
+                    let (fact, n) = from_row(test, &tags, &row).map_err(D::Error::custom)?;
                     if facts.rows.insert(fact, n).is_some() {
                         return Err(D::Error::custom("a fact is there twice"));
                     }
@@ -155,7 +155,7 @@ fn to_row(fact: &Fact, n: i64) -> Row {
 
 /// A row as it's read, or what is wrong with it.
 fn from_row(
-    engagement: EngagementId,
+    test: TestId,
     tags: &[String],
     row: &[Option<i64>],
 ) -> Result<(Fact, i64), String> {
@@ -171,7 +171,7 @@ fn from_row(
     let tail = |place: usize| tail.get(place).copied().flatten();
     let date = to_day(*date)?;
     let fact = Fact {
-        engagement,
+        test,
         tags: tags.to_vec(),
         severity: usize::try_from(*severity)
             .ok()
@@ -222,7 +222,7 @@ mod tests {
     fn what_was_stored_is_read_and_written_the_same() {
         let read = facts(STORED).unwrap();
         let plain = Fact {
-            engagement: EngagementId(7),
+            test: TestId(7),
             tags: vec![],
             severity: Severity::Critical,
             flags: Flags::OPEN,
@@ -273,7 +273,7 @@ mod tests {
         );
         expected.add_fact(
             Fact {
-                engagement: EngagementId(9),
+                test: TestId(9),
                 severity: Severity::Low,
                 flags: Flags {
                     out_of_scope: true,
@@ -387,7 +387,7 @@ mod tests {
             .map(|n| {
                 let (severity, cvssv3_score) = pairs[n % pairs.len()];
                 let mut finding = Finding {
-                    engagement: EngagementId(123_456),
+                    test: TestId(123_456),
                     severity,
                     cvssv3_score,
                     flags: Flags::OPEN,

@@ -157,7 +157,7 @@ impl Store {
             let item = document(&keys::note((*finding).into(), note.id), note)?;
             items.push(self.db.put_in(Table::Findings, item, None, vec![])?);
         }
-        if let Some(delta) = Delta::of(&commit.changes) {
+        if let Some(delta) = Delta::of(&commit.changes, self.today()) {
             let key = keys::count_delta(commit.product, &commit.unique);
             items.push(self.put_version(document(&key, &delta)?, 0)?);
         }

@@ -1,10 +1,13 @@
 //! Counts: a base for each product and test, and a delta for each commit since. Each delta also says
-//! which blocks changed, so that readers know what of their cache still holds.
+//! which blocks changed, so that readers know what of their cache still holds, and what metrics have to
+//! know (`days.rs`).
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
+use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 use tatami_domain::{BlockId, ProductId, SeverityCounts, TestId};
+use tatami_metrics::Facts;
 
 use crate::db::{
     ABSENT, Item, PRESENT, Table, Transacted, document, number, number_of, read_document, text_of,
@@ -28,22 +31,31 @@ pub(crate) struct Delta {
     /// Where the commit changed findings of several tests: the others.
     #[serde(rename = "m", default, skip_serializing_if = "Vec::is_empty")]
     pub more: Vec<(TestId, SeverityCounts)>,
+    /// How the facts that metrics are made of have changed.
+    #[serde(rename = "f", default, skip_serializing_if = "Facts::is_empty")]
+    pub facts: Facts,
+    /// The UTC day on which it was written; before version 0.4 it wasn't said.
+    #[serde(rename = "d", default, skip_serializing_if = "Option::is_none")]
+    pub day: Option<Date>,
 }
 
 impl Delta {
-    /// What some changes amount to; none for no changes.
-    pub fn of(changes: &[Change]) -> Option<Self> {
+    /// What some changes on a day amount to; none for no changes.
+    pub fn of(changes: &[Change], day: Date) -> Option<Self> {
         let mut by_test: BTreeMap<TestId, SeverityCounts> = BTreeMap::new();
         let mut blocks = BTreeSet::new();
+        let mut facts = Facts::default();
         for change in changes {
             let (old, new) = change.sides();
             if let Some(old) = old {
                 by_test.entry(old.test).or_default().remove(old);
                 blocks.insert(old.block());
+                facts.remove(old);
             }
             if let Some(new) = new {
                 by_test.entry(new.test).or_default().add(new);
                 blocks.insert(new.block());
+                facts.add(new);
             }
         }
         let mut by_test = by_test.into_iter();
@@ -53,6 +65,8 @@ impl Delta {
             counts,
             blocks,
             more: by_test.collect(),
+            facts,
+            day: Some(day),
         })
     }
 
@@ -266,11 +280,16 @@ impl Store {
         let before = base.fold;
         base.fold += 1;
         let mut by_test: BTreeMap<TestId, SeverityCounts> = BTreeMap::new();
+        let mut by_day: BTreeMap<Date, Facts> = BTreeMap::new();
         let mut items = Vec::new();
         for (id, delta) in deltas {
             let more = delta.by_test().filter(|(t, _)| !by_test.contains_key(t));
-            if items.len() + by_test.len() + more.count() + 2 > FOLD_ITEMS {
+            let own = by_test.len() + by_day.len() + more.count() + 3;
+            if items.len() + own > FOLD_ITEMS {
                 continue;
+            }
+            if let Some(day) = delta.day {
+                by_day.entry(day).or_default().merge(&delta.facts);
             }
             base.counts += delta.counts();
             for (test, counts) in delta.by_test() {
@@ -303,13 +322,16 @@ impl Store {
             item.insert("fold".into(), number(base.fold));
             items.push(self.put_fold(item, known)?);
         }
+        for (day, facts) in by_day {
+            items.extend(self.day_in(product, day, facts, base.fold).await?);
+        }
         let mut item = document(&keys::count_base(product), &base)?;
         item.insert("fold".into(), number(base.fold));
         items.push(self.put_fold(item, Some(before).filter(|n| *n > 0))?);
         Ok(self.db.transact(items).await? == Transacted::Done)
     }
 
-    fn put_fold(
+    pub(crate) fn put_fold(
         &self,
         item: Item,
         before: Option<u64>,
@@ -355,7 +377,8 @@ mod tests {
                 notes: Vec::new(),
             },
         ];
-        let delta = Delta::of(&changes).unwrap();
+        let day = jiff::civil::date(2026, 1, 31);
+        let delta = Delta::of(&changes, day).unwrap();
         let total = |test: u64| {
             let counts = delta.by_test().find(|(t, _)| t.0 == test).unwrap().1;
             (counts.total().total, counts.total().active)
@@ -366,7 +389,8 @@ mod tests {
         let stored = serde_json::to_string(&delta).unwrap();
         let read: Delta = serde_json::from_str(&stored).unwrap();
         assert_eq!(read.by_test().count(), 2);
-        assert!(Delta::of(&[]).is_none());
+        assert!(Delta::of(&[], day).is_none());
+        assert_eq!((read.facts, read.day), (delta.facts, Some(day)));
     }
 
     /// As version 0.1 wrote it.
@@ -375,5 +399,6 @@ mod tests {
         let read: Delta = serde_json::from_str(r#"{"t":3,"b":[1,2]}"#).unwrap();
         assert_eq!(read.by_test().map(|(t, _)| t.0).collect::<Vec<_>>(), [3]);
         assert_eq!(read.blocks.len(), 2);
+        assert_eq!((read.facts.len(), read.day), (0, None));
     }
 }

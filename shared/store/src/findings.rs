@@ -164,6 +164,7 @@ impl Store {
         for partition in [
             keys::endpoint_log(product),
             keys::endpoint_statuses(product),
+            keys::days(product),
         ] {
             let items = self.db.query(Table::Findings, &partition, None).await?;
             gone.extend(items.iter().map(crate::db::key_of));

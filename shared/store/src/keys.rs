@@ -1,5 +1,6 @@
 //! Every key of every table, one function for each kind of item.
 
+use jiff::civil::Date;
 use tatami_domain::{
     BlockId, DedupeScope, EngagementId, FindingId, ImportId, JobId, NoteId, Owner, ProductId,
     RehashJobId, StatusPlace, TestId, TestTypeId,
@@ -317,6 +318,27 @@ pub(crate) fn count_item(sk: &str) -> Option<CountItem<'_>> {
         None if rest == "B" => Some(CountItem::Base(product)),
         None => None,
     }
+}
+
+/// What changed on which day in a product.
+pub(crate) fn days(product: ProductId) -> String {
+    format!("D#{product}")
+}
+
+/// The sort keys of a day's items; of each earlier day they sort before these.
+pub(crate) fn day_prefix(day: Date) -> String {
+    format!("{day}#")
+}
+
+/// A part of what changed on a day.
+pub(crate) fn day(product: ProductId, day: Date, part: u64) -> Key {
+    key(days(product), format!("{day}#{part:04}"))
+}
+
+/// Day and part of a sort key.
+pub(crate) fn day_of(sk: &str) -> Option<(Date, u64)> {
+    let (day, part) = sk.split_once('#')?;
+    Some((day.parse().ok()?, part.parse().ok()?))
 }
 
 pub(crate) fn test_counts(test: TestId) -> Key {

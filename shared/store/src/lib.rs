@@ -19,6 +19,7 @@ mod catalog;
 mod claims;
 mod commit;
 mod counts;
+mod days;
 mod db;
 mod dedupe;
 mod endpoints;
@@ -47,6 +48,7 @@ pub use branch::kind_of;
 pub use catalog::{Entity, Named};
 pub use claims::{Claim, Member};
 pub use commit::{Change, Commit, Committed, Marker};
+pub use days::Days;
 pub use db::Usage;
 pub use endpoints::{EndpointBook, EndpointChange, EndpointRecord};
 pub use error::StoreError;
@@ -62,6 +64,7 @@ pub use target::{Missing, Target, TargetError};
 pub use view::Sight;
 
 use db::Db;
+use jiff::Timestamp;
 
 /// Everything Tatami keeps in DynamoDB.
 #[derive(Debug, Clone)]
@@ -72,6 +75,8 @@ pub struct Store {
     hides: bool,
     slas: sla::Cache,
     books: endpoints::Books,
+    days: days::Cache,
+    clock: days::Clock,
 }
 
 impl Store {
@@ -83,7 +88,15 @@ impl Store {
             hides: false,
             slas: sla::Cache::default(),
             books: endpoints::Books::default(),
+            days: days::Cache::default(),
+            clock: days::Clock::default(),
         }
+    }
+
+    /// The same store by another clock, which says on which day changes are made.
+    pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
+        self.clock = days::Clock::of(clock);
+        self
     }
 
     /// Requests, read and write units since the start of this process.

@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tatami_domain::{EngagementId, Finding, FlagChange, Flags, Severity, ShortStatus};
+use tatami_domain::{TestId, Finding, FlagChange, Flags, Severity, ShortStatus};
 use tatami_metrics::Facts;
 
 /// Where days are counted back from, unless a test says otherwise.
@@ -162,9 +162,9 @@ impl Pieces {
 
     fn take(&mut self, turn: &Turn, today: Date) {
         let sum = &mut self.sums[turn.piece];
-        if let Event::Created(engagement) = turn.event {
+        if let Event::Created(test) = turn.event {
             let finding = Finding {
-                engagement: EngagementId(engagement),
+                test: TestId(test),
                 severity: Severity::High,
                 flags: Flags::OPEN,
                 date: today,
@@ -235,6 +235,6 @@ fn change(finding: &mut Finding, event: &Event, today: Date) {
             finding.cvssv3_score = v3.map(to_score);
             finding.cvssv4_score = v4.map(to_score);
         }
-        Event::Moved(engagement) => finding.engagement = EngagementId(*engagement),
+        Event::Moved(test) => finding.test = TestId(*test),
     }
 }
