@@ -32,19 +32,19 @@ async fn write_units_of_a_thousand_findings() {
         new.write_units >= 4_000.0,
         "{new:?}: two items a finding cost two units each"
     );
-    assert!(new.requests <= 145, "{new:?} for 1,000 new findings");
+    assert!(new.requests <= 140, "{new:?} for 1,000 new findings");
     let unchanged = cost(&lab, "reimport", 1000).await;
     assert!(
         unchanged.write_units <= 15.0,
         "{unchanged:?} for 1,000 unchanged findings"
     );
-    assert!(unchanged.requests <= 75, "{unchanged:?}");
+    assert!(unchanged.requests <= 65, "{unchanged:?}");
     let duplicates = cost(&lab, "import", 1000).await;
     assert!(
         duplicates.write_units <= 4_200.0,
         "{duplicates:?} for 1,000 duplicates"
     );
-    assert!(duplicates.requests <= 165, "{duplicates:?}");
+    assert!(duplicates.requests <= 130, "{duplicates:?}");
 }
 
 /// The bytes of a finding's item: its document, and about 60 for keys, version and names.

@@ -420,6 +420,9 @@ async fn update_test(
                     field.clone_from(given);
                 }
             }
+            test.api_scan_configuration = options
+                .api_scan_configuration
+                .or(test.api_scan_configuration);
             for tag in &options.tags {
                 if !test.tags.contains(tag) {
                     test.tags.push(tag.clone());

@@ -500,6 +500,7 @@ async fn test_of(
         build_id: options.build_id.clone(),
         commit_hash: options.commit_hash.clone(),
         branch_tag: options.branch_tag.clone(),
+        api_scan_configuration: options.api_scan_configuration,
         tags: options.tags.clone(),
         ..Test::default()
     };

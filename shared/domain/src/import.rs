@@ -77,6 +77,9 @@ pub struct ImportOptions {
     pub branch_tag: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub commit_hash: Option<String>,
+    /// For the test: id of what says how its findings are fetched from a tool.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub api_scan_configuration: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tags: Vec<String>,
     #[serde(skip_serializing_if = "std::ops::Not::not")]

@@ -94,6 +94,7 @@ impl ImportOptions {
             "build_id" => self.build_id = text(),
             "branch_tag" => self.branch_tag = text(),
             "commit_hash" => self.commit_hash = text(),
+            "api_scan_configuration" => self.api_scan_configuration = Some(id()?),
             "tags" => {
                 let tags = value.split(',').map(str::trim).filter(|t| !t.is_empty());
                 for tag in tags {
@@ -165,6 +166,7 @@ impl ImportOptions {
         "build_id",
         "branch_tag",
         "commit_hash",
+        "api_scan_configuration",
         "tags",
         "apply_tags_to_findings",
         "apply_tags_to_endpoints",

@@ -169,6 +169,8 @@ pub struct Test {
     pub build_id: Option<String>,
     pub commit_hash: Option<String>,
     pub branch_tag: Option<String>,
+    /// Id of what says how its findings are fetched from a tool.
+    pub api_scan_configuration: Option<u64>,
     pub tags: Vec<String>,
     /// Has it notes or files?
     pub annotated: bool,

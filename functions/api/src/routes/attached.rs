@@ -248,7 +248,7 @@ async fn add_note<T: Annotated>(
 }
 
 /// Types that are no longer used take no notes, and some take one only.
-async fn check_type(store: &Store, owner: Owner, kind: u64) -> Result<()> {
+pub async fn check_type(store: &Store, owner: Owner, kind: u64) -> Result<()> {
     let found: Record<NoteType> = store.get(kind).await?;
     if found.field("is_active") == false {
         return Err(ApiError::field("note_type", "This type is not in use."));

@@ -1,13 +1,18 @@
 //! Products, their grade and the state of their SLA.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Branch, Membership, Product, ProductId, SeverityCounts, SlaConfiguration};
-use tatami_store::{Entity as _, Store};
+use tatami_domain::{
+    Branch, Finding, Membership, Product, ProductId, SeverityCounts, SlaConfiguration,
+};
+use tatami_store::{Entity as _, Sight, Store};
 
 use super::access::members;
 use super::cascade::{self, Rooted};
@@ -18,6 +23,8 @@ use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::{Operation, Routes};
+use crate::query::Query;
+use crate::view::finding::Clock;
 
 /// The metadata of how many products are read side by side.
 const PARALLEL: usize = 8;
@@ -104,6 +111,10 @@ impl Resource for Product {
         Filter::of("regulations", How::Ids),
         Filter::of("revenue", How::Exact),
         Filter::of("user_records", How::Ids),
+        Filter::of("prod_numeric_grade", How::Ids),
+        Filter::of("outside_of_sla", How::Bool),
+        // always 0, in DefectDojo too
+        Filter::of("tid", How::Ids),
         Filter::of("created", How::Day),
         Filter::of("updated", How::Day),
         Filter::TAGS[0],
@@ -152,6 +163,35 @@ impl Resource for Product {
 
     fn changed(api: &Api) {
         api.known.invalidate_all();
+    }
+
+    async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {
+        let id = |view: &Object| ProductId(view["id"].as_u64().unwrap_or_default());
+        if query.get("prod_numeric_grade").is_some() {
+            let counts = store.counts_by_product().await?;
+            for view in views.iter_mut() {
+                let counts = counts.get(&id(view)).copied().unwrap_or_default();
+                view.insert("prod_numeric_grade".into(), json!(grade(&counts)));
+            }
+        }
+        for view in views.iter_mut().filter(|_| query.get("tid").is_some()) {
+            view.insert("tid".into(), json!(0));
+        }
+        if query.get("outside_of_sla").is_some() {
+            let clock = Clock::now(store).await?;
+            let mut late: HashSet<ProductId> = HashSet::new();
+            let see = |finding: &Arc<Finding>| {
+                let is_late = |days: i64| days < 0;
+                if finding.flags.is_open() && clock.days_remaining(finding).is_some_and(is_late) {
+                    late.insert(finding.product);
+                }
+            };
+            store.visit(Sight::All, see).await?;
+            for view in views.iter_mut() {
+                view.insert("outside_of_sla".into(), json!(late.contains(&id(view))));
+            }
+        }
+        Ok(())
     }
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {

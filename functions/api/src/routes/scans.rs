@@ -22,6 +22,7 @@ use tatami_scanners::Report;
 use tatami_store::{Missing, Sight, Target};
 use tokio::time::{Instant, sleep};
 
+use super::records::check_configuration;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Upload, too_large};
@@ -65,6 +66,7 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
     let property = |name: &'static str| {
         let schema = match name {
             "product" | "engagement" | "test" | "lead" => json!({"type": "integer"}),
+            "api_scan_configuration" => json!({"type": "integer", "nullable": true}),
             "tags" => json!({"type": "array", "items": {"type": "string"}}),
             "minimum_severity" => {
                 json!({"type": "string", "enum": Severity::ALL.map(Severity::name)})
@@ -256,6 +258,7 @@ pub async fn prepare(
     caller
         .require(Permission::Import, target_place(&target))
         .await?;
+    check_configuration(store, options.api_scan_configuration, target.product.id).await?;
     if let Some(test) = &target.test
         && options.scan_type.is_none()
     {

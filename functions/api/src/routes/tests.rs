@@ -1,5 +1,7 @@
 //! Tests.
 
+use std::collections::HashMap;
+
 use futures::{StreamExt as _, TryStreamExt as _};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
@@ -8,8 +10,10 @@ use tatami_store::{Entity as _, Store};
 
 use super::attached;
 use super::cascade::{self, Rooted};
-use super::catalog::{self, Filter, How, Resource, constants};
+use super::catalog::{self, Filter, How, Resource};
 use super::engagements::join_products;
+use super::records::{ApiScanConfiguration, Kept as _, check_configuration};
+use crate::auth::Caller;
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
@@ -53,7 +57,11 @@ impl Resource for Test {
         Field::answer("test_type_name", Kind::Text(0)),
         Field::answer("deduplication_algorithm", Kind::Text(0)),
         Field::answer("hash_code_fields", Kind::Texts).nullable(),
-        Field::answer("api_scan_configuration", Kind::Ref(Target::Unknown)).nullable(),
+        Field::new(
+            "api_scan_configuration",
+            Kind::Ref(Target::Record(ApiScanConfiguration::KIND)),
+        )
+        .nullable(),
         Field::answer("notes", Kind::Other("Note", true)),
         Field::answer("files", Kind::Other("File", true)),
         Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
@@ -70,6 +78,8 @@ impl Resource for Test {
         Filter::of("commit_hash", How::Exact),
         Filter::of("branch_tag", How::Exact),
         Filter::of("environment", How::Ids),
+        Filter::of("api_scan_configuration", How::Ids),
+        Filter::on("notes", "note__ids", How::Ids),
         Filter::of("lead", How::Ids),
         Filter::of("percent_complete", How::Ids),
         Filter::on("engagement__tags", "engagement__tags", How::AnyTag),
@@ -138,7 +148,26 @@ impl Resource for Test {
         }
     }
 
+    async fn permit(&self, _: &Caller, store: &Store, old: Option<&Self>) -> Result<()> {
+        let known = old.and_then(|old| old.api_scan_configuration);
+        let new = self.api_scan_configuration.filter(|id| known != Some(*id));
+        check_configuration(store, new, self.product).await
+    }
+
     async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {
+        let mut noted: HashMap<u64, Vec<u64>> = HashMap::new();
+        for id in query.ids("notes")? {
+            if let Some(place) = store.note_place(id.into()).await?
+                && let Owner::Test(test) = place.owner
+            {
+                noted.entry(test.0).or_default().push(id);
+            }
+        }
+        for view in views.iter_mut().filter(|_| query.get("notes").is_some()) {
+            let id = view["id"].as_u64().unwrap_or_default();
+            let ids = noted.remove(&id).unwrap_or_default();
+            view.insert("note__ids".into(), json!(ids));
+        }
         let asks = |part: &str| query.pairs().any(|(name, _)| name.contains(part));
         if asks("engagement__product__") {
             join_products(store, views, "product", "engagement__product").await?;
@@ -157,7 +186,6 @@ impl Resource for Test {
 
     async fn decorate(store: &Store, views: &mut [Object]) -> Result<()> {
         attached::decorate(store, views, Self::PATH, |id| Owner::Test(id.into())).await?;
-        constants(views, &json!({"api_scan_configuration": null}));
         let groups: Vec<_> = (views.iter())
             .map(|view| store.groups_of(TestId(view["id"].as_u64().unwrap_or_default())))
             .collect();

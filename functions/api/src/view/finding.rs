@@ -492,8 +492,8 @@ impl Packs {
     }
 }
 
-/// What `close` answers with.
-pub fn closed(finding: &Finding) -> Value {
+/// What `close` answers with: the finding, and what was said.
+pub fn closed(finding: &Finding, note: &str, note_type: Option<u64>) -> Value {
     json!({
         "is_mitigated": finding.flags.is_mitigated,
         "mitigated": finding.mitigated,
@@ -501,6 +501,8 @@ pub fn closed(finding: &Finding) -> Value {
         "false_p": finding.flags.false_p,
         "out_of_scope": finding.flags.out_of_scope,
         "duplicate": finding.flags.duplicate,
+        "note": note,
+        "note_type": note_type,
     })
 }
 

@@ -205,6 +205,7 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
         "build_id": options.build_id,
         "branch_tag": options.branch_tag,
         "commit_hash": options.commit_hash,
+        "api_scan_configuration": options.api_scan_configuration,
         "service": options.service,
         "tags": options.tags,
         "apply_tags_to_findings": options.apply_tags_to_findings,

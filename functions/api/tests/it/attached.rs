@@ -86,6 +86,13 @@ async fn notes_and_files_are_attached_to_findings_engagements_and_tests() {
         assert_eq!(one["files"].as_array().unwrap().len(), 2);
         assert_eq!(one.get("annotated"), None);
     }
+    let (_, of_test) = app.get(&format!("tests/{test}/")).await;
+    let (_, of_finding) = app.get(&format!("findings/{finding}/")).await;
+    for (owner, count) in [(of_test, 1), (of_finding, 0)] {
+        let note = &owner["notes"][0]["id"];
+        let (_, page) = app.get(&format!("tests/?notes={note}")).await;
+        assert_eq!(page["count"], count, "{note}");
+    }
     // A file is found only where it is attached, and an engagement's are in its list.
     let (_, files) = app.get(&format!("findings/{finding}/files/")).await;
     let file = &files["files"][0]["id"];
@@ -135,4 +142,19 @@ async fn notes_have_types_some_of_which_are_there_once() {
         assert_eq!(status, 400);
         assert!(answer["note_type"][0].is_string(), "{answer}");
     }
+    // what is said about a change has a type too
+    let path = format!("findings/{finding}");
+    let said = json!({"note": "Checked.", "note_type": kind["id"]});
+    let (status, answer) = app.post(&format!("{path}/verify/"), said.clone()).await;
+    assert_eq!(status, 400, "there is one already: {answer}");
+    let plain = json!({"name": "Plain", "description": "d"});
+    let (_, plain) = app.post("note_type/", plain).await;
+    let said = json!({"note": "Gone.", "note_type": plain["id"]});
+    let (status, answer) = app.post(&format!("{path}/close/"), said).await;
+    assert_eq!(
+        (status.as_u16(), &answer["note"], &answer["note_type"]),
+        (200, &json!("Gone."), &plain["id"])
+    );
+    let (_, listed) = app.get(&notes).await;
+    assert_eq!(listed["notes"][1]["note_type"], plain, "{listed}");
 }

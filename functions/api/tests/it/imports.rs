@@ -37,6 +37,11 @@ async fn the_target_comes_before_the_fields_and_nothing_is_made_for_a_bad_reques
         ),
         (("scan_date", "2999-01-01"), Some(REPORT), "scan_date"),
         (("lead", "99"), Some(REPORT), "lead"),
+        (
+            ("api_scan_configuration", "99"),
+            Some(REPORT),
+            "api_scan_configuration",
+        ),
         (("scan_type", "Trivy Scan"), None, "file"),
         (("scan_type", "Trivy Scan"), Some(("", "x")), "file"),
         (

@@ -302,7 +302,7 @@ async fn products_and_findings_have_values_under_names() {
 #[tokio::test]
 async fn the_secrets_of_tools_are_kept_encrypted_and_never_shown() {
     let app = TestApp::start().await;
-    let [product, _, _] = app.tree().await;
+    let [product, _, test] = app.tree().await;
     let (_, kind) = app.post("tool_types/", json!({"name": "SonarQube"})).await;
     let new = json!({"name": "Sonar", "tool_type": kind["id"], "url": "https://sonar.example/",
         "authentication_type": "API", "username": "ci"});
@@ -375,9 +375,41 @@ async fn the_secrets_of_tools_are_kept_encrypted_and_never_shown() {
         assert_eq!(app.call(Method::DELETE, used, None).await.0, 409, "{used}");
     }
     ends(&app, "tool_product_settings", &settings).await;
+    a_test_says_how_its_findings_are_fetched(&app, test, &scans["id"]).await;
     ends(&app, "product_api_scan_configurations", &scans).await;
     ends(&app, "tool_configurations", &made).await;
     assert_eq!(app.call(Method::DELETE, &kind, None).await.0, 204);
+}
+
+/// Only by what is of its own product.
+async fn a_test_says_how_its_findings_are_fetched(app: &TestApp, test: u64, scans: &Value) {
+    let path = format!("tests/{test}/");
+    let (status, answer) = (app.patch(&path, json!({"api_scan_configuration": scans}))).await;
+    assert_eq!(
+        (status.as_u16(), &answer["api_scan_configuration"]),
+        (200, scans)
+    );
+    let wrong = json!({"api_scan_configuration": 99});
+    let (status, answer) = app.patch(&path, wrong).await;
+    assert_eq!(status, 400, "{answer}");
+    let other = json!({"name": "Other", "description": "d", "prod_type": 1});
+    let (_, other) = app.post("products/", other).await;
+    let (_, tool) = app.get("tool_configurations/").await;
+    let tool = &tool["results"][0]["id"];
+    let theirs = json!({"product": other["id"], "tool_configuration": tool});
+    let (_, theirs) = app.post("product_api_scan_configurations/", theirs).await;
+    let wrong = json!({"api_scan_configuration": theirs["id"]});
+    let (status, answer) = app.patch(&path, wrong).await;
+    assert_eq!(status, 400, "{answer}");
+    assert!(answer.to_string().contains("another product"), "{answer}");
+    for (id, count) in [(scans, 1), (&theirs["id"], 0)] {
+        let (_, page) = app
+            .get(&format!("tests/?api_scan_configuration={id}"))
+            .await;
+        assert_eq!(page["count"], count, "{id}");
+    }
+    let gone = format!("product_api_scan_configurations/{}/", theirs["id"]);
+    app.call(Method::DELETE, &gone, None).await;
 }
 
 #[tokio::test]

@@ -39,8 +39,21 @@ async fn a_change_of_the_configuration_counts_at_once_and_writes_no_finding() {
         (200, &strict["id"])
     );
     assert_eq!(left(&app, finding).await, -5);
-    let (_, outside) = app.get("findings/?outside_of_sla=true").await;
-    assert_eq!(outside["count"], 1);
+    for list in ["findings", "products"] {
+        let (_, outside) = app.get(&format!("{list}/?outside_of_sla=true")).await;
+        assert_eq!(outside["count"], 1, "{list}");
+        let (_, inside) = app.get(&format!("{list}/?outside_of_sla=false")).await;
+        assert_eq!(inside["count"], 0, "{list}");
+    }
+    // one high finding
+    for (query, count) in [
+        ("prod_numeric_grade=60", 1),
+        ("prod_numeric_grade=100", 0),
+        ("tid=0", 1),
+    ] {
+        let (_, page) = app.get(&format!("products/?{query}")).await;
+        assert_eq!(page["count"], count, "{query}");
+    }
 
     let writes = app.services.store.usage().write_units;
     let of_strict = format!("sla_configurations/{}/", strict["id"]);

@@ -28,7 +28,9 @@ use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::query::today;
+use crate::routes::attached::check_type;
 use crate::routes::catalog::check_references;
+use crate::routes::records::{Kept as _, NoteType};
 use crate::view::finding::{FIELDS, closed};
 
 /// How often a change is tried again when others change the same finding.
@@ -42,7 +44,11 @@ const CLOSE_FIELDS: &[Field] = &[
     Field::new("out_of_scope", Kind::Bool),
     Field::new("duplicate", Kind::Bool),
     Field::new("note", Kind::Text(0)),
+    Field::new("note_type", Kind::Ref(Target::Record(NoteType::KIND))).nullable(),
 ];
+
+/// The fields of [`CLOSE_FIELDS`] that make a note.
+const REMARK: std::ops::RangeFrom<usize> = 6..;
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
@@ -73,7 +79,7 @@ pub fn add(routes: &mut Routes) {
         .body("FindingVerifyRequest")
         .answers(200, Answer::One("Finding"));
     routes.add(&verify, self::verify);
-    routes.schemas("FindingVerify", &CLOSE_FIELDS[6..]);
+    routes.schemas("FindingVerify", &CLOSE_FIELDS[REMARK]);
 }
 
 async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
@@ -206,15 +212,15 @@ async fn close(
 ) -> Result<Response> {
     let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let mut sent = read(&body, CLOSE_FIELDS, Mode::Change).map_err(ApiError::Fields)?;
-    let note = sent
-        .remove("note")
-        .and_then(|note| note.as_str().map(str::to_owned));
+    let remark = Remark::take(&api.services.store, &finding, &mut sent).await?;
     if sent.get("is_mitigated").and_then(Value::as_bool) != Some(false) {
         sent.insert("is_mitigated".into(), true.into());
     }
     sent.insert("active".into(), false.into());
-    let finding = change(&api, caller.0.user, finding, &sent, note).await?;
-    Ok(Json(closed(&finding)).into_response())
+    let finding = change(&api, caller.0.user, finding, &sent, remark.as_ref()).await?;
+    let note = remark.as_ref().map_or("", |remark| &remark.entry);
+    let note_type = remark.as_ref().and_then(|remark| remark.note_type);
+    Ok(Json(closed(&finding, note, note_type)).into_response())
 }
 
 async fn verify(
@@ -224,13 +230,34 @@ async fn verify(
     Body(body): Body,
 ) -> Result<Response> {
     let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
-    let mut sent = read(&body, &CLOSE_FIELDS[6..], Mode::Change).map_err(ApiError::Fields)?;
-    let note = sent
-        .remove("note")
-        .and_then(|note| note.as_str().map(str::to_owned));
+    let mut sent = read(&body, &CLOSE_FIELDS[REMARK], Mode::Change).map_err(ApiError::Fields)?;
+    let remark = Remark::take(&api.services.store, &finding, &mut sent).await?;
     sent.insert("verified".into(), true.into());
-    let finding = change(&api, caller.0.user, finding, &sent, note).await?;
+    let finding = change(&api, caller.0.user, finding, &sent, remark.as_ref()).await?;
     detail(&api, &finding).await
+}
+
+/// What is said about a change.
+pub struct Remark {
+    entry: String,
+    note_type: Option<u64>,
+}
+
+impl Remark {
+    /// Takes it out of what was sent; none where nothing is said.
+    async fn take(store: &Store, about: &Finding, sent: &mut Object) -> Result<Option<Self>> {
+        check_references(store, &CLOSE_FIELDS[REMARK], sent).await?;
+        let note_type = sent.remove("note_type").and_then(|kind| kind.as_u64());
+        let entry = sent.remove("note");
+        let entry = entry.and_then(|entry| entry.as_str().map(str::to_owned));
+        let Some(entry) = entry.filter(|text| !text.is_empty()) else {
+            return Ok(None);
+        };
+        if let Some(kind) = note_type {
+            check_type(store, about.id.into(), kind).await?;
+        }
+        Ok(Some(Self { entry, note_type }))
+    }
 }
 
 /// Changes a finding by what was sent, with a note where there is one. Where somebody else changes it
@@ -244,9 +271,9 @@ pub async fn change(
     by: UserId,
     finding: Finding,
     sent: &Object,
-    note: Option<String>,
+    remark: Option<&Remark>,
 ) -> Result<Finding> {
-    change_if(api, by, finding, &IfMatch::default(), sent, note).await
+    change_if(api, by, finding, &IfMatch::default(), sent, remark).await
 }
 
 /// The same, if the finding is still in a version that the client wants to write over.
@@ -256,7 +283,7 @@ async fn change_if(
     finding: Finding,
     if_match: &IfMatch,
     sent: &Object,
-    note: Option<String>,
+    remark: Option<&Remark>,
 ) -> Result<Finding> {
     let store = &api.services.store;
     check_references(store, FIELDS, sent).await?;
@@ -265,7 +292,6 @@ async fn change_if(
     let duplicates = Duplicates::new(store, Some(by));
     let id = finding.id;
     let mut old = finding;
-    let note = note.filter(|text| !text.is_empty());
     for _ in 0..TRIES {
         if_match.check(&version(&old))?;
         let now = Timestamp::now();
@@ -294,7 +320,7 @@ async fn change_if(
                 new.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
             }
         }
-        if new == old && note.is_none() {
+        if new == old && remark.is_none() {
             return Ok(old);
         }
         let held = if moves(&old, &new) {
@@ -316,8 +342,12 @@ async fn change_if(
         });
         let mut commit = commit(&new, changes);
         commit.claims = held.settled(&commit.changes);
-        if let Some(entry) = &note {
-            commit.notes = signed(store, commit.product, by, vec![(id, entry)], now).await?;
+        if let Some(remark) = remark {
+            let texts = vec![(id, &remark.entry)];
+            commit.notes = signed(store, commit.product, by, texts, now).await?;
+            for (_, note) in &mut commit.notes {
+                note.note_type = remark.note_type;
+            }
         }
         if store.commit(&commit).await? == Committed::Yes {
             if let Some(original) = new.duplicate_finding.filter(|_| joins) {

@@ -32,6 +32,7 @@ pub use infrastructure::CicdInfrastructure;
 pub use note_types::NoteType;
 pub use presets::EngagementPreset;
 pub use regulations::Regulation;
+pub use tools::{ApiScanConfiguration, check_configuration};
 
 /// Adds their routes.
 pub fn add(routes: &mut Routes) {

@@ -3,10 +3,11 @@
 
 use serde_json::Value;
 use tatami_auth::Permission;
+use tatami_domain::ProductId;
 use tatami_store::Store;
 
 use super::{Kept, Record, add_kind};
-use crate::error::Result;
+use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
 use crate::routes::catalog::{Filter, How};
@@ -151,6 +152,28 @@ impl Kept for ToolProductSettings {
                 sent.insert(name.to_owned(), value.clone());
             }
         }
+    }
+}
+
+/// Fails where an API scan configuration isn't there or is another product's.
+pub async fn check_configuration(
+    store: &Store,
+    configuration: Option<u64>,
+    product: ProductId,
+) -> Result<()> {
+    let Some(id) = configuration else {
+        return Ok(());
+    };
+    let wrong = |message: String| Err(ApiError::field("api_scan_configuration", message));
+    match store.get::<Record<ApiScanConfiguration>>(id).await {
+        Ok(found) if found.field("product").as_u64() == Some(product.0) => Ok(()),
+        Ok(_) => wrong(format!(
+            "Configuration {id} belongs to another product than {product}."
+        )),
+        Err(error) if error.is_not_found() => {
+            wrong(format!("Invalid pk \"{id}\": there is no such object."))
+        }
+        Err(error) => Err(error.into()),
     }
 }
 
