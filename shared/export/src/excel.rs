@@ -17,8 +17,8 @@ use crate::cell::{Cell, Column, Kind, looks_like_formula};
 pub const MAX_ROWS: u32 = 1_048_575;
 /// How long a text of a cell may be, in UTF-16 units. Longer ones are cut and say so.
 pub const MAX_TEXT: usize = 32_767;
-/// How many links a worksheet has, which are held in memory until the end (about 1.5 KB each). Those after
-/// them are written as text.
+/// How many links a worksheet has. Unlike rows they are held in memory until the end, about 1.5 KB each, or
+/// 100 MB for all. Those after them are written as text.
 pub const MAX_LINKS: u32 = 65_530;
 
 /// What stands at the end of a text that was cut.
@@ -343,4 +343,21 @@ fn unique(name: &str, names: &mut HashSet<String>) -> String {
         chosen = format!("{}{end}", cut(name, MAX_NAME - end.len()));
     }
     chosen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_of_the_crate_is_a_temporary_file_that_cannot_be_written() {
+        let folder = Path::new("/full");
+        let full = || -> Result<(), XlsxError> { panic!("couldn't write to xml file") };
+        let error = guard(folder, full).unwrap_err();
+        assert!(
+            error.to_string().contains("cannot be written in /full"),
+            "{error}"
+        );
+        assert_eq!(guard(folder, || Ok(1)).unwrap(), 1);
+    }
 }

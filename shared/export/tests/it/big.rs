@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use calamine::{Data, Xlsx, open_workbook_from_rs};
 use peakmem_alloc::{INSTRUMENTED_SYSTEM, PeakMemAlloc, PeakMemAllocTrait as _};
-use tatami_export::{Cell, Format, Kind, Options, Sheet, write};
+use tatami_export::{Cell, Format, Kind, MAX_LINKS, Options, Sheet, write};
 
 use crate::table::{column, text};
 
@@ -25,6 +25,9 @@ const ROWS: i64 = 100_000;
 /// Other tests take some of it.
 const MEMORY_LIMIT: usize = 24 * 1024 * 1024;
 
+/// What a link may take.
+const LINK_MEMORY: usize = 2_000;
+
 /// Counts what comes, and keeps nothing.
 #[derive(Clone, Default)]
 struct Counter(Arc<AtomicUsize>);
@@ -40,8 +43,8 @@ impl Write for Counter {
     }
 }
 
-/// Findings of about 700 bytes.
-fn findings() -> Sheet<impl Iterator<Item = Vec<Cell>>> {
+/// Findings with so long a description.
+fn findings(sentences: usize) -> Sheet<impl Iterator<Item = Vec<Cell>>> {
     Sheet {
         name: "Findings".to_owned(),
         columns: vec![
@@ -52,14 +55,14 @@ fn findings() -> Sheet<impl Iterator<Item = Vec<Cell>>> {
             column("date", Kind::Date),
             column("description", Kind::Text),
         ],
-        rows: (0..ROWS).map(|id| {
+        rows: (0..ROWS).map(move |id| {
             vec![
                 Cell::Integer(id),
                 text(&format!("Finding {id}")),
                 Cell::Number(f64::from(u8::try_from(id % 100).unwrap()) / 10.0),
                 Cell::Bool(id % 2 == 0),
                 Cell::Date(jiff::civil::date(2026, 1, 1)),
-                text(&format!("{id} is a finding. ").repeat(30)),
+                text(&format!("{id} is a finding. ").repeat(sentences)),
             ]
         }),
     }
@@ -75,7 +78,7 @@ fn a_hundred_thousand_rows_take_little_memory() {
     ] {
         let out = Counter::default();
         MEMORY.reset_peak_memory();
-        write(format, &Options::default(), out.clone(), [findings()]).unwrap();
+        write(format, &Options::default(), out.clone(), [findings(30)]).unwrap();
         let taken = MEMORY.get_peak_memory();
         let size = out.0.load(Ordering::Relaxed);
         assert!(taken < MEMORY_LIMIT, "{format:?}: {taken} bytes of memory");
@@ -89,7 +92,7 @@ fn a_hundred_thousand_rows_take_little_memory() {
 #[test]
 fn a_hundred_thousand_rows_are_all_there() {
     let _alone = alone();
-    let bytes = write(Format::Xlsx, &Options::default(), Vec::new(), [findings()]).unwrap();
+    let bytes = write(Format::Xlsx, &Options::default(), Vec::new(), [findings(1)]).unwrap();
     let mut workbook: Xlsx<_> = open_workbook_from_rs(Cursor::new(bytes.as_slice())).unwrap();
     // Cell by cell: all of them at once are much.
     let mut cells = workbook.worksheet_cells_reader("Findings").unwrap();
@@ -105,7 +108,7 @@ fn a_hundred_thousand_rows_are_all_there() {
     }
     assert_eq!((count, titles), ((ROWS + 1) * 6, ROWS));
 
-    let bytes = write(Format::Csv, &Options::default(), Vec::new(), [findings()]).unwrap();
+    let bytes = write(Format::Csv, &Options::default(), Vec::new(), [findings(1)]).unwrap();
     let mut reader = csv::Reader::from_reader(bytes.as_slice());
     let mut count = 0;
     for (id, record) in reader.records().enumerate() {
@@ -113,4 +116,29 @@ fn a_hundred_thousand_rows_are_all_there() {
         count += 1;
     }
     assert_eq!(count, ROWS);
+}
+
+#[test]
+fn links_take_the_memory_that_their_limit_says() {
+    let _alone = alone();
+    let sheet = Sheet {
+        name: "Links".to_owned(),
+        columns: vec![column("link", Kind::Link)],
+        rows: (0..ROWS).map(|id| {
+            let path = "a/".repeat(20);
+            vec![Cell::Link(format!(
+                "https://tatami.example/{path}{id}#history"
+            ))]
+        }),
+    };
+    MEMORY.reset_peak_memory();
+    write(
+        Format::Xlsx,
+        &Options::default(),
+        Counter::default(),
+        [sheet],
+    )
+    .unwrap();
+    let each = MEMORY.get_peak_memory() / MAX_LINKS as usize;
+    assert!((300..LINK_MEMORY).contains(&each), "{each} bytes a link");
 }

@@ -142,7 +142,7 @@ fn what_cannot_be_written_is_an_error() {
             let result = write(format, &Options::default(), Full(room), [sheet]);
             match result.map(|_| ()) {
                 Err(Error::Write(error)) => {
-                    assert!(error.to_string().contains("closed"), "{error}")
+                    assert!(error.to_string().contains("closed"), "{error}");
                 }
                 other => panic!("{format:?} with room for {room} bytes: {other:?}"),
             }
