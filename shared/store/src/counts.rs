@@ -120,7 +120,7 @@ impl State {
         folded + since.count() as u64
     }
 
-    fn counts(&self) -> SeverityCounts {
+    pub fn counts(&self) -> SeverityCounts {
         let mut sum = self.base.counts;
         for delta in self.deltas.values() {
             sum += delta.counts();
