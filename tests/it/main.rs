@@ -20,6 +20,7 @@ mod faults;
 mod groups;
 mod history;
 mod imports;
+mod metrics;
 mod model;
 mod moves;
 mod order;

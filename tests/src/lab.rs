@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use aws_config::retry::RetryConfig;
 use aws_config::{BehaviorVersion, Region};
@@ -12,6 +13,9 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{Method, Request};
 use futures::StreamExt as _;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tatami_domain::{
     Engagement, Finding, FindingId, Import, ImportId, Product, ProductId, SeverityCounts, Test,
@@ -73,6 +77,7 @@ pub struct Lab {
     dynamodb: aws_sdk_dynamodb::Client,
     s3: aws_sdk_s3::Client,
     uploads: AtomicU64,
+    days_ago: Arc<AtomicU64>,
     _data: TempDir,
 }
 
@@ -176,7 +181,13 @@ impl Lab {
         let s3 = aws_sdk_s3::config::Builder::from(&config)
             .force_path_style(true)
             .build();
-        let services = Services::new(&config, settings);
+        let mut services = Services::new(&config, settings);
+        let days_ago = Arc::new(AtomicU64::new(0));
+        let ago = Arc::clone(&days_ago);
+        services.store = services.store.with_clock(move || {
+            let hours = 24 * ago.load(Ordering::Relaxed);
+            Timestamp::now() - Duration::from_hours(hours)
+        });
         let store = &services.store;
         store.create_tables().await.expect("tables");
         let seeded = store.seed(["Generic Findings Import", "SARIF"]);
@@ -191,8 +202,17 @@ impl Lab {
             wire,
             aws,
             uploads: AtomicU64::new(0),
+            days_ago,
             _data: data,
         }
+    }
+
+    /// Lets what follows be done so many days ago, as far as the store says on which day something was
+    /// done; gives that day.
+    pub fn go_back(&self, days: u64) -> Date {
+        self.days_ago.store(days, Ordering::Relaxed);
+        let then = Timestamp::now() - Duration::from_hours(24 * days);
+        then.to_zoned(TimeZone::UTC).date()
     }
 
     /// Puts a report into the bucket, for the product and engagement that the key names and with

@@ -297,16 +297,21 @@ impl Operation {
         let takes_body = self.body.is_some();
         let changes = [Method::POST, Method::PUT, Method::PATCH, Method::DELETE].contains(method);
         let is_one = matches!(self.answer, Answer::One(_));
+        let is_keyed = !public && *method == Method::POST;
+        let is_paged = matches!(self.answer, Answer::Page(_));
         [
             ("304", *method == Method::GET && is_one),
-            ("400", takes_body || !self.query.is_empty()),
+            (
+                "400",
+                takes_body || !self.query.is_empty() || is_paged || is_keyed,
+            ),
             ("401", !public),
             ("403", !public),
             ("404", self.path.contains('{') || self.may_be_missing),
             ("409", changes && !public),
             ("413", takes_body),
             ("415", takes_body),
-            ("422", !public && *method == Method::POST),
+            ("422", is_keyed),
             ("429", true),
         ]
     }

@@ -27,7 +27,7 @@ impl<T> BySeverity<T> {
     }
 
     /// Changes the value of one severity and that of all.
-    pub(crate) fn change(&mut self, severity: Severity, mut change: impl FnMut(&mut T)) {
+    pub fn change(&mut self, severity: Severity, mut change: impl FnMut(&mut T)) {
         change(&mut self.all);
         change(match severity {
             Severity::Critical => &mut self.critical,
@@ -48,6 +48,19 @@ impl<T> BySeverity<T> {
             low: make(&self.low),
             info: make(&self.info),
         }
+    }
+}
+
+impl BySeverity<i64> {
+    /// Adds the numbers of another.
+    pub fn merge(&mut self, other: &Self) {
+        let add = |a: &mut i64, b: i64| *a = a.saturating_add(b);
+        add(&mut self.all, other.all);
+        add(&mut self.critical, other.critical);
+        add(&mut self.high, other.high);
+        add(&mut self.medium, other.medium);
+        add(&mut self.low, other.low);
+        add(&mut self.info, other.info);
     }
 }
 

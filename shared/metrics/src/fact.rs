@@ -1,6 +1,6 @@
 use jiff::civil::Date;
 use jiff::tz::Offset;
-use tatami_domain::{TestId, Finding, Flags, Severity};
+use tatami_domain::{Finding, Flags, Severity, TestId};
 
 /// What metrics need of one finding. Findings that are alike for metrics have equal facts.
 ///

@@ -4,7 +4,7 @@ use std::collections::btree_map::Entry;
 use jiff::civil::Date;
 use serde::de::Error;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use tatami_domain::{TestId, Finding, Flags, Severity};
+use tatami_domain::{Finding, Flags, Severity, TestId};
 
 use crate::Fact;
 use crate::day;
@@ -102,12 +102,10 @@ impl Serialize for Facts {
         for (fact, n) in self.iter() {
             let row = to_row(fact, n);
             match groups.last_mut() {
-                Some((test, lists)) if *test == fact.test => {
-                    match lists.last_mut() {
-                        Some((tags, rows)) if *tags == fact.tags => rows.push(row),
-                        _ => lists.push((&fact.tags, vec![row])),
-                    }
-                }
+                Some((test, lists)) if *test == fact.test => match lists.last_mut() {
+                    Some((tags, rows)) if *tags == fact.tags => rows.push(row),
+                    _ => lists.push((&fact.tags, vec![row])),
+                },
                 _ => groups.push((fact.test, vec![(&fact.tags, vec![row])])),
             }
         }
@@ -154,11 +152,7 @@ fn to_row(fact: &Fact, n: i64) -> Row {
 }
 
 /// A row as it's read, or what is wrong with it.
-fn from_row(
-    test: TestId,
-    tags: &[String],
-    row: &[Option<i64>],
-) -> Result<(Fact, i64), String> {
+fn from_row(test: TestId, tags: &[String], row: &[Option<i64>]) -> Result<(Fact, i64), String> {
     let [Some(n), Some(severity), Some(flags), Some(date), tail @ ..] = row else {
         return Err("a row has no number, severity, flags or date".into());
     };

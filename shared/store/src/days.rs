@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
+use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::Offset;
@@ -20,12 +21,15 @@ use tatami_metrics::{Fact, Facts};
 
 use crate::counts::State;
 use crate::db::{Item, Table, corrupt, document, number, number_of, read_document, text_of};
+use crate::gone::Gone;
 use crate::{Result, Store, StoreError, keys};
 
 /// An item of a day that has so many bytes isn't added to any more.
 const PART_BYTES: usize = 48 << 10;
 /// How many facts are kept in memory; each takes about 200 bytes.
 const MAX_FACTS: u64 = 500_000;
+/// The days of how many products are read side by side.
+const PARALLEL: usize = 8;
 /// What nobody has asked for so long is let go.
 const MAX_IDLE: Duration = Duration::from_mins(15);
 
@@ -103,10 +107,7 @@ impl Days {
 
     /// The first day on which something was changed.
     pub fn first(&self) -> Option<Date> {
-        let firsts = [
-            self.folded.days.keys().next(),
-            self.since.keys().next(),
-        ];
+        let firsts = [self.folded.days.keys().next(), self.since.keys().next()];
         firsts.into_iter().flatten().min().copied()
     }
 
@@ -177,19 +178,39 @@ impl Store {
     /// What changed on which day in a product. Where nothing was folded since the last time, that reads
     /// its counts and nothing else.
     pub async fn days(&self, product: ProductId) -> Result<Days> {
+        let days = self.days_of(&[product]).await?.remove(&product);
+        days.ok_or_else(|| StoreError::Contention(format!("product {product}")))
+    }
+
+    /// The same for some products at once.
+    pub async fn days_of(&self, products: &[ProductId]) -> Result<BTreeMap<ProductId, Days>> {
         let gone = self.gone().await?;
+        let mut states = match products {
+            [] => return Ok(BTreeMap::new()),
+            [one] => BTreeMap::from([(*one, self.count_state(*one).await?)]),
+            _ => self.count_states().await?,
+        };
+        let reads: Vec<_> = (products.iter())
+            .map(|product| (*product, states.remove(product).unwrap_or_default()))
+            .map(|(product, state)| self.days_at(product, state, &gone))
+            .collect();
+        let reads = futures::stream::iter(reads).buffer_unordered(PARALLEL);
+        reads.try_collect().await
+    }
+
+    async fn days_at(
+        &self,
+        product: ProductId,
+        mut state: State,
+        gone: &Gone,
+    ) -> Result<(ProductId, Days)> {
         if gone.product(product) {
-            return Ok(Days {
-                folded: Arc::default(),
-                since: BTreeMap::new(),
-                gone: HashSet::new(),
-                whole: true,
-            });
+            state = State::default();
         }
         for _ in 0..20 {
-            let state = self.count_state(product).await?;
             let Some(folded) = self.folded(product, &state).await? else {
-                continue; // a fold came between the two reads
+                state = self.count_state(product).await?; // a fold came between the two reads
+                continue;
             };
             let mut since: BTreeMap<Date, Facts> = BTreeMap::new();
             for delta in state.deltas.values() {
@@ -198,12 +219,13 @@ impl Store {
                 }
             }
             let kept = counts_of([&folded.sum].into_iter().chain(since.values()));
-            return Ok(Days {
+            let days = Days {
                 whole: kept == state.counts(),
                 gone: gone.tests_of(product).cloned().unwrap_or_default(),
                 folded,
                 since,
-            });
+            };
+            return Ok((product, days));
         }
         Err(StoreError::Contention(format!("product {product}")))
     }
@@ -211,6 +233,9 @@ impl Store {
     /// The folded days as of a state; none where they are of a later one.
     async fn folded(&self, product: ProductId, state: &State) -> Result<Option<Arc<Folded>>> {
         let fold = state.base.fold;
+        if fold == 0 {
+            return Ok(Some(Arc::default()));
+        }
         if let Some(known) = self.days.0.get(&product)
             && known.fold == fold
         {

@@ -90,6 +90,7 @@ pub fn add(routes: &mut Routes) {
     )
     .query(FILTERS.iter().copied())
     .query([Field::new("o", Kind::Texts)])
+    .may_be_missing()
     .answers(200, Answer::Page("Import"));
     routes.add(&list, self::list);
     let get = Operation::get(

@@ -13,6 +13,7 @@ mod finding_groups;
 mod findings;
 mod imports;
 mod jobs;
+mod metrics;
 mod notes;
 mod product_types;
 mod products;
@@ -47,6 +48,7 @@ pub fn all(file_bytes: usize) -> Routes {
     jobs::add(&mut routes);
     scans::add(&mut routes);
     sla_configurations::add(&mut routes);
+    metrics::add(&mut routes);
     uploads::add(&mut routes);
     imports::add(&mut routes);
     replays::add(&mut routes);

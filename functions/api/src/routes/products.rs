@@ -240,20 +240,12 @@ impl Rooted for Product {
     }
 }
 
-/// The grade of a product, 100 to 5, by its active findings.
-fn grade(counts: &SeverityCounts) -> i64 {
-    let [critical, high, medium, low, _] = counts.0.map(|c| c.active);
-    let mut grade = 100;
-    // the first finding of a severity drops the grade to `top`, each further one by `step`
-    for (n, top, step) in [(critical, 40, 5), (high, 60, 3), (medium, 80, 2)] {
-        if n > 0 {
-            grade = if grade == 100 { top } else { grade } - step * (n - 1);
-        }
-    }
-    if low > 0 {
-        grade = if grade == 100 { 95 } else { grade } - low;
-    }
-    grade.max(5)
+/// The grade of a product by its active findings.
+fn grade(counts: &SeverityCounts) -> u8 {
+    let [critical, high, medium, low, _] = counts
+        .0
+        .map(|counts| u64::try_from(counts.active).unwrap_or(0));
+    tatami_metrics::grade(critical, high, medium, low)
 }
 
 async fn sla_status(
@@ -271,28 +263,5 @@ async fn sla_status(
             StatusCode::NOT_FOUND,
             "The SLA of this product has not been summed up yet.".into(),
         )),
-    }
-}
-
-#[cfg(test)]
-mod unit {
-    use tatami_domain::FlagCounts;
-
-    use super::*;
-
-    #[test]
-    fn grades_start_at_the_worst_severity_and_never_fall_below_five() {
-        let counts = |active: [i64; 5]| {
-            SeverityCounts(active.map(|active| FlagCounts {
-                active,
-                ..FlagCounts::default()
-            }))
-        };
-        assert_eq!(grade(&counts([0, 0, 0, 0, 9])), 100);
-        assert_eq!(grade(&counts([1, 0, 0, 0, 0])), 40);
-        assert_eq!(grade(&counts([2, 2, 0, 0, 0])), 32);
-        assert_eq!(grade(&counts([0, 2, 1, 1, 0])), 56);
-        assert_eq!(grade(&counts([0, 0, 0, 3, 0])), 92);
-        assert_eq!(grade(&counts([50, 0, 0, 0, 0])), 5);
     }
 }

@@ -44,10 +44,12 @@ pub fn add(routes: &mut Routes) {
         "Import a report into a test of its own",
     )
     .multipart("ImportScanRequest")
+    .may_be_missing()
     .answers(201, Answer::One("ImportScan"));
     routes.add(&import, import_scan);
     let reimport = Operation::post("/api/v2/reimport-scan", "Hold a report against a test")
         .multipart("ReImportScanRequest")
+        .may_be_missing()
         .answers(201, Answer::One("ImportScan"));
     routes.add(&reimport, reimport_scan);
     let file = || {

@@ -96,6 +96,7 @@ pub fn add(routes: &mut Routes) {
         "A page of the imports that are done",
     )
     .query(FILTERS.iter().copied())
+    .may_be_missing()
     .answers(200, Answer::Page("TestImport"));
     routes.add(&list, self::list);
     let get = Operation::get("/api/v2/test_imports/{id}", "One of them")

@@ -27,6 +27,7 @@ const VALID: Duration = Duration::from_hours(1);
 pub fn add(routes: &mut Routes) {
     let upload = Operation::post("/api/v2/uploads", "A link to upload a big report by")
         .body("UploadRequest")
+        .may_be_missing()
         .answers(201, Answer::One("Upload"));
     routes.add(&upload, self::upload);
     routes.schema(

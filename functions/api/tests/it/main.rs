@@ -23,6 +23,7 @@ mod finding_groups;
 mod findings;
 mod history;
 mod imports;
+mod metrics;
 mod pages;
 mod prefetch;
 mod protocol;

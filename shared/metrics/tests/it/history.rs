@@ -5,7 +5,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
-use tatami_domain::{TestId, Finding, FlagChange, Flags, Severity, ShortStatus};
+use tatami_domain::{Finding, FlagChange, Flags, Severity, ShortStatus, TestId};
 use tatami_metrics::Facts;
 
 /// Where days are counted back from, unless a test says otherwise.
