@@ -230,6 +230,10 @@ async fn they_come_as_tables_too() {
     let (status, board) = app.get("metrics/dashboard/").await;
     assert_eq!(status, 200, "{board}");
     assert_eq!(board["products"]["results"], rows["results"]);
+    let kinder = json!({"product_grade_c": 60, "product_grade_d": 50});
+    app.patch("system_settings/1/", kinder).await;
+    let (_, rows) = app.get("metrics/products/").await;
+    assert_eq!(rows["results"][0]["letter"], "C");
     assert_eq!(board["metrics"]["counts"]["open"]["all"], 1);
 }
 

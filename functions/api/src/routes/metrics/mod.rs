@@ -110,6 +110,7 @@ struct Asked {
     range: Range,
     step: Step,
     as_of: Option<Date>,
+    letters: GradeThresholds,
     clock: Clock,
 }
 
@@ -144,6 +145,7 @@ impl Asked {
             step,
             // today is now
             as_of: as_of.filter(|day| *day < clock.today),
+            letters: letters(&api.services.store.system_settings().await?),
             clock,
         };
         asked.place(api, caller, query).await?;
@@ -284,6 +286,18 @@ impl Source {
                 }
             }
         }
+    }
+}
+
+/// From which grade on there is which letter.
+fn letters(settings: &SystemSettings) -> GradeThresholds {
+    let grade = |n: u32| u8::try_from(n).unwrap_or(u8::MAX);
+    GradeThresholds {
+        a: grade(settings.product_grade_a),
+        b: grade(settings.product_grade_b),
+        c: grade(settings.product_grade_c),
+        d: grade(settings.product_grade_d),
+        f: grade(settings.product_grade_f),
     }
 }
 
@@ -461,7 +475,7 @@ fn by_product(
             "open": open,
             "total": metrics.counts.total.all,
             "grade": grade,
-            "letter": letter(grade, GradeThresholds::default()),
+            "letter": letter(grade, asked.letters),
             "breached": sla.breached,
             "due_soon": sla.due_soon,
             "compliance": sla.compliance,
