@@ -286,7 +286,7 @@ impl HttpConnector for Wire {
 }
 
 /// Hands a request over and brings the answer back.
-async fn send(aws: &LocalAws, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
+async fn send(aws: &Arc<LocalAws>, request: HttpRequest) -> Result<HttpResponse, ConnectorError> {
     let broken =
         |error: Box<dyn std::error::Error + Send + Sync>| ConnectorError::other(error, None);
     let request = request.try_into_http1x().map_err(|e| broken(e.into()))?;
@@ -303,7 +303,12 @@ async fn send(aws: &LocalAws, request: HttpRequest) -> Result<HttpResponse, Conn
         .await
         .map_err(|e| broken(e.into()))?;
     let request = axum::http::Request::from_parts(parts, body.into_bytes());
-    let answer = aws.answer(request).await;
+    // in a task of its own, as at a server: whoever asked may not look for the answer for a while
+    let aws = Arc::clone(aws);
+    let answer = tokio::spawn(async move { aws.answer(request).await });
+    let answer = answer
+        .await
+        .map_err(|e| ConnectorError::other(e.into(), None))?;
     let (parts, body) = answer.into_parts();
     let body = axum::body::to_bytes(body, usize::MAX)
         .await

@@ -3,6 +3,11 @@
 //! Clients send JSON, forms and multipart forms, so `"1"` is an id and `"true"` a boolean; what comes
 //! out of here is of the field's own type.
 
+use std::convert::Infallible;
+
+use axum::extract::FromRequestParts;
+use http::Method;
+use http::request::Parts;
 use serde_json::{Map, Value, json};
 use tatami_domain::{Severity, parse_bool, parse_date};
 
@@ -157,6 +162,19 @@ pub enum Mode {
     Replace,
     /// Change some fields: PATCH.
     Change,
+}
+
+/// What the method of a request is about to do, for handlers of PUT and PATCH both.
+impl<S: Send + Sync> FromRequestParts<S> for Mode {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(match parts.method {
+            Method::PUT => Self::Replace,
+            Method::PATCH => Self::Change,
+            _ => Self::Create,
+        })
+    }
 }
 
 /// Reads the fields that a body has, each in its own type. Unknown and read-only fields are left out.

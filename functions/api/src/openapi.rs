@@ -103,6 +103,7 @@ pub struct Operation {
     body: Option<Body>,
     status: u16,
     answer: Answer,
+    may_be_missing: bool,
 }
 
 enum Body {
@@ -139,6 +140,7 @@ impl Operation {
             body: None,
             status: 200,
             answer: Answer::Object,
+            may_be_missing: false,
         }
     }
 
@@ -182,6 +184,12 @@ impl Operation {
     /// The schema of a multipart body with a file.
     pub fn multipart(mut self, schema: &str) -> Self {
         self.body = Some(Body::Multipart(schema.into()));
+        self
+    }
+
+    /// What it's about may not be there, though its path has no id.
+    pub fn may_be_missing(mut self) -> Self {
+        self.may_be_missing = true;
         self
     }
 
@@ -294,7 +302,7 @@ impl Operation {
             ("400", takes_body || !self.query.is_empty()),
             ("401", !public),
             ("403", !public),
-            ("404", self.path.contains('{')),
+            ("404", self.path.contains('{') || self.may_be_missing),
             ("409", changes && !public),
             ("413", takes_body),
             ("415", takes_body),
@@ -342,7 +350,8 @@ impl Routes {
     pub fn new(file_bytes: usize) -> Self {
         let error = json!({
             "type": "object",
-            "properties": {"detail": {"type": "string"}, "message": {"type": "string"}},
+            // a field may be called `message` too, and then has a list here
+            "properties": {"detail": {"type": "string"}, "message": {}},
             "additionalProperties": true,
         });
         let document = json!({

@@ -126,25 +126,17 @@ pub async fn lost(services: &Services, import: &Import) -> Result<bool, DedupErr
     Ok(true)
 }
 
-/// Was the product or the engagement of an import's test deleted? Then the import fails, and the job comes to
-/// the test and to what is in it.
-pub async fn lost_above(services: &Services, import: &Import) -> Result<bool, DedupError> {
-    for (kind, word, id) in [
-        (Product::KIND, Product::WORD, import.product.map(u64::from)),
-        (
-            Engagement::KIND,
-            Engagement::WORD,
-            import.engagement.map(u64::from),
-        ),
-    ] {
-        if let Some(id) = id
-            && !services.store.exists(kind, id).await?
-        {
-            services.store.fail_deleted(import.id, word).await?;
-            return Ok(true);
-        }
+/// Was the test of an import deleted, or what it's in? What was written into a test that is gone is removed;
+/// where it's still there the import fails, and the job comes to the test and to what is in it.
+pub async fn lost_place(services: &Services, import: &Import) -> Result<bool, DedupError> {
+    let missing = services.store.missing_places(import).await?;
+    if missing.contains(&Test::WORD) {
+        return lost(services, import).await;
     }
-    Ok(false)
+    if let Some(word) = missing.first() {
+        services.store.fail_deleted(import.id, word).await?;
+    }
+    Ok(!missing.is_empty())
 }
 
 /// What is known of where something is.

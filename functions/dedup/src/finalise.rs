@@ -33,7 +33,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     if import.state == ImportState::Done || import.deleted {
         return Box::pin(delete::lost(services, &import)).await.map(drop);
     }
-    if delete::lost_above(services, &import).await? {
+    if Box::pin(delete::lost_place(services, &import)).await? {
         return Ok(());
     }
     let finished = finish(services, import.clone()).await;
@@ -42,7 +42,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     }
     match finished {
         Ok(product) => Ok(store.fold_counts(product).await?),
-        Err(_) if delete::lost_above(services, &import).await? => Ok(()),
+        Err(_) if Box::pin(delete::lost_place(services, &import)).await? => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -43,7 +43,7 @@ pub async fn run(
             Ok(())
         }
         Ok(false) => Ok(()),
-        Err(_) if delete::lost_above(services, &import).await? => Ok(()),
+        Err(_) if Box::pin(delete::lost_place(services, &import)).await? => Ok(()),
         Err(error) => Err(error),
     }
 }

@@ -8,9 +8,8 @@ use jiff::tz::TimeZone;
 use tatami_blobs::{BlobError, difference_key};
 use tatami_dedup_rules::combine;
 use tatami_domain::{
-    DevelopmentEnvironment, Endpoint, EndpointId, Engagement, Finding, Import, ImportActions,
-    ImportError, ImportId, ImportKind, ImportOptions, ImportState, Product, ProductId, Test,
-    TestType,
+    DevelopmentEnvironment, Endpoint, EndpointId, Finding, Import, ImportActions, ImportError,
+    ImportId, ImportKind, ImportOptions, ImportState, ProductId, Test, TestType,
 };
 use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
 use tatami_runtime::Services;
@@ -181,24 +180,8 @@ async fn look_after(services: &Services, import: &Import) -> Result<(), ParserEr
 
 /// What an import failed of whose place was there when it came and isn't any more.
 async fn deleted(services: &Services, import: &Import) -> Result<Option<ImportError>, ParserError> {
-    // a test that the import makes has its id before it's there
-    let made = import.sequence > 0 || import.options.test.is_some();
-    let test = import.test.filter(|_| made);
-    for (kind, word, id) in [
-        (Product::KIND, Product::WORD, import.product.map(u64::from)),
-        (
-            Engagement::KIND,
-            Engagement::WORD,
-            import.engagement.map(u64::from),
-        ),
-        (Test::KIND, Test::WORD, test.map(u64::from)),
-    ] {
-        let Some(id) = id else { continue };
-        if !services.store.exists(kind, id).await? {
-            return Ok(Some(ImportError::deleted(word)));
-        }
-    }
-    Ok(None)
+    let missing = services.store.missing_places(import).await?;
+    Ok(missing.first().map(|word| ImportError::deleted(word)))
 }
 
 /// The import that an upload belongs to: the API's own, or one for this event. Options that cannot be

@@ -124,7 +124,8 @@ impl Duplicates<'_> {
                 Ok::<_, DuplicateError>((old, notes))
             })
             .collect();
-        // all of them before the first write: a read that nobody goes on with may hold up the rest
+        // All of them before the first commit, which is a write as they may be: who writes first also begins
+        // the entry in the audit log, and nobody goes on with a stream that waits for another writer.
         let read: Vec<_> = futures::stream::iter(reads)
             .buffered(PARALLEL)
             .try_collect()

@@ -190,6 +190,30 @@ impl Store {
         Ok(lines)
     }
 
+    /// Of the product, the engagement and the test of an import, those that aren't there any more, topmost
+    /// first and as messages name them. A test that the import makes has its id before it's there.
+    pub async fn missing_places(&self, import: &Import) -> Result<Vec<&'static str>> {
+        let made = import.sequence > 0 || import.options.test.is_some();
+        let test = import.test.filter(|_| made);
+        let places: Vec<(Key, &str)> = [
+            (Product::KIND, Product::WORD, import.product.map(u64::from)),
+            (
+                Engagement::KIND,
+                Engagement::WORD,
+                import.engagement.map(u64::from),
+            ),
+            (Test::KIND, Test::WORD, test.map(u64::from)),
+        ]
+        .into_iter()
+        .filter_map(|(kind, word, id)| Some((keys::entity(kind, id?), word)))
+        .collect();
+        let keys = places.iter().map(|(key, _)| key.clone()).collect();
+        let items = self.db.get_many(Table::Catalog, keys).await?;
+        let there: Vec<Key> = items.iter().map(key_of).collect();
+        let missing = places.into_iter().filter(|(key, _)| !there.contains(key));
+        Ok(missing.map(|(_, word)| word).collect())
+    }
+
     /// Lets an import fail whose place was deleted before it was in; it keeps saying where that was. One
     /// that has ended isn't changed.
     pub async fn fail_deleted(&self, import: ImportId, what: &str) -> Result<()> {

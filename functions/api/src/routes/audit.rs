@@ -86,7 +86,8 @@ pub fn add(routes: &mut Routes) {
         Field::new("format", Kind::Choice(&["ndjson", "csv"])),
         Field::new("from", Kind::Integer(1, i64::MAX)),
         Field::new("limit", Kind::Integer(1, i64::MAX)),
-    ]);
+    ])
+    .answers(200, Answer::Media(&["application/x-ndjson", "text/csv"]));
     routes.add(&export, self::export);
     let get =
         Operation::get("/api/v2/audit/{id}", "One entry").answers(200, Answer::One("AuditEntry"));

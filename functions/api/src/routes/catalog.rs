@@ -334,11 +334,11 @@ pub fn add<T: Resource>(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Replace one")
         .body(request)
         .answers(200, Answer::One(T::SCHEMA));
-    routes.add(&replace, self::replace::<T>);
+    routes.add(&replace, write::<T>);
     let change = Operation::patch(&*one, "Change some of its fields")
         .body(format!("Patched{}Request", T::SCHEMA))
         .answers(200, Answer::One(T::SCHEMA));
-    routes.add(&change, self::change::<T>);
+    routes.add(&change, write::<T>);
     routes.schemas(T::SCHEMA, T::FIELDS);
     routes.prefetches(T::PATH, T::SCHEMA, T::FIELDS, &[]);
     routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
@@ -510,44 +510,24 @@ async fn create<T: Resource>(
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))
 }
 
-async fn replace<T: Resource>(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write::<T>(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change<T: Resource>(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write::<T>(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write<T: Resource>(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Object>>> {
     let store = &api.services.store;
-    let old: T = one(store, id).await?;
+    let old: T = one(store, &id).await?;
     caller.require(T::EDIT, old.place()).await?;
     if_match.check(&Version::of(&old))?;
-    let mut sent = read(body, T::FIELDS, mode).map_err(ApiError::Fields)?;
+    let mut sent = read(&body, T::FIELDS, mode).map_err(ApiError::Fields)?;
     T::amend(&mut sent);
-    let sent = encrypted::<T>(api, &sent)?;
+    let sent = encrypted::<T>(&api, &sent)?;
     check_references(store, T::FIELDS, &sent).await?;
     merged(&old, &sent, false)?
-        .permit(caller, store, Some(&old))
+        .permit(&caller, store, Some(&old))
         .await?;
     let entity = edit::<T>(store, old.id(), |entity| {
         if_match.check(&Version::of(entity))?;
@@ -557,8 +537,8 @@ async fn write<T: Resource>(
         Ok(())
     })
     .await?;
-    entity.apply(caller, store, &sent).await?;
-    T::changed(api);
+    entity.apply(&caller, store, &sent).await?;
+    T::changed(&api);
     versioned(store, &entity).await
 }
 

@@ -92,20 +92,20 @@ pub fn add(routes: &mut Routes) {
         match path {
             SYSTEM => {
                 routes.add(&get, get_system);
-                routes.add(&put, put_system);
-                routes.add(&patch, patch_system);
+                routes.add(&put, write_system);
+                routes.add(&patch, write_system);
                 routes.add(&preview(PREVIEW_SYSTEM), preview_system);
             }
             PRODUCT => {
                 routes.add(&get, get_product);
-                routes.add(&put, put_product);
-                routes.add(&patch, patch_product);
+                routes.add(&put, write_product);
+                routes.add(&patch, write_product);
                 routes.add(&preview(PREVIEW_PRODUCT), preview_product);
             }
             _ => {
                 routes.add(&get, get_test_type);
-                routes.add(&put, put_test_type);
-                routes.add(&patch, patch_test_type);
+                routes.add(&put, write_test_type);
+                routes.add(&patch, write_test_type);
                 routes.add(&preview(PREVIEW_TEST_TYPE), preview_test_type);
             }
         }
@@ -405,28 +405,15 @@ async fn get_system(State(api): State<Api>, caller: Caller) -> Result<Versioned<
     Level::system().show(&api, &caller).await
 }
 
-async fn put_system(
+async fn write_system(
     State(api): State<Api>,
     caller: Caller,
     if_match: IfMatch,
+    mode: Mode,
     Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
     let level = Level::system();
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Replace)
-        .await
-}
-
-async fn patch_system(
-    State(api): State<Api>,
-    caller: Caller,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    let level = Level::system();
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Change)
-        .await
+    level.change(&api, &caller, &if_match, &body, mode).await
 }
 
 async fn get_product(
@@ -438,30 +425,16 @@ async fn get_product(
     level.show(&api, &caller).await
 }
 
-async fn put_product(
+async fn write_product(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
     if_match: IfMatch,
+    mode: Mode,
     Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
     let level = Level::product(&api.services.store, &id).await?;
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Replace)
-        .await
-}
-
-async fn patch_product(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    let level = Level::product(&api.services.store, &id).await?;
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Change)
-        .await
+    level.change(&api, &caller, &if_match, &body, mode).await
 }
 
 async fn get_test_type(
@@ -473,30 +446,16 @@ async fn get_test_type(
     level.show(&api, &caller).await
 }
 
-async fn put_test_type(
+async fn write_test_type(
     State(api): State<Api>,
     caller: Caller,
     Path(id): Path<String>,
     if_match: IfMatch,
+    mode: Mode,
     Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
     let level = Level::test_type(&api.services.store, &id).await?;
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Replace)
-        .await
-}
-
-async fn patch_test_type(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    let level = Level::test_type(&api.services.store, &id).await?;
-    level
-        .change(&api, &caller, &if_match, &body, Mode::Change)
-        .await
+    level.change(&api, &caller, &if_match, &body, mode).await
 }
 
 async fn preview_system(

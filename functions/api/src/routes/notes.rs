@@ -46,11 +46,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Rewrite a note of one's own")
         .body("NoteRequest")
         .answers(200, Answer::One("Note"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(&*one, "Rewrite a note of one's own")
         .body("PatchedNoteRequest")
         .answers(200, Answer::One("Note"));
-    routes.add(&change, self::change);
+    routes.add(&change, write);
 }
 
 async fn list(
@@ -175,37 +175,17 @@ async fn get(
     answer(&api.services.store, note).await
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
-    let (place, old) = permitted(api, caller, true, id).await?;
+    let (place, old) = permitted(&api, &caller, true, &id).await?;
     if_match.check(&version(&old))?;
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
     let flag = |name: &str| sent.get(name).and_then(Value::as_bool);
     let now = Timestamp::now();
     let change = |note: &mut Note| {

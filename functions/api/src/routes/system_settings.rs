@@ -6,7 +6,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use jiff::Timestamp;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{DedupeLevel, DedupeScope, SystemSettings};
 use tatami_store::StoreError;
@@ -242,38 +242,48 @@ async fn change(
     let mut said = |name: &str| sent.remove(name).and_then(|value| value.as_bool());
     let enabled = said("enable_deduplication");
     let history = said("false_positive_history");
+    // nothing is changed where something is wrong
+    with(&seen, &sent)?;
     // these may be refused while a job is under way, so they come first
     if enabled.is_some() || history.is_some() {
         let by = caller.0.user;
         let check = |level: &DedupeLevel| if_match.check(&version(&seen, level));
         dedupe_settings::change_system(&api, by, enabled, history, check).await?;
     }
-    let settings = write(&api, &caller, |old, fields| {
-        if if_match.is_set() && old.version != seen.version {
-            return Err(IfMatch::failed());
-        }
-        fields.extend(sent.clone());
-        Ok(())
-    });
-    versioned(&api, &settings.await?).await
+    let unseen = |old: &SystemSettings| if_match.is_set() && old.version != seen.version;
+    let settings = write(&api, &caller, &sent, unseen).await?;
+    versioned(&api, &settings).await
 }
 
-/// Makes a new version; where nothing would differ, there is none.
+/// Settings with those that are sent, if they go together.
+fn with(old: &SystemSettings, sent: &Object) -> Result<SystemSettings> {
+    let mut fields = stored(old)?;
+    fields.extend(sent.clone());
+    let read = serde_json::from_value(Value::Object(fields));
+    let read: SystemSettings = read.map_err(|e| ApiError::Internal(e.to_string()))?;
+    check(&read)?;
+    Ok(SystemSettings {
+        version: old.version,
+        updated: old.updated,
+        updated_by: old.updated_by,
+        ..read
+    })
+}
+
+/// Makes a new version, unless the one before is `unwanted`; where nothing would differ, there is none.
 async fn write(
     api: &Api,
     caller: &Caller,
-    change: impl Fn(&SystemSettings, &mut Map<String, Value>) -> Result<()>,
+    sent: &Object,
+    unwanted: impl Fn(&SystemSettings) -> bool,
 ) -> Result<SystemSettings> {
     let store = &api.services.store;
     for _ in 0..TRIES {
         let old = store.system_settings().await?;
-        let mut fields = stored(&old)?;
-        change(&old, &mut fields)?;
-        let read = serde_json::from_value(Value::Object(fields));
-        let mut new: SystemSettings = read.map_err(|e| ApiError::Internal(e.to_string()))?;
-        new.version = old.version;
-        check(&new)?;
-        (new.updated, new.updated_by) = (old.updated, old.updated_by);
+        if unwanted(&old) {
+            return Err(IfMatch::failed());
+        }
+        let mut new = with(&old, sent)?;
         if new == old {
             return Ok(old);
         }
@@ -345,9 +355,6 @@ async fn restore(
     let versions = api.services.store.settings_versions().await?;
     let wanted = versions.iter().find(|settings| settings.version == version);
     let wanted = stored(wanted.ok_or_else(ApiError::not_found)?)?;
-    let settings = write(&api, &caller, |_, fields| {
-        fields.clone_from(&wanted);
-        Ok(())
-    });
-    versioned(&api, &settings.await?).await
+    let settings = write(&api, &caller, &wanted, |_| false).await?;
+    versioned(&api, &settings).await
 }

@@ -112,11 +112,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(one, "Correct what it says")
         .body("TestImportRequest")
         .answers(200, Answer::One("TestImport"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(one, "Correct what it says")
         .body("PatchedTestImportRequest")
         .answers(200, Answer::One("TestImport"));
-    routes.add(&change, self::change);
+    routes.add(&change, write);
     let delete = Operation::delete(
         one,
         "Take it off this list; one with a report stays among `imports`",
@@ -278,38 +278,18 @@ async fn create(
     Ok((StatusCode::CREATED, Json(view)))
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
     let store = &api.services.store;
-    let import = permitted(api, caller, Permission::EditEngagement, id).await?;
+    let import = permitted(&api, &caller, Permission::EditEngagement, &id).await?;
     if_match.check(&Version::of(&import))?;
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
     let change = |import: &mut Import| {
         if_match.check(&Version::of(import))?;
         apply(import, &sent);

@@ -99,7 +99,12 @@ async fn what_makes_no_sense_is_refused() {
         assert_eq!(status, 400, "{answer}");
         assert!(answer[field].is_array(), "{answer}");
     }
-    assert_eq!(app.get("system_settings/1/").await.1["version"], 0);
+    // what goes wrong changes nothing, not even what is kept elsewhere
+    let both = json!({"enable_deduplication": false, "product_grade_b": 95});
+    assert_eq!(app.patch("system_settings/1/", both).await.0, 400);
+    let (_, settings) = app.get("system_settings/1/").await;
+    assert_eq!(settings["version"], 0);
+    assert_eq!(settings["enable_deduplication"], true);
 }
 
 #[tokio::test]

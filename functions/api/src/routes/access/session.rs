@@ -37,9 +37,13 @@ pub fn add(routes: &mut Routes) {
     .body("AuthTokenRequest")
     .answers(200, one);
     routes.add_public(&begin, self::begin);
-    let get = Operation::get(PATH, "Who is signed in with this browser").answers(200, one);
+    let get = Operation::get(PATH, "Who is signed in with this browser")
+        .may_be_missing()
+        .answers(200, one);
     routes.add(&get, self::get);
-    let end = Operation::delete(PATH, "Sign out").answers(204, Answer::Empty);
+    let end = Operation::delete(PATH, "Sign out")
+        .may_be_missing()
+        .answers(204, Answer::Empty);
     routes.add(&end, self::end);
     routes.schemas("Session", FIELDS);
 }

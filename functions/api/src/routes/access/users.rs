@@ -43,11 +43,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Replace one")
         .body("UserRequest")
         .answers(200, Answer::One("User"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(&*one, "Change some of its fields")
         .body("PatchedUserRequest")
         .answers(200, Answer::One("User"));
-    routes.add(&change, self::change);
+    routes.add(&change, write);
     let delete = Operation::delete(&*one, "Delete one, with its tokens and memberships")
         .answers(204, Answer::Empty);
     routes.add(&delete, self::delete);
@@ -202,42 +202,22 @@ async fn create(
     Ok((StatusCode::CREATED, catalog::versioned(store, &user).await?))
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Object>>> {
     let store = &api.services.store;
-    let old = permitted(api, caller, User::EDIT, id).await?;
+    let old = permitted(&api, &caller, User::EDIT, &id).await?;
     if_match.check(&Version::of(&old))?;
-    let sent = read(body, User::FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, User::FIELDS, mode).map_err(ApiError::Fields)?;
     let wanted = merged(&old, &sent, false)?;
     wanted.check(Some(&old))?;
-    wanted.permit(caller, store, Some(&old)).await?;
-    let password = sent_password(api, body, &wanted).await?;
+    wanted.permit(&caller, store, Some(&old)).await?;
+    let password = sent_password(&api, &body, &wanted).await?;
     let by_another = old.id != caller.0.user;
     let apply = |user: &mut User| {
         if_match.check(&Version::of(user))?;
@@ -254,7 +234,7 @@ async fn write(
     if password.is_some() || !user.is_active {
         store.end_sessions(user.id).await?;
     }
-    User::changed(api);
+    User::changed(&api);
     catalog::versioned(store, &user).await
 }
 

@@ -90,11 +90,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Replace one")
         .body("EndpointRequest")
         .answers(200, Answer::One("Endpoint"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(&*one, "Change some of its fields")
         .body("PatchedEndpointRequest")
         .answers(200, Answer::One("Endpoint"));
-    routes.add(&change, self::change);
+    routes.add(&change, write);
     let delete = Operation::delete(&*one, "Delete one; findings have it no longer")
         .answers(204, Answer::Empty);
     routes.add(&delete, self::delete);
@@ -342,40 +342,20 @@ async fn create(
     Ok((StatusCode::CREATED, answer))
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Object>>> {
-    let (product, id, old) = permitted(api, caller, Permission::EditFinding, id).await?;
+    let (product, id, old) = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     let wanted = |record: &EndpointRecord| if_match.allows(&version(record));
     if !wanted(&old) {
         return Err(IfMatch::failed());
     }
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
     let text = merged(old.endpoint(), &sent)?;
     let tags = tags_of(&sent);
     let store = &api.services.store;

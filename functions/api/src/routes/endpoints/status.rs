@@ -91,11 +91,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Replace one")
         .body("EndpointStatusRequest")
         .answers(200, Answer::One("EndpointStatus"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(&*one, "Change some of its fields")
         .body("PatchedEndpointStatusRequest")
         .answers(200, Answer::One("EndpointStatus"));
-    routes.add(&change, self::change);
+    routes.add(&change, write);
     let delete =
         Operation::delete(&*one, "Take the endpoint off the finding").answers(204, Answer::Empty);
     routes.add(&delete, self::delete);
@@ -364,39 +364,19 @@ async fn create(
     Ok((StatusCode::CREATED, found.answer()))
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Object>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Object>>> {
-    let found = permitted(api, caller, Permission::EditFinding, id).await?;
+    let found = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     if_match.check(&found.version())?;
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
     check_references(&api.services.store, FIELDS, &sent).await?;
-    Ok(say(api, caller, found, if_match, &sent).await?.answer())
+    Ok(say(&api, &caller, found, &if_match, &sent).await?.answer())
 }
 
 /// Keeps what was sent of an endpoint.

@@ -76,11 +76,11 @@ pub fn add(routes: &mut Routes) {
     let replace = Operation::put(&*one, "Replace one")
         .body("BurpRawRequestResponseMultiRequest")
         .answers(200, answer());
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(&*one, "Change some of its fields")
         .body("PatchedBurpRawRequestResponseMultiRequest")
         .answers(200, answer());
-    routes.add(&change, self::change);
+    routes.add(&change, write);
     let delete = Operation::delete(&*one, "Delete one").answers(204, Answer::Empty);
     routes.add(&delete, self::delete);
     let preview = Operation::get(
@@ -346,40 +346,20 @@ async fn create(
     Ok((StatusCode::CREATED, made.answer()))
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn change(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Versioned<Json<Value>>> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Versioned<Json<Value>>> {
-    let (finding, mut found) = pair(api, caller, Permission::EditFinding, id).await?;
+    let (finding, mut found) = pair(&api, &caller, Permission::EditFinding, &id).await?;
     if_match.check(&found.version())?;
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
     let request = decoded(&sent, REQUEST)?;
     let response = decoded(&sent, RESPONSE)?;
-    let texts = change_pair(api, finding, &found, if_match, |pair| {
+    let texts = change_pair(&api, finding, &found, &if_match, |pair| {
         if let Some(request) = &request {
             pair.request.clone_from(request);
         }

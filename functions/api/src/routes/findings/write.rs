@@ -56,14 +56,14 @@ pub fn add(routes: &mut Routes) {
     )
     .body("FindingRequest")
     .answers(200, Answer::One("Finding"));
-    routes.add(&replace, self::replace);
+    routes.add(&replace, write);
     let change = Operation::patch(
         "/api/v2/findings/{id}",
         "Change some of its fields; what came from an import keeps its identity (hash_code)",
     )
     .body("PatchedFindingRequest")
     .answers(200, Answer::One("Finding"));
-    routes.add(&change, patch);
+    routes.add(&change, write);
     let close = Operation::post("/api/v2/findings/{id}/close", "Close it")
         .body("FindingCloseRequest")
         .answers(200, Answer::One("FindingClose"));
@@ -183,39 +183,19 @@ fn no_original() -> ApiError {
     )
 }
 
-async fn replace(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Response> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Replace).await
-}
-
-async fn patch(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    if_match: IfMatch,
-    Body(body): Body,
-) -> Result<Response> {
-    write(&api, &caller, &id, &if_match, &body, Mode::Change).await
-}
-
 async fn write(
-    api: &Api,
-    caller: &Caller,
-    id: &str,
-    if_match: &IfMatch,
-    body: &Object,
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    if_match: IfMatch,
     mode: Mode,
+    Body(body): Body,
 ) -> Result<Response> {
-    let finding = permitted(api, caller, Permission::EditFinding, id).await?;
+    let finding = permitted(&api, &caller, Permission::EditFinding, &id).await?;
     if_match.check(&version(&finding))?;
-    let sent = read(body, FIELDS, mode).map_err(ApiError::Fields)?;
-    let finding = change_if(api, caller.0.user, finding, if_match, &sent, None).await?;
-    detail(api, &finding).await
+    let sent = read(&body, FIELDS, mode).map_err(ApiError::Fields)?;
+    let finding = change_if(&api, caller.0.user, finding, &if_match, &sent, None).await?;
+    detail(&api, &finding).await
 }
 
 async fn close(
