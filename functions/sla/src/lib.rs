@@ -77,7 +77,7 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError
         let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;
         return Ok(serde_json::to_value(response)?);
     }
-    daily(services, Timestamp::now()).await?;
+    Box::pin(daily(services, Timestamp::now())).await?;
     Ok(Value::Null)
 }
 
