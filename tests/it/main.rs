@@ -8,6 +8,7 @@
     reason = "helpers of tests"
 )]
 
+mod acceptances;
 mod bad_input;
 mod budgets;
 mod bulk;

@@ -82,6 +82,44 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     }
 }
 
+/// A body that is a list of objects; one object is a list of one.
+#[derive(Debug, Default)]
+pub struct Items(pub Vec<Object>);
+
+impl<S: Send + Sync> FromRequest<S> for Items {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self> {
+        if !matches!(format(request.headers()), Format::Json | Format::None) {
+            let Body(one) = Body::from_request(request, state).await?;
+            return Ok(Self(vec![one]));
+        }
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|e| not_read(&e))?;
+        let not_json = |error| {
+            let text = format!("The body is not JSON: {error}");
+            ApiError::Detail(StatusCode::BAD_REQUEST, text)
+        };
+        let items = match serde_json::from_slice(&bytes).map_err(not_json)? {
+            Value::Array(items) => items,
+            one => vec![one],
+        };
+        let object = |item| match item {
+            Value::Object(object) => Ok(object),
+            _ => Err(ApiError::field(
+                "non_field_errors",
+                "The body must be a list of JSON objects.",
+            )),
+        };
+        items
+            .into_iter()
+            .map(object)
+            .collect::<Result<_>>()
+            .map(Self)
+    }
+}
+
 /// A name that comes again makes a list.
 fn add(fields: &mut Object, name: String, value: String) {
     match fields.get_mut(&name) {

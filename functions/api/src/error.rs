@@ -7,7 +7,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use serde_json::{Map, Value, json};
 use tatami_blobs::BlobError;
-use tatami_domain::{FieldError, FindingId, FlagError};
+use tatami_domain::{AcceptanceError, FieldError, FindingId, FlagError};
 use tatami_duplicates::DuplicateError;
 use tatami_runtime::SecretError;
 use tatami_store::{StoreError, TargetError};
@@ -249,6 +249,18 @@ impl From<TargetError> for ApiError {
 impl From<FieldError> for ApiError {
     fn from(error: FieldError) -> Self {
         Self::field(&error.field, error.message)
+    }
+}
+
+impl From<AcceptanceError> for ApiError {
+    fn from(error: AcceptanceError) -> Self {
+        match error {
+            AcceptanceError::PastExpiration => Self::field("expiration_date", error.to_string()),
+            AcceptanceError::Expired(_)
+            | AcceptanceError::Removed(_)
+            | AcceptanceError::NotExpired(_)
+            | AcceptanceError::Ending(_) => Self::conflict(error.to_string()),
+        }
     }
 }
 

@@ -147,6 +147,17 @@ impl Listing {
         })
     }
 
+    /// All of it, in its order.
+    #[must_use]
+    pub fn whole(self) -> Self {
+        Self {
+            offset: 0,
+            limit: usize::MAX,
+            cursor: None,
+            ..self
+        }
+    }
+
     /// Is a cursor used?
     pub fn by_cursor(&self) -> bool {
         self.cursor.is_some()

@@ -1,5 +1,6 @@
 //! What clients see of findings and imports.
 
+pub mod acceptance;
 pub mod finding;
 pub mod group;
 pub mod import;

@@ -14,7 +14,8 @@ use std::time::Instant;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tatami_domain::{
     AttachmentId, Branch, Engagement, EngagementId, Finding, FindingId, Import, ImportId,
-    Membership, Owner, Product, ProductId, ProductType, Test, TestId,
+    Membership, Owner, Product, ProductId, ProductType, RiskAcceptance, RiskAcceptanceId, Test,
+    TestId,
 };
 use tatami_duplicates::{DuplicateError, Duplicates, remove_below};
 use tatami_queue::{Outgoing, SlaMessage};
@@ -211,6 +212,12 @@ impl Remover<'_> {
                     .await?;
                 store
                     .forget_notes(Owner::Engagement(EngagementId(id)))
+                    .await?;
+            }
+            RiskAcceptance::KIND => {
+                let acceptance = RiskAcceptanceId(id);
+                store
+                    .forget_notes(Owner::RiskAcceptance(acceptance))
                     .await?;
             }
             Test::KIND => {

@@ -40,6 +40,7 @@ pub async fn run(services: &Services, id: JobId, step: u64) -> Result<(), DedupE
     job.of = job.of.max(left.unwrap_or_default());
     job.done = job.of - left.unwrap_or_default();
     if left.is_none() {
+        Box::pin(bulk::end(services, &job)).await?;
         job.state = JobState::Done;
         job.finished = Some(now);
     }

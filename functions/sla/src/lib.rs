@@ -1,8 +1,12 @@
 //! Holds findings against their due dates: after each import for its product, and daily for all, since
 //! time alone breaks an SLA.
 //!
+//! The daily run also ends the risk acceptances whose date has come (`acceptances.rs`).
+//!
 //! Due dates themselves are joined to findings when these are read; what is written here is one
 //! summary for each product.
+
+mod acceptances;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -30,8 +34,17 @@ pub enum SlaError {
     /// DynamoDB.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// SQS.
+    #[error(transparent)]
+    Send(#[from] tatami_queue::SendError),
+    /// Findings under a risk acceptance.
+    #[error(transparent)]
+    Duplicates(#[from] tatami_duplicates::DuplicateError),
+    /// A risk acceptance.
+    #[error(transparent)]
+    Acceptance(#[from] tatami_domain::AcceptanceError),
     /// Not JSON.
-    #[error("not an SQS event: {0}")]
+    #[error("not an SQS event or message: {0}")]
     Json(#[from] serde_json::Error),
 }
 
@@ -64,10 +77,18 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError
         let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;
         return Ok(serde_json::to_value(response)?);
     }
+    Box::pin(daily(services, Timestamp::now())).await?;
+    Ok(Value::Null)
+}
+
+/// The daily run, at this moment. It may come twice, late, or not at all for some days.
+pub async fn daily(services: &Services, now: Timestamp) -> Result<(), SlaError> {
+    // what stops one of the two doesn't stop the other
+    let ended = Box::pin(acceptances::run(services, now)).await;
     for product in services.store.list::<Product>().await? {
         reckon(services, product.id).await?;
     }
-    Ok(Value::Null)
+    ended
 }
 
 async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError> {

@@ -147,6 +147,7 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
         reporter: old.reporter,
         import: old.import,
         group: old.group,
+        acceptance: old.acceptance,
         proposed_duplicate: old.proposed_duplicate,
         duplicate_by: old.duplicate_by,
         planned_remediation_date: old.planned_remediation_date,

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AttachmentId, EngagementId, FindingId, NoteId, TestId, UserId};
+use crate::{AttachmentId, EngagementId, FindingId, NoteId, RiskAcceptanceId, TestId, UserId};
 
 /// What notes and files are attached to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -11,6 +11,7 @@ pub enum Owner {
     Finding(FindingId),
     Engagement(EngagementId),
     Test(TestId),
+    RiskAcceptance(RiskAcceptanceId),
 }
 
 impl From<FindingId> for Owner {

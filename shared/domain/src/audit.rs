@@ -204,6 +204,7 @@ const FINDING_NAMES: &[(&str, &str)] = &[
     ("ur", "url"),
     ("h", "hash_code"),
     ("g", "finding_group"),
+    ("ra", "risk_acceptance"),
     ("x", "texts"),
 ];
 

@@ -1,7 +1,7 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, FlagChange, FlagError, Severity, UserId};
+use crate::{AcceptanceChange, Finding, FlagChange, FlagError, NotAccepted, Severity, UserId};
 
 /// The same change to many findings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -29,7 +29,10 @@ pub struct BulkChange {
     /// Tags to take away.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub remove_tags: Vec<String>,
-    /// A note for each of them.
+    /// What becomes of their places under a risk acceptance.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<AcceptanceChange>,
+    /// A note for each of them; with a risk acceptance, for those that it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
 }
@@ -43,6 +46,9 @@ pub enum BulkError {
     /// A duplicate is one of something.
     #[error("it is no duplicate: link it to its original with POST /api/v2/findings/link/")]
     NoDuplicate,
+    /// The risk acceptance doesn't take it.
+    #[error(transparent)]
+    NotAccepted(#[from] NotAccepted),
 }
 
 impl BulkChange {
@@ -59,6 +65,9 @@ impl BulkChange {
             new.severity = severity;
         }
         new.change_flags(&self.flags, simple_acceptance, by, now)?;
+        if let Some(acceptance) = self.acceptance {
+            acceptance.apply(&mut new, by, now)?;
+        }
         if new.flags.duplicate && !old.flags.duplicate {
             return Err(BulkError::NoDuplicate);
         }

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FlagChange,
-    FlagError, Flags, ImportId, ProductId, RequestResponse, Severity, TestId, TestTypeId, UserId,
+    FlagError, Flags, ImportId, ProductId, RequestResponse, RiskAcceptanceId, Severity, TestId,
+    TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -192,6 +193,9 @@ pub struct Finding {
     /// The finding group it is in; one that is gone counts as none.
     #[serde(rename = "g", skip_serializing_if = "Option::is_none")]
     pub group: Option<FindingGroupId>,
+    /// The risk acceptance it is under, also one that has expired; `flags.risk_accepted` says whether it holds.
+    #[serde(rename = "ra", skip_serializing_if = "Option::is_none")]
+    pub acceptance: Option<RiskAcceptanceId>,
     /// Where its long texts lie.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub texts: Option<TextRef>,
@@ -310,6 +314,9 @@ impl Finding {
         }
         if !flags.duplicate {
             self.duplicate_finding = None;
+        }
+        if self.flags.risk_accepted && !flags.risk_accepted {
+            self.acceptance = None;
         }
         self.flags = flags;
         self.last_status_update = Some(now);

@@ -83,6 +83,8 @@ integer_id! {
     NoteId,
     /// Id of a file that a person attached.
     AttachmentId,
+    /// Id of a risk acceptance.
+    RiskAcceptanceId,
     /// Id of one import or re-import.
     ImportId,
     /// Id of one job that gives findings new keys.

@@ -1,6 +1,7 @@
 //! What Tatami speaks of: products and their tree, findings, imports, severities, status rules
 //! and SLA arithmetic. Pure data and rules; nothing here does I/O.
 
+mod acceptance;
 mod access;
 mod attached;
 mod audit;
@@ -8,6 +9,7 @@ mod bulk;
 mod dedupe;
 mod endpoint;
 mod endpoint_status;
+mod event;
 mod finding;
 mod group;
 mod id_set;
@@ -24,6 +26,10 @@ mod status;
 mod tree;
 mod user;
 
+pub use acceptance::{
+    AcceptanceChange, AcceptanceEntry, AcceptanceError, AcceptanceEvent, AcceptanceState,
+    AcceptedAndOpen, Ending, NotAccepted, RiskAcceptance, Treatment,
+};
 pub use access::{Group, GroupMember, Membership, Role};
 pub use attached::{Attachment, Note, NoteVersion, Owner};
 pub use audit::{AuditAction, AuditChange, AuditEntry};
@@ -34,13 +40,15 @@ pub use dedupe::{
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use endpoint_status::{EndpointStatus, StatusPlace, runs};
+pub use event::{Event, EventKind};
 pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
     AttachmentId, BlockId, ContactInfoId, EndpointId, EngagementId, EnvironmentId, FindingGroupId,
     FindingId, GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId,
-    ProductTypeId, RehashJobId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
+    ProductTypeId, RehashJobId, RiskAcceptanceId, RoleId, SlaConfigurationId, TestId, TestTypeId,
+    TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,

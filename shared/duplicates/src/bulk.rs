@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tatami_blobs::{Blobs, done_key};
 use tatami_domain::{
     BulkChange, BulkOutcome, Finding, FindingGroupId, FindingId, Note, NoteId, Product, ProductId,
-    Work,
+    RiskAcceptance, Work,
 };
 use tatami_store::{Change, Commit, Committed, FILE_KIND, FINDING_KIND, Store, StoreError};
 
@@ -200,12 +200,20 @@ impl Duplicates<'_> {
         let mut changes = Vec::new();
         let mut written = Vec::new();
         let mut moving = Vec::new();
+        let closed = self.closed(change).await?;
         for old in findings {
-            let new = match change.apply(old, simple, self.by, now) {
+            let applied = match &closed {
+                Some(why) => Err(why.clone()),
+                None => {
+                    let applied = change.apply(old, simple, self.by, now);
+                    applied.map_err(|error| error.to_string())
+                }
+            };
+            let new = match applied {
                 Ok(new) => new,
-                Err(error) => {
+                Err(message) => {
                     done.push(Done {
-                        message: Some(error.to_string()),
+                        message: Some(message),
                         ..Done::new(old.id, BulkOutcome::Refused)
                     });
                     continue;
@@ -215,13 +223,18 @@ impl Duplicates<'_> {
                 (Some(entry), Some(id)) => Some(Note::new(*id, entry.clone(), self.by, now)),
                 _ => None,
             };
-            if new == *old && !self.is_due(old.id, note.as_ref()).await? {
-                let result = match note {
-                    Some(_) => BulkOutcome::Changed, // by whoever was stopped before it could say so
-                    None => BulkOutcome::Unchanged,
-                };
-                done.push(Done::new(old.id, result));
-                continue;
+            if new == *old {
+                let due = self.is_due(old.id, note.as_ref()).await?;
+                // a risk acceptance leaves notes only on what it changes
+                if !due || change.acceptance.is_some() {
+                    let result = match note {
+                        // by whoever was stopped before it could say so
+                        Some(_) if !due => BulkOutcome::Changed,
+                        _ => BulkOutcome::Unchanged,
+                    };
+                    done.push(Done::new(old.id, result));
+                    continue;
+                }
             }
             if moves(old, &new) {
                 moving.push(old);
@@ -243,6 +256,19 @@ impl Duplicates<'_> {
             unique: format!("W{}", uuid::Uuid::new_v4().simple()),
         };
         Ok(Planned { commit, done })
+    }
+
+    /// Why the risk acceptance that findings shall come under takes none, where that is so.
+    async fn closed(&self, change: &BulkChange) -> Result<Option<String>> {
+        let Some(places) = change.acceptance.filter(|places| places.accepts()) else {
+            return Ok(None);
+        };
+        let acceptance: RiskAcceptance = match self.store.get(places.id()).await {
+            Err(error) if error.is_not_found() => return Ok(Some(error.to_string())),
+            acceptance => acceptance?,
+        };
+        let taken = acceptance.takes_findings();
+        Ok(taken.err().map(|error| error.to_string()))
     }
 
     /// Has a note still to be written?

@@ -10,6 +10,7 @@
 //!   makes something point to an original touches that original, so that nobody deletes it meanwhile.
 //! - Any operation may be cut off between two transactions; the same call again does what is left.
 
+mod acceptances;
 mod bulk;
 mod cluster;
 mod delete;
@@ -28,6 +29,7 @@ use tatami_dedup_rules::{may_be_original, share_a_place};
 use tatami_domain::{Finding, FindingId, Note, ProductId, UserId};
 use tatami_store::{Change, Commit, Sight, Store, StoreError};
 
+pub use acceptances::{acceptance_change, acceptance_job, begin_end, ending_job, expiring, finish};
 pub use bulk::{Done, Listed, remove_below, tidy, work_off, worked_off};
 pub use cluster::Clusters;
 pub use explain::{Candidate, Explanation};

@@ -43,11 +43,14 @@ pub fn promoted(finding: &Finding, original: &Finding, now: Timestamp) -> Findin
     new.set_flags(flags, original.mitigated_by, now);
     new.mitigated = original.mitigated;
     new.mitigated_by = original.mitigated_by;
+    new.acceptance = original.acceptance;
     new
 }
 
 #[cfg(test)]
 mod tests {
+    use tatami_domain::RiskAcceptanceId;
+
     use super::*;
 
     const NOW: Timestamp = Timestamp::UNIX_EPOCH;
@@ -96,9 +99,11 @@ mod tests {
             Some(UserId(3)),
             Timestamp::from_second(77).unwrap(),
         );
+        original.acceptance = Some(RiskAcceptanceId(4));
         let new = promoted(&duplicate, &original, NOW);
         assert_eq!(new.flags, original.flags);
         assert_eq!(new.duplicate_finding, None);
+        assert_eq!(new.acceptance, original.acceptance);
         assert_eq!(
             (new.mitigated, new.mitigated_by),
             (original.mitigated, original.mitigated_by)

@@ -6,7 +6,9 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use tatami_domain::{Attachment, AttachmentId, Engagement, Note, NoteId, Owner, ProductId, Test};
+use tatami_domain::{
+    Attachment, AttachmentId, Engagement, Note, NoteId, Owner, ProductId, RiskAcceptance, Test,
+};
 
 use crate::catalog::{TRIES, pause};
 use crate::db::{
@@ -41,6 +43,7 @@ fn kind_and_id(owner: Owner) -> (&'static str, u64) {
         Owner::Finding(id) => (FINDING_KIND, id.0),
         Owner::Engagement(id) => (Engagement::KIND, id.0),
         Owner::Test(id) => (Test::KIND, id.0),
+        Owner::RiskAcceptance(id) => (RiskAcceptance::KIND, id.0),
     }
 }
 
@@ -133,6 +136,7 @@ impl Store {
             Owner::Finding(id) => (Table::Findings, keys::finding(id)),
             Owner::Engagement(id) => (Table::Catalog, keys::entity(Engagement::KIND, id.0)),
             Owner::Test(id) => (Table::Catalog, keys::entity(Test::KIND, id.0)),
+            Owner::RiskAcceptance(id) => (Table::Catalog, keys::entity(RiskAcceptance::KIND, id.0)),
         };
         let items = vec![
             self.db.put_in(Table::Findings, item, None, vec![])?,
@@ -150,6 +154,7 @@ impl Store {
                         Owner::Finding(_) => "finding",
                         Owner::Engagement(_) => Engagement::WORD,
                         Owner::Test(_) => Test::WORD,
+                        Owner::RiskAcceptance(_) => RiskAcceptance::WORD,
                     },
                     id: owner.sk,
                 });

@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tatami_domain::{
     BlockId, ContactInfo, ContactInfoId, DevelopmentEnvironment, Engagement, EngagementId,
-    EnvironmentId, FindingGroup, FindingGroupId, FindingId, Group, GroupId, GroupMember,
+    EnvironmentId, Event, FindingGroup, FindingGroupId, FindingId, Group, GroupId, GroupMember,
     GroupMemberId, Membership, MembershipId, Product, ProductId, ProductType, ProductTypeId, Role,
     RoleId, Test, TestId, TestType, TestTypeId, Token, TokenId, User, UserId,
 };
 
 use crate::db::{
-    ABSENT, Item, PRESENT, Table, Transacted, Update, corrupt, document, number, number_of,
+    ABSENT, CLOSED, Item, PRESENT, Table, Transacted, Update, corrupt, document, number, number_of,
     numbers_of, read_document, text, text_of, to_json,
 };
 use crate::keys::Key;
@@ -46,6 +46,10 @@ pub trait Entity: Serialize + DeserializeOwned + Clone + Send + Sync {
     /// before and after respectively.
     fn stamp(_old: Option<&Self>, _new: Option<&Self>) -> Option<&'static str> {
         None
+    }
+    /// Does it take nothing more in? Findings come under something only while it does.
+    fn is_closed(&self) -> bool {
+        false
     }
     /// Fields of which the audit log says only that they changed.
     const PRIVATE: &'static [&'static str] = &[];
@@ -375,6 +379,9 @@ impl Store {
         if let Some(name) = name {
             item.insert(HELD.into(), text(&name.pk));
         }
+        if entity.is_closed() {
+            item.insert(CLOSED.into(), number(1));
+        }
         self.db.put_in(Table::Catalog, item, Some(ABSENT), vec![])
     }
 
@@ -621,6 +628,16 @@ impl Store {
         id: T::Id,
         mut change: impl FnMut(&mut T) -> Result<(), E>,
     ) -> Result<T, E> {
+        self.change_told(id, |entity| change(entity).map(|()| None))
+            .await
+    }
+
+    /// The same, with an event that tells of the change, where there is one: both are written or neither.
+    pub async fn change_told<T: Entity, E: From<StoreError>>(
+        &self,
+        id: T::Id,
+        mut change: impl FnMut(&mut T) -> Result<Option<Event>, E>,
+    ) -> Result<T, E> {
         let id: u64 = id.into();
         let key = keys::entity(T::KIND, id);
         for _ in 0..TRIES {
@@ -631,8 +648,8 @@ impl Store {
             })?;
             let old: T = read_entity(&item)?;
             let mut new = old.clone();
-            change(&mut new)?;
-            if self.replace(&item, &old, &new).await? {
+            let event = change(&mut new)?;
+            if self.replace(&item, &old, &new, event.as_ref()).await? {
                 audit::note_entity(Some(&old), Some(&new));
                 return Ok(new);
             }
@@ -640,10 +657,17 @@ impl Store {
         Err(StoreError::Contention(T::WORD.into()).into())
     }
 
-    async fn replace<T: Entity>(&self, item: &Item, old: &T, new: &T) -> Result<bool> {
+    async fn replace<T: Entity>(
+        &self,
+        item: &Item,
+        old: &T,
+        new: &T,
+        event: Option<&Event>,
+    ) -> Result<bool> {
         let id: u64 = new.id().into();
         let key = keys::entity(T::KIND, id);
-        if item.get("d").and_then(|d| d.as_s().ok()) == Some(&to_json(&key, new)?) {
+        let same = item.get("d").and_then(|d| d.as_s().ok()) == Some(&to_json(&key, new)?);
+        if same && event.is_none() {
             return Ok(true);
         }
         let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
@@ -657,10 +681,13 @@ impl Store {
         if let Some(held) = held {
             document.insert(HELD.into(), held);
         }
+        if new.is_closed() {
+            document.insert(CLOSED.into(), number(1));
+        }
         let moved = old.parent() != new.parent();
         let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
         let stamp = self.stamp_in(Some(old), Some(new))?;
-        if !moved && !renamed && stamp.is_none() {
+        if !moved && !renamed && stamp.is_none() && event.is_none() {
             let put = self.db.put(Table::Catalog, document, condition, unchanged);
             return match put.await {
                 Ok(()) => Ok(true),
@@ -671,6 +698,9 @@ impl Store {
         let put = (self.db).put_in(Table::Catalog, document, condition, unchanged)?;
         let mut items = vec![put];
         items.extend(stamp);
+        if let Some(event) = event {
+            items.push(self.event_in(event)?);
+        }
         if moved {
             items.extend(self.links_in(new)?);
             if let Some((kind, parent)) = old.parent() {

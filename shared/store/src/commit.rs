@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use tatami_domain::{
-    Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, Test, TestId,
+    Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, RiskAcceptance, Test,
+    TestId,
 };
 
+use crate::acceptances::accepting;
 use crate::counts::Delta;
-use crate::db::{ABSENT, Item, PRESENT, Table, Transacted, document, number};
+use crate::db::{ABSENT, Item, OPEN, PRESENT, Table, Transacted, document, number};
 use crate::{Claim, Entity as _, Result, Store, StoreError, audit, keys};
 
 /// What becomes of a finding.
@@ -117,7 +119,8 @@ impl Commit {
             Some(_) => 0,
             None => made_in(&self.changes).len(),
         };
-        self.changes.len() + self.claims.len() + notes + tests + 2
+        let accepting = accepting(&self.changes).len();
+        self.changes.len() + self.claims.len() + notes + tests + accepting + 2
     }
 }
 
@@ -149,6 +152,10 @@ impl Store {
                 let test = keys::entity(Test::KIND, test.0);
                 items.push(self.db.check_in(Table::Catalog, &test, PRESENT)?);
             }
+        }
+        for acceptance in accepting(&commit.changes) {
+            let key = keys::entity(RiskAcceptance::KIND, acceptance.0);
+            items.push(self.db.check_in(Table::Catalog, &key, OPEN)?);
         }
         for claim in &commit.claims {
             items.push(self.claim_in(claim)?);

@@ -499,6 +499,10 @@ pub(crate) fn key_of(item: &Item) -> Key {
 
 /// The condition under which an item is there.
 pub(crate) const PRESENT: &str = "attribute_exists(pk)";
+/// The attribute of something that takes nothing more in.
+pub(crate) const CLOSED: &str = "x";
+/// The condition under which something is there and takes more in.
+pub(crate) const OPEN: &str = "attribute_exists(pk) AND attribute_not_exists(x)";
 /// The condition under which an item is new.
 pub(crate) const ABSENT: &str = "attribute_not_exists(pk)";
 

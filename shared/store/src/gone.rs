@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use tatami_domain::{
     Attachment, Branch, Engagement, EngagementId, Finding, FindingId, Import, ImportState, Product,
-    ProductId, ProductType, ProductTypeId, SeverityCounts, Test, TestId,
+    ProductId, ProductType, ProductTypeId, RiskAcceptance, SeverityCounts, Test, TestId,
 };
 use tokio::sync::OnceCell;
 
@@ -209,6 +209,11 @@ impl Store {
                         .iter()
                         .filter(|t| !gone.within(Some(t.product), Some(t.engagement), Some(t.id)));
                     found.extend(there.map(|test| (kind, test.id.0)));
+                }
+                RiskAcceptance::KIND => {
+                    let acceptances: Vec<RiskAcceptance> = self.read_all(ids).await?;
+                    let there = acceptances.iter().filter(|a| !gone.product(a.product));
+                    found.extend(there.map(|acceptance| (kind, acceptance.id.0)));
                 }
                 _ => {
                     let engagements: Vec<Engagement> = self.read_all(ids).await?;

@@ -28,6 +28,23 @@ impl Store {
         Ok(job)
     }
 
+    /// Takes an id for a job that is made later, by [`Store::create_reserved_job`].
+    pub async fn reserve_job(&self) -> Result<JobId> {
+        Ok(JobId(self.next_ids(KIND, 1).await?))
+    }
+
+    /// Makes a job under its reserved id; where that was done before, gives the one there is.
+    pub async fn create_reserved_job(&self, mut job: Job) -> Result<Job> {
+        job.version = 1;
+        let mut item = document(&keys::job(job.id), &job)?;
+        item.insert("v".into(), number(1));
+        match self.db.put(Table::Jobs, item, Some(ABSENT), vec![]).await {
+            Ok(()) => Ok(job),
+            Err(error) if error.is_condition() => self.job(job.id).await,
+            Err(error) => Err(error),
+        }
+    }
+
     /// The job with this id.
     pub async fn job(&self, id: JobId) -> Result<Job> {
         match self.db.get(Table::Jobs, &keys::job(id)).await? {

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use tatami_domain::{
     BlockId, DedupeScope, EngagementId, FindingId, ImportId, JobId, NoteId, Owner, ProductId,
-    RehashJobId, StatusPlace, TestId, TestTypeId,
+    RehashJobId, RiskAcceptanceId, StatusPlace, TestId, TestTypeId,
 };
 
 /// Partition and sort key.
@@ -195,6 +195,7 @@ pub(crate) fn owner(of: Owner) -> String {
         Owner::Finding(id) => id.to_string(),
         Owner::Engagement(id) => format!("E{id}"),
         Owner::Test(id) => format!("T{id}"),
+        Owner::RiskAcceptance(id) => format!("R{id}"),
     }
 }
 
@@ -229,6 +230,7 @@ pub(crate) fn owner_of(text: &str) -> Option<Owner> {
     Some(match text.split_at_checked(1)? {
         ("E", id) => Owner::Engagement(EngagementId(id.parse().ok()?)),
         ("T", id) => Owner::Test(TestId(id.parse().ok()?)),
+        ("R", id) => Owner::RiskAcceptance(RiskAcceptanceId(id.parse().ok()?)),
         _ => Owner::Finding(FindingId(text.parse().ok()?)),
     })
 }
@@ -435,6 +437,15 @@ pub(crate) fn jobs(block: u64) -> String {
     format!("JOBS#{block}")
 }
 
+/// What happened on a day that others may want to be told of.
+pub(crate) fn events(day: jiff::civil::Date) -> String {
+    format!("EVENTS#{day}")
+}
+
+pub(crate) fn event(day: jiff::civil::Date, kind: &str, object: u64, occasion: &str) -> Key {
+    key(events(day), format!("{kind}#{}#{occasion}", digits(object)))
+}
+
 /// The jobs that give findings new keys; there are few of them.
 pub(crate) const REHASH_JOBS: &str = "REHASH";
 
@@ -499,6 +510,7 @@ mod tests {
             Owner::Finding(FindingId(7)),
             Owner::Engagement(EngagementId(7)),
             Owner::Test(TestId(7)),
+            Owner::RiskAcceptance(RiskAcceptanceId(7)),
         ] {
             assert_eq!(owner_of(&owner(of)), Some(of));
         }

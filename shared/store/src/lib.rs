@@ -11,6 +11,7 @@
 //! An item's document is JSON in the attribute `d`; what conditions and updates need stands beside
 //! it as attributes of its own.
 
+mod acceptances;
 mod attached;
 mod attempts;
 mod audit;
@@ -24,6 +25,7 @@ mod db;
 mod dedupe;
 mod endpoints;
 mod error;
+mod events;
 mod findings;
 mod gone;
 mod groups;

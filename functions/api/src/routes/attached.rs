@@ -1,4 +1,4 @@
-//! Notes and files of findings, engagements and tests.
+//! Notes and files of findings, engagements and tests; notes of risk acceptances.
 
 use std::future::Future;
 
@@ -14,12 +14,14 @@ use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_blobs::BlobError;
 use tatami_domain::{
-    AttachedFile, Attachment, AttachmentId, Engagement, Finding, FindingId, Note, Owner, Test,
+    AttachedFile, Attachment, AttachmentId, Engagement, Finding, FindingId, Note, Owner,
+    RiskAcceptance, Test,
 };
 use tatami_store::Store;
 
 use super::catalog::{Resource, check_references, id_in_path};
 use super::records::{NoteType, Record};
+use super::risk_acceptances;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::{Body, Upload};
@@ -27,6 +29,7 @@ use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::Base;
+use crate::view::acceptance;
 use crate::view::finding::Packs;
 use crate::view::note;
 
@@ -46,6 +49,7 @@ pub fn add(routes: &mut Routes) {
     add_owner::<Finding>(routes);
     add_owner::<Engagement>(routes);
     add_owner::<Test>(routes);
+    add_notes::<RiskAcceptance>(routes);
     routes.schemas("Note", note::FIELDS);
     routes.schemas("NoteHistory", note::VERSION);
     routes.schemas("UserStub", note::AUTHOR);
@@ -144,6 +148,34 @@ impl Annotated for Engagement {
     }
 }
 
+impl Annotated for RiskAcceptance {
+    const PATH: &'static str = acceptance::PATH;
+    const ID: &'static str = "risk_acceptance_id";
+    const NOTES: &'static str = "RiskAcceptanceToNotes";
+    const FILES: &'static str = "RiskAcceptanceToFiles";
+    const EDIT: Permission = Permission::EditFinding;
+
+    async fn find(store: &Store, id: u64) -> Result<Self> {
+        Ok(store.get(id.into()).await?)
+    }
+
+    fn place(&self) -> Place {
+        risk_acceptances::place(self)
+    }
+
+    fn owner(&self) -> Owner {
+        Owner::RiskAcceptance(self.id)
+    }
+
+    async fn mark(&self, store: &Store) -> Result<()> {
+        let mark = |acceptance: &mut Self| {
+            acceptance.annotated = true;
+            Ok::<_, ApiError>(())
+        };
+        store.change(self.id, mark).await.map(drop)
+    }
+}
+
 impl Annotated for Test {
     const PATH: &'static str = <Self as Resource>::PATH;
     const ID: &'static str = "test_id";
@@ -172,7 +204,7 @@ impl Annotated for Test {
     }
 }
 
-fn add_owner<T: Annotated>(routes: &mut Routes) {
+fn add_notes<T: Annotated>(routes: &mut Routes) {
     let path = format!("{}/{{id}}/notes", T::PATH);
     let get = Operation::get(&*path, "Its notes").answers(200, Answer::One(T::NOTES));
     routes.add(&get, notes::<T>);
@@ -180,6 +212,13 @@ fn add_owner<T: Annotated>(routes: &mut Routes) {
         .body("NewNoteRequest")
         .answers(201, Answer::One("Note"));
     routes.add(&post, add_note::<T>);
+    let id = Field::answer(T::ID, Kind::Ref(Target::Unknown));
+    let notes = Field::answer("notes", Kind::Other("Note", true));
+    routes.schemas(T::NOTES, &[id, notes]);
+}
+
+fn add_owner<T: Annotated>(routes: &mut Routes) {
+    add_notes::<T>(routes);
     let path = format!("{}/{{id}}/files", T::PATH);
     let get = Operation::get(&*path, "Its files").answers(200, Answer::One(T::FILES));
     routes.add(&get, files::<T>);
@@ -194,8 +233,6 @@ fn add_owner<T: Annotated>(routes: &mut Routes) {
     .answers(200, Answer::Media(&["application/octet-stream"]));
     routes.add(&download, self::download::<T>);
     let id = Field::answer(T::ID, Kind::Ref(Target::Unknown));
-    let notes = Field::answer("notes", Kind::Other("Note", true));
-    routes.schemas(T::NOTES, &[id, notes]);
     let files = Field::answer("files", Kind::Other("File", true));
     routes.schemas(T::FILES, &[id, files]);
 }
@@ -297,14 +334,13 @@ fn file_view<T: Annotated>(base: &str, owner: u64, id: u64, title: &str) -> Valu
     json!({"id": id, "file": file, "title": title})
 }
 
-async fn add_file<T: Annotated>(
-    State(api): State<Api>,
-    caller: Caller,
-    Path(id): Path<String>,
-    Base(base): Base,
+/// Keeps an uploaded file of something.
+pub async fn attach(
+    api: &Api,
+    caller: &Caller,
+    owner: Owner,
     upload: Upload,
-) -> Result<(StatusCode, Json<Value>)> {
-    let to: T = permitted(&api, &caller, T::EDIT, &id).await?;
+) -> Result<Attachment> {
     let Some((file_name, bytes)) = upload.file else {
         return Err(ApiError::field("file", "No file was submitted."));
     };
@@ -321,7 +357,7 @@ async fn add_file<T: Annotated>(
     let store = &api.services.store;
     let attachment = Attachment {
         id: store.reserve::<Attachment>().await?,
-        owner: to.owner(),
+        owner,
         title: title.to_owned(),
         size: bytes.len() as u64,
         created: Timestamp::now(),
@@ -333,10 +369,37 @@ async fn add_file<T: Annotated>(
         .blobs
         .put_attachment(attachment.id, bytes)
         .await?;
-    let attachment = store.create_reserved(attachment).await?;
-    to.mark(store).await?;
+    Ok(store.create_reserved(attachment).await?)
+}
+
+async fn add_file<T: Annotated>(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Base(base): Base,
+    upload: Upload,
+) -> Result<(StatusCode, Json<Value>)> {
+    let to: T = permitted(&api, &caller, T::EDIT, &id).await?;
+    let attachment = attach(&api, &caller, to.owner(), upload).await?;
+    to.mark(&api.services.store).await?;
     let view = file_view::<T>(&base, id_in_path(&id)?, attachment.id.0, &attachment.title);
     Ok((StatusCode::CREATED, Json(view)))
+}
+
+/// Bytes that a browser saves and does nothing else with.
+pub fn saved(name: &str, bytes: Vec<u8>) -> Response {
+    let name = form_urlencoded::byte_serialize(name.as_bytes())
+        .collect::<String>()
+        .replace('+', "%20");
+    let headers = [
+        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
+        (
+            header::CONTENT_DISPOSITION,
+            format!("attachment; filename*=UTF-8''{name}"),
+        ),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
+    ];
+    (headers, bytes).into_response()
 }
 
 async fn download<T: Annotated>(
@@ -362,18 +425,7 @@ async fn download<T: Annotated>(
             bytes => (found.file_name, bytes?),
         }
     };
-    let name = form_urlencoded::byte_serialize(name.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
-    let headers = [
-        (header::CONTENT_TYPE, "application/octet-stream".to_owned()),
-        (
-            header::CONTENT_DISPOSITION,
-            format!("attachment; filename*=UTF-8''{name}"),
-        ),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
-    ];
-    Ok((headers, bytes).into_response())
+    Ok(saved(&name, bytes))
 }
 
 /// Puts notes and files into answers of a list, for those that have any.

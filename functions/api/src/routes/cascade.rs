@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tatami_auth::Permission;
 use tatami_domain::{
     Attachment, Branch, Engagement, Finding, FindingGroup, Job, Membership, Note, Owner, Product,
-    ProductType, Test, Work,
+    ProductType, RiskAcceptance, Test, Work,
 };
 use tatami_store::{Entity as _, Sight, Store, kind_of};
 
@@ -126,6 +126,7 @@ impl Rows {
         let owner = match kind {
             Engagement::KIND => Some(Owner::Engagement(id.into())),
             Test::KIND => Some(Owner::Test(id.into())),
+            RiskAcceptance::KIND => Some(Owner::RiskAcceptance(id.into())),
             _ => None,
         };
         if let Some(owner) = owner {
@@ -159,6 +160,7 @@ fn model(kind: &str) -> &str {
         Engagement::KIND => Engagement::SCHEMA,
         Test::KIND => Test::SCHEMA,
         FindingGroup::KIND => "Finding_Group",
+        RiskAcceptance::KIND => "Risk_Acceptance",
         Attachment::KIND => "FileUpload",
         other => records::schema_of(other).unwrap_or(other),
     }

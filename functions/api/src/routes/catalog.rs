@@ -154,6 +154,10 @@ pub enum How {
     After,
     /// At a time or earlier.
     Before,
+    /// Later than a time.
+    Later,
+    /// Earlier than a time.
+    Earlier,
     /// Has one of the tags.
     AnyTag,
     /// Has all of the tags.
@@ -202,7 +206,7 @@ impl Filter {
             | How::TagContains
             | How::NoTagContains
             | How::Day => Kind::Text(0),
-            How::At | How::After | How::Before => Kind::DateTime,
+            How::At | How::After | How::Before | How::Later | How::Earlier => Kind::DateTime,
             How::OneOf | How::AnyTag | How::AllTags | How::NoTag => Kind::Texts,
             How::Ids => Kind::Refs(Target::Unknown),
             How::Bool | How::HasTags => Kind::Bool,
@@ -266,13 +270,15 @@ impl Filter {
                     day.is_some_and(|day| (from..=to).contains(&day))
                 });
             }
-            How::At | How::After | How::Before => {
+            How::At | How::After | How::Before | How::Later | How::Earlier => {
                 let Some(bound) = query.time(self.name)? else {
                     return Ok(());
                 };
                 let within = |time: Timestamp| match self.how {
                     How::After => time >= bound,
                     How::Before => time <= bound,
+                    How::Later => time > bound,
+                    How::Earlier => time < bound,
                     _ => time == bound,
                 };
                 views.retain(|view| {

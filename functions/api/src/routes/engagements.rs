@@ -1,5 +1,7 @@
 //! Engagements.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use axum::Json;
 use axum::extract::{Path, State};
 use jiff::civil::Date;
@@ -7,7 +9,7 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Branch, Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId,
+    AcceptanceState, Branch, Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId,
 };
 use tatami_store::{Entity as _, Store};
 
@@ -178,12 +180,9 @@ impl Resource for Engagement {
         attached::decorate(store, views, Self::PATH, |id| Owner::Engagement(id.into())).await?;
         constants(
             views,
-            &json!({
-                "progress": "threat_model", "tmodel_path": null, "done_testing": false,
-                "risk_acceptance": [],
-            }),
+            &json!({"progress": "threat_model", "tmodel_path": null, "done_testing": false}),
         );
-        Ok(())
+        add_acceptances(store, views).await
     }
 }
 
@@ -197,6 +196,29 @@ impl Rooted for Engagement {
     fn name(&self) -> String {
         self.name.clone()
     }
+}
+
+/// Adds the risk acceptances whose findings are all in an engagement.
+async fn add_acceptances(store: &Store, views: &mut [Object]) -> Result<()> {
+    let product = |view: &Object| ProductId(view["product"].as_u64().unwrap_or_default());
+    let products: BTreeSet<ProductId> = views.iter().map(product).collect();
+    let mut of_engagements: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
+    for product in products {
+        let mut acceptances = store.acceptances_of(product).await?;
+        acceptances.retain(|one| one.state() != AcceptanceState::Removed);
+        for one in acceptances {
+            if let Some(engagement) = one.engagement {
+                let own = of_engagements.entry(engagement.0).or_default();
+                own.push(one.id.0);
+            }
+        }
+    }
+    for view in views {
+        let id = view["id"].as_u64().unwrap_or_default();
+        let own = of_engagements.remove(&id).unwrap_or_default();
+        view.insert("risk_acceptance".into(), json!(own));
+    }
+    Ok(())
 }
 
 /// Adds the type and the tags of the products of these ids to what lists are filtered by, under names

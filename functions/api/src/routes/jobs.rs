@@ -6,7 +6,7 @@ use http::{HeaderName, HeaderValue, StatusCode, header};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Job, JobId, JobState, Work};
+use tatami_domain::{Job, JobId, JobState, UserId, Work};
 use tatami_duplicates::worked_off;
 use tatami_queue::{FindingsMessage, Outgoing};
 
@@ -29,7 +29,7 @@ const FIELDS: &[Field] = &[
     Field::answer("done", Kind::Integer(0, i64::MAX)),
     Field::answer("of", Kind::Integer(0, i64::MAX)),
     Field::answer("error", Kind::Text(0)).nullable(),
-    Field::answer("by", Kind::Ref(Target::User)),
+    Field::answer("by", Kind::Ref(Target::User)).nullable(),
     Field::answer("created", Kind::DateTime),
     Field::answer("updated", Kind::DateTime),
     Field::answer("finished", Kind::DateTime).nullable(),
@@ -81,7 +81,8 @@ pub fn location(job: &Job) -> Result<(HeaderName, HeaderValue)> {
     Ok((header::LOCATION, value))
 }
 
-async fn send(api: &Api, job: &Job, delay_s: u16) -> Result<()> {
+/// Sends for the next step of a job, after so many seconds.
+pub async fn send(api: &Api, job: &Job, delay_s: u16) -> Result<()> {
     let internal = |reason: String| ApiError::Internal(reason);
     let message = FindingsMessage::Job {
         job: job.id,
@@ -115,7 +116,8 @@ pub fn view(job: &Job) -> Value {
         "done": job.done,
         "of": job.of,
         "error": job.error,
-        "by": job.by,
+        // nobody: the daily run
+        "by": Some(job.by).filter(|by| *by != UserId::default()),
         "created": job.created,
         "updated": job.updated,
         "finished": job.finished,

@@ -9,6 +9,7 @@ mod common;
 mod dedupe_settings;
 mod endpoints;
 mod engagements;
+mod events;
 mod finding_groups;
 mod findings;
 mod imports;
@@ -20,6 +21,7 @@ mod products;
 pub mod records;
 mod rehash_jobs;
 mod replays;
+pub mod risk_acceptances;
 mod scans;
 mod sla_configurations;
 mod system;
@@ -46,6 +48,7 @@ pub fn all(file_bytes: usize) -> Routes {
     dedupe_settings::add(&mut routes);
     rehash_jobs::add(&mut routes);
     jobs::add(&mut routes);
+    events::add(&mut routes);
     scans::add(&mut routes);
     sla_configurations::add(&mut routes);
     metrics::add(&mut routes);
@@ -56,6 +59,7 @@ pub fn all(file_bytes: usize) -> Routes {
     findings::add(&mut routes);
     attached::add(&mut routes);
     notes::add(&mut routes);
+    risk_acceptances::add(&mut routes);
     endpoints::add(&mut routes);
     finding_groups::add(&mut routes);
     routes.finished()

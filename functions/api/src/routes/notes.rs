@@ -7,10 +7,11 @@ use axum::extract::{Path, State};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Engagement, Note, NoteId, Owner, ProductId, Test};
+use tatami_domain::{Engagement, Note, NoteId, Owner, ProductId, RiskAcceptance, Test};
 use tatami_store::{NotePlace, Store};
 
 use super::catalog::{Filter, How, Resource as _, id_in_path, select};
+use super::risk_acceptances;
 use crate::Api;
 use crate::auth::{Caller, Visible};
 use crate::body::Body;
@@ -105,11 +106,12 @@ async fn seen(
     let partly = places.iter().filter(|place| !whole(place.product));
     let owners: BTreeSet<Owner> = partly.map(|place| place.owner).collect();
     let mut where_is: HashMap<Owner, Place> = HashMap::new();
-    let (mut findings, mut tests) = (Vec::new(), Vec::new());
+    let (mut findings, mut tests, mut acceptances) = (Vec::new(), Vec::new(), Vec::new());
     for owner in owners {
         match owner {
             Owner::Finding(id) => findings.push(id),
             Owner::Test(id) => tests.push(id),
+            Owner::RiskAcceptance(id) => acceptances.push(id),
             Owner::Engagement(_) => {}
         }
     }
@@ -118,6 +120,12 @@ async fn seen(
     }
     for test in store.get_all::<Test>(tests).await? {
         where_is.insert(Owner::Test(test.id), Place::from(&test));
+    }
+    for acceptance in store.get_all::<RiskAcceptance>(acceptances).await? {
+        where_is.insert(
+            Owner::RiskAcceptance(acceptance.id),
+            risk_acceptances::place(&acceptance),
+        );
     }
     places.retain(|place| {
         let part = match place.owner {
@@ -147,6 +155,13 @@ async fn permitted(api: &Api, caller: &Caller, edit: bool, id: &str) -> Result<(
         Owner::Test(id) => {
             let test: Test = store.get(id).await?;
             (test.place(), Test::EDIT)
+        }
+        Owner::RiskAcceptance(id) => {
+            let acceptance: RiskAcceptance = store.get(id).await?;
+            (
+                risk_acceptances::place(&acceptance),
+                Permission::EditFinding,
+            )
         }
     };
     let permission = if edit {

@@ -13,7 +13,7 @@ use tatami_domain::{Finding, RequestResponse, Slas, TextRef, Texts, UserId};
 use tatami_store::Store;
 
 use crate::error::Result;
-use crate::fields::{Field, Kind, Target};
+use crate::fields::{Field, Kind, Object, Target};
 use crate::query::{day_of, today};
 use crate::view::group::{GroupStub, Groups};
 
@@ -114,7 +114,7 @@ pub const FIELDS: &[Field] = &[
     Field::new("url", Kind::Text(2000)).nullable(),
     Field::answer("jira_creation", Kind::DateTime).nullable(),
     Field::answer("jira_change", Kind::DateTime).nullable(),
-    Field::answer("accepted_risks", Kind::Other("", true)),
+    Field::answer("accepted_risks", Kind::Other("RiskAcceptance", true)),
     Field::answer("finding_groups", Kind::Other("FindingGroupStub", true)),
     Field::answer("finding_meta", Kind::Other("Metadata", true)),
     Field::answer("related_fields", Kind::Other("FindingRelatedFields", false)).nullable(),
@@ -278,7 +278,7 @@ pub struct FindingView<'a> {
     url: Option<&'a str>,
     jira_creation: Option<Timestamp>,
     jira_change: Option<Timestamp>,
-    accepted_risks: [u64; 0],
+    accepted_risks: Vec<Object>,
     finding_groups: Vec<GroupStub<'a>>,
     finding_meta: Vec<Value>,
     related_fields: Option<Value>,
@@ -398,7 +398,7 @@ impl<'a> FindingView<'a> {
             url: f.url.as_deref(),
             jira_creation: None,
             jira_change: None,
-            accepted_risks: [],
+            accepted_risks: Vec::new(),
             finding_groups: Vec::new(),
             finding_meta: Vec::new(),
             related_fields: None,
@@ -414,9 +414,10 @@ impl<'a> FindingView<'a> {
         }
     }
 
-    /// With its group and its endpoints.
+    /// With its group, its endpoints and the risk acceptance that it's under.
     pub fn with_group(mut self, finding: &Finding, groups: &'a Groups) -> Self {
         self.endpoints = groups.endpoints_of(finding);
+        self.accepted_risks = groups.acceptance_of(finding).into_iter().collect();
         self.finding_groups = groups
             .of(finding)
             .map(GroupStub::from)

@@ -6,13 +6,15 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_domain::{
-    Finding, FindingGroup, FindingGroupId, ProductId, Severity, SeverityCounts, TestId,
+    Finding, FindingGroup, FindingGroupId, ProductId, RiskAcceptanceId, Severity, SeverityCounts,
+    TestId,
 };
 use tatami_store::{EndpointBook, Sight, Store};
 
 use crate::Api;
 use crate::error::Result;
 use crate::fields::{Field, Kind, Object, Target};
+use crate::view::acceptance;
 use crate::view::finding::Packs;
 use crate::view::import::severities;
 
@@ -66,11 +68,13 @@ impl<'a> From<&'a FindingGroup> for GroupStub<'a> {
     }
 }
 
-/// The groups of some findings, and the books that their endpoints are in.
+/// The groups of some findings, the risk acceptances that they are under, and the books that their endpoints
+/// are in.
 #[derive(Default)]
 pub struct Groups {
     groups: HashMap<FindingGroupId, FindingGroup>,
     books: HashMap<ProductId, Arc<EndpointBook>>,
+    acceptances: HashMap<RiskAcceptanceId, Object>,
 }
 
 impl Groups {
@@ -78,7 +82,8 @@ impl Groups {
     pub async fn load(store: &Store, findings: impl IntoIterator<Item = &Finding>) -> Result<Self> {
         let mut ids = BTreeSet::new();
         let mut products = BTreeSet::new();
-        for finding in findings {
+        let findings: Vec<&Finding> = findings.into_iter().collect();
+        for finding in &findings {
             ids.extend(finding.group);
             if !finding.endpoint_ids.is_empty() {
                 products.insert(finding.product);
@@ -89,6 +94,7 @@ impl Groups {
             let groups: Vec<FindingGroup> = store.get_all(ids).await?;
             all.groups = groups.into_iter().map(|g| (g.id, g)).collect();
         }
+        all.acceptances = acceptance::on_findings(store, findings).await?;
         for product in products {
             all.books.insert(product, store.endpoints(product).await?);
         }
@@ -98,6 +104,13 @@ impl Groups {
     /// The group of a finding.
     pub fn of(&self, finding: &Finding) -> Option<&FindingGroup> {
         self.groups.get(&finding.group?)
+    }
+
+    /// The risk acceptance that a finding is under, with this finding.
+    pub fn acceptance_of(&self, finding: &Finding) -> Option<Object> {
+        let mut acceptance = self.acceptances.get(&finding.acceptance?)?.clone();
+        acceptance.insert("accepted_findings".into(), json!([finding.id]));
+        Some(acceptance)
     }
 
     /// The ids of a finding's endpoints, without those that were deleted.

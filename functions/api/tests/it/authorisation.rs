@@ -30,7 +30,7 @@ const COMMON: [Permission; 6] = [
 ];
 
 /// What is in engagements, by collection.
-const OF_ENGAGEMENTS: [&str; 13] = [
+const OF_ENGAGEMENTS: [&str; 14] = [
     "engagements",
     "engagement_members",
     "engagement_groups",
@@ -39,6 +39,7 @@ const OF_ENGAGEMENTS: [&str; 13] = [
     "finding_groups",
     "endpoint_status",
     "request_response_pairs",
+    "risk_acceptance",
     "imports",
     "test_imports",
     "uploads",

@@ -28,6 +28,7 @@ mod pages;
 mod prefetch;
 mod protocol;
 mod records;
+mod risk_acceptance;
 mod schema;
 mod session;
 mod sla;

@@ -33,11 +33,11 @@ use crate::routes::catalog::check_references;
 use crate::routes::jobs;
 
 /// So many findings at most are changed before the answer.
-const AT_ONCE: usize = 100;
+pub const AT_ONCE: usize = 100;
 /// So many ids at most are taken from one body.
 const MAX_IDS: usize = 10_000;
 /// A request that was stopped is ended by its job after so long, in seconds.
-const STOPPED_S: u16 = 60;
+pub const STOPPED_S: u16 = 60;
 
 const BULK: &[Field] = &[
     Field::new("ids", Kind::Refs(Target::Unknown)),
@@ -109,8 +109,10 @@ pub fn add(routes: &mut Routes) {
 }
 
 /// Which findings are meant.
-enum Which {
+pub enum Which {
+    /// These.
     Ids(Vec<FindingId>),
+    /// Those that the list of findings shows with these parameters.
     Filter(Query),
 }
 
@@ -179,7 +181,9 @@ async fn check(
         let error = match change.apply(finding, simple, Some(caller.0.user), now) {
             Ok(_) => continue,
             Err(BulkError::Flags(error)) => error.into(),
-            Err(error) => ApiError::field("duplicate", error.to_string()),
+            Err(error @ (BulkError::NoDuplicate | BulkError::NotAccepted(_))) => {
+                ApiError::field("duplicate", error.to_string())
+            }
         };
         return Err(match error {
             ApiError::Fields(problems) => ApiError::Fields(problems.about(finding.id)),
@@ -325,13 +329,14 @@ fn read_body(body: &Object) -> Result<(Which, BulkChange)> {
         tags: texts("tags"),
         add_tags: texts("add_tags").unwrap_or_default(),
         remove_tags: texts("remove_tags").unwrap_or_default(),
+        acceptance: None,
         note: note.filter(|text| !text.is_empty()).map(str::to_owned),
     };
     Ok((which, change))
 }
 
 /// The ids that were sent, each once.
-fn read_ids(sent: &Value) -> Result<Vec<FindingId>> {
+pub fn read_ids(sent: &Value) -> Result<Vec<FindingId>> {
     let ids = sent.as_array().into_iter().flatten();
     let ids: BTreeSet<FindingId> = ids.filter_map(Value::as_u64).map(FindingId).collect();
     if ids.is_empty() || ids.len() > MAX_IDS {
@@ -345,7 +350,7 @@ fn read_ids(sent: &Value) -> Result<Vec<FindingId>> {
 
 /// The parameters of the list of findings, as an object. Unlike there, none that isn't known is left out:
 /// it would mean more findings than were meant.
-fn read_filter(sent: &Value) -> Result<Query> {
+pub fn read_filter(sent: &Value) -> Result<Query> {
     let Some(sent) = sent.as_object().filter(|sent| !sent.is_empty()) else {
         let message = "An object is required, such as {\"test\": 7, \"severity\": \"Low\"}.";
         return Err(ApiError::field("filter", message));

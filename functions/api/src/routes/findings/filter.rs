@@ -148,6 +148,7 @@ const FILTERS: &[(&str, How)] = &[
         How::Ids(|f| f.scanner_confidence.map(u64::from)),
     ),
     ("finding_group", How::Ids(|f| f.group.map(u64::from))),
+    ("risk_acceptance", How::Ids(|f| f.acceptance.map(u64::from))),
     (
         "endpoints",
         How::AnyId(|f, id| id > 0 && f.endpoint_ids.contains(&id.into())),

@@ -47,6 +47,7 @@ use crate::view::group::Groups;
 use crate::view::note;
 use crate::view::related::{self, Related};
 
+pub use filter::parameters;
 use filter::{Filters, TagsOf};
 use order::Order;
 
@@ -69,7 +70,7 @@ pub fn add(routes: &mut Routes) {
         "/api/v2/findings",
         "A page of the findings that pass the filters",
     )
-    .query(filter::parameters())
+    .query(parameters())
     .query([Field::new("o", Kind::Texts), RELATED])
     .answers(200, Answer::Page("Finding"));
     routes.add(&list, self::list);
@@ -133,7 +134,7 @@ async fn list(
 }
 
 /// Every finding that a query asks for and the caller may see, in no order.
-async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
+pub async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
     let (scope, visible) = seen(api, caller, query).await?;
     let clock = Clock::now(&api.services.store).await?;
     let filters = Filters::read(query, &clock)?;
