@@ -8,6 +8,7 @@ mod bulk;
 mod dedupe;
 mod endpoint;
 mod endpoint_status;
+mod exploitation;
 mod finding;
 mod group;
 mod id_set;
@@ -34,6 +35,7 @@ pub use dedupe::{
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use endpoint_status::{EndpointStatus, StatusPlace, runs};
+pub use exploitation::Exploitation;
 pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
