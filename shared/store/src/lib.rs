@@ -30,6 +30,7 @@ mod groups;
 mod history;
 mod idempotency;
 mod imports;
+mod intel;
 mod jobs;
 mod keys;
 mod rate;
@@ -74,6 +75,7 @@ pub struct Store {
     /// Does it hide what was deleted and is still being removed?
     hides: bool,
     slas: sla::Cache,
+    intel: intel::Held,
     books: endpoints::Books,
     days: days::Cache,
     clock: days::Clock,
@@ -87,6 +89,7 @@ impl Store {
             view: view::Cache::default(),
             hides: false,
             slas: sla::Cache::default(),
+            intel: intel::Held::default(),
             books: endpoints::Books::default(),
             days: days::Cache::default(),
             clock: days::Clock::default(),
