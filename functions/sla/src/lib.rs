@@ -60,6 +60,7 @@ pub struct Standing {
 
 /// Handles a batch of the queue `sla`, or the daily schedule.
 pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError> {
+    services.refresh_intel().await;
     if event["Records"].is_array() {
         let event: SqsEvent = serde_json::from_value(event)?;
         let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;

@@ -36,6 +36,24 @@ impl Intel {
         Self { catalogue, ..self }
     }
 
+    /// Without scores, and the catalogue as it was.
+    #[must_use]
+    pub fn without_epss(self) -> Self {
+        Self {
+            scores: None,
+            ..self
+        }
+    }
+
+    /// Without a catalogue, and the scores as they were.
+    #[must_use]
+    pub fn without_kev(self) -> Self {
+        Self {
+            catalogue: None,
+            ..self
+        }
+    }
+
     /// The scores; none where no file of them was read.
     pub const fn epss(&self) -> Option<&Scores> {
         self.scores.as_ref()

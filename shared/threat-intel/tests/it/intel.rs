@@ -123,6 +123,15 @@ fn one_half_is_replaced_and_the_other_stays() {
     assert_eq!(other.kev().unwrap().len(), 1);
     assert_eq!(other.epss(), intel.epss());
 
+    let halves = [
+        (intel.clone().without_epss(), intel.clone().without_kev()),
+        (
+            Intel::new(None, Some(catalogue())),
+            Intel::new(Some(scores()), None),
+        ),
+    ];
+    assert_eq!(halves[0], halves[1]);
+
     let built = Intel::default().with_kev(catalogue()).with_epss(scores());
     assert_eq!(built, intel);
     let none = Intel::new(None, None);
