@@ -1,6 +1,7 @@
 //! What is deleted is gone at once, and in the end nothing of it is left, whatever happens on the way.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use axum::http::Method;
 use bytes::Bytes;
@@ -316,7 +317,7 @@ async fn what_stays_of_a_product_keeps_its_counts_and_gets_its_own_originals() {
     // the SLA is that of a recount
     let id = ProductId(product);
     let today = Timestamp::now().to_zoned(jiff::tz::TimeZone::UTC).date();
-    let mut sum = Sum::new(SlaConfiguration::default(), today);
+    let mut sum = Sum::new(SlaConfiguration::default(), Arc::default(), today);
     let store = &lab.services.store;
     let sight = [id];
     let sight = Sight::Products(&sight);

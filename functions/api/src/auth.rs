@@ -205,6 +205,7 @@ pub async fn authenticate(State(api): State<Api>, mut request: Request, next: Ne
     if let Err(error) = api.rates.admit(&api, &principal).await {
         return error.into_response();
     }
+    api.services.refresh_intel().await;
     let caller = Caller(principal, api.services.store.clone());
     request.extensions_mut().insert(caller);
     next.run(request).await

@@ -21,6 +21,7 @@ use tatami_domain::{Finding, Product, ProductId, Severity, SlaConfiguration};
 use tatami_queue::SlaMessage;
 use tatami_runtime::{Delivery, Services, each_message};
 use tatami_store::{Entity as _, Sight, StoreError};
+use tatami_threat_intel::Intel;
 
 /// A finding due within so many days counts as due soon.
 const SOON_DAYS: i64 = 3;
@@ -72,6 +73,7 @@ pub struct Standing {
 
 /// Handles a batch of the queue `sla`, or the daily schedule.
 pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError> {
+    services.refresh_intel().await;
     if event["Records"].is_array() {
         let event: SqsEvent = serde_json::from_value(event)?;
         let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;
@@ -100,7 +102,8 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError>
 async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError> {
     let today = Timestamp::now().to_zoned(TimeZone::UTC).date();
     let slas = services.store.slas().await?;
-    let mut sum = Sum::new(slas.of(product).clone(), today);
+    let sla = slas.of(product).clone();
+    let mut sum = Sum::new(sla, services.store.intel(), today);
     let see = |finding: &Arc<Finding>| sum.add(finding);
     let sight = Sight::Products(&[product]);
     services.store.sweep(sight, see).await?;
@@ -116,6 +119,7 @@ async fn reckon(services: &Services, product: ProductId) -> Result<(), SlaError>
 #[derive(Debug)]
 pub struct Sum {
     sla: SlaConfiguration,
+    intel: Arc<Intel>,
     today: Date,
     by_severity: BTreeMap<Severity, Standing>,
     next_due: Option<Date>,
@@ -123,9 +127,10 @@ pub struct Sum {
 
 impl Sum {
     /// Of no finding yet.
-    pub fn new(sla: SlaConfiguration, today: Date) -> Self {
+    pub fn new(sla: SlaConfiguration, intel: Arc<Intel>, today: Date) -> Self {
         Self {
             sla,
+            intel,
             today,
             by_severity: BTreeMap::new(),
             next_due: None,
@@ -134,8 +139,12 @@ impl Sum {
 
     /// Counts a finding, if it's open and has a due date.
     pub fn add(&mut self, finding: &Finding) {
-        let left = self.sla.days_remaining(finding, self.today);
-        let Some(left) = left.filter(|_| finding.flags.is_open()) else {
+        if !finding.flags.is_open() {
+            return;
+        }
+        let exploitation = self.intel.for_sla(&self.sla, finding);
+        let left = (self.sla).days_remaining(finding, &exploitation, self.today);
+        let Some(left) = left else {
             return;
         };
         let standing = self.by_severity.entry(finding.severity).or_default();
@@ -145,7 +154,7 @@ impl Sum {
             _ => standing.within += 1,
         }
         if left >= 0 {
-            let due = self.sla.due(finding);
+            let due = self.sla.due(finding, &exploitation);
             self.next_due = [self.next_due, due].into_iter().flatten().min();
         }
     }
@@ -187,7 +196,8 @@ mod tests {
             open(Severity::Info, date(2020, 1, 1)),     // never due
             closed,
         ];
-        let mut sum = Sum::new(SlaConfiguration::default(), date(2026, 1, 9));
+        let sla = SlaConfiguration::default();
+        let mut sum = Sum::new(sla, Arc::default(), date(2026, 1, 9));
         for finding in &findings {
             sum.add(finding);
         }

@@ -170,10 +170,18 @@ fn record(message: &Message) -> Value {
     })
 }
 
-/// Calls the sla function at the start, for the days that nothing ran, and then daily.
+/// Calls the scheduled functions at the start, for the days that nothing ran, and then daily. Nothing is
+/// loaded from elsewhere unless an address is set for it: a stack on a laptop or in a test doesn't call
+/// out by itself.
 async fn daily(services: Services, stop: CancellationToken) {
+    let settings = &services.settings;
+    let enriches = settings.epss_url.is_some() || settings.kev_url.is_some();
     loop {
         let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+        // first, for due dates depend on it
+        if enriches && let Err(error) = tatami_enrich::handle(&services, event.clone()).await {
+            tracing::error!(%error, "the EPSS scores or the KEV catalogue are not those of today");
+        }
         if let Err(error) = tatami_sla::handle(&services, event).await {
             tracing::error!(%error, "the daily SLA run failed");
         }

@@ -11,8 +11,9 @@ use std::time::Duration;
 use aws_sdk_s3::Client;
 use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::presigning::PresigningConfig;
-use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::primitives::{ByteStream, DateTime};
 use bytes::Bytes;
+use jiff::Timestamp;
 use moka::sync::Cache;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -29,6 +30,10 @@ const ZSTD_LEVEL: i32 = 3;
 const CACHE_BYTES: u64 = 24 * 1024 * 1024;
 /// No pack unpacks to more than this, whatever its header says.
 const MAX_UNPACKED: usize = 256 * 1024 * 1024;
+/// The key of the EPSS scores and the KEV catalogue.
+const INTEL: &str = "intel/exploitation";
+/// No more of that object is read, in bytes; it has about a million.
+const MAX_INTEL: i64 = 64 * 1024 * 1024;
 
 /// Something that S3 refused or that isn't what it should be.
 #[derive(Debug, thiserror::Error)]
@@ -71,6 +76,24 @@ pub struct Upload {
     pub size: u64,
     /// The object's metadata, names in lower case, without `x-amz-meta-`.
     pub metadata: HashMap<String, String>,
+}
+
+/// What a look at the EPSS scores and the KEV catalogue found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StoredIntel {
+    /// There are none.
+    Missing,
+    /// They are those that are known.
+    Unchanged,
+    /// Others.
+    Changed {
+        /// The object.
+        bytes: Bytes,
+        /// What it is known by, for the next look.
+        tag: String,
+        /// When it was stored.
+        stored: Timestamp,
+    },
 }
 
 /// The two buckets.
@@ -353,6 +376,50 @@ impl Blobs {
         self.remove(&self.data, &attachment_key(id)).await
     }
 
+    /// The EPSS scores and the KEV catalogue, unless they are those that this tag says are known.
+    pub async fn intel(&self, known: Option<&str>) -> Result<StoredIntel, BlobError> {
+        let sent = (self.client.get_object())
+            .bucket(&self.data)
+            .key(INTEL)
+            .set_if_none_match(known.map(str::to_owned))
+            .send()
+            .await;
+        let answer = match sent {
+            Ok(answer) => answer,
+            Err(error) if is_unchanged(&error) => return Ok(StoredIntel::Unchanged),
+            Err(error) => match failed("GetObject", &self.data, INTEL, error) {
+                BlobError::NotFound { .. } => return Ok(StoredIntel::Missing),
+                error => return Err(error),
+            },
+        };
+        let damaged = |reason: String| BlobError::Damaged {
+            key: INTEL.to_owned(),
+            reason,
+        };
+        let size = answer.content_length().unwrap_or_default();
+        if size > MAX_INTEL {
+            return Err(damaged(format!("it has {size} bytes")));
+        }
+        let tag = answer.e_tag().unwrap_or_default().to_owned();
+        let seconds = answer.last_modified().map_or(0, DateTime::secs);
+        let stored = Timestamp::from_second(seconds).unwrap_or_default();
+        let bytes = answer.body.collect().await;
+        let bytes = bytes.map_err(|e| damaged(e.to_string()))?.into_bytes();
+        Ok(StoredIntel::Changed { bytes, tag, stored })
+    }
+
+    /// Stores the EPSS scores and the KEV catalogue in the place of what there is.
+    pub async fn put_intel(&self, bytes: Vec<u8>) -> Result<(), BlobError> {
+        (self.client.put_object())
+            .bucket(&self.data)
+            .key(INTEL)
+            .body(bytes.into())
+            .send()
+            .await
+            .map_err(|e| failed("PutObject", &self.data, INTEL, e))?;
+        Ok(())
+    }
+
     /// Removes an object of any bucket; nothing happens where there is none.
     pub async fn remove(&self, bucket: &str, key: &str) -> Result<(), BlobError> {
         self.client
@@ -570,6 +637,12 @@ fn decoded(value: String) -> String {
         Ok(text) => text.into_owned(),
         Err(_) => value,
     }
+}
+
+/// S3's answer to `If-None-Match` for what the client has already.
+fn is_unchanged<E>(error: &SdkError<E>) -> bool {
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    status == Some(304)
 }
 
 fn failed<E>(call: &'static str, bucket: &str, key: &str, error: SdkError<E>) -> BlobError

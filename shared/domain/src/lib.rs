@@ -10,6 +10,7 @@ mod dedupe;
 mod endpoint;
 mod endpoint_status;
 mod event;
+mod exploitation;
 mod finding;
 mod group;
 mod id_set;
@@ -41,6 +42,7 @@ pub use dedupe::{
 pub use endpoint::{Endpoint, EndpointError};
 pub use endpoint_status::{EndpointStatus, StatusPlace, runs};
 pub use event::{Event, EventKind};
+pub use exploitation::Exploitation;
 pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;

@@ -4,7 +4,7 @@ use jiff::ToSpan;
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{Finding, ProductId, Severity, SlaConfigurationId};
+use crate::{Exploitation, Finding, ProductId, Severity, SlaConfigurationId};
 
 /// The SLA of products: how many days a finding may stay open. It is joined to findings when they are read,
 /// so a change of the configuration rewrites no finding.
@@ -72,17 +72,24 @@ impl Default for SlaConfiguration {
 }
 
 impl SlaConfiguration {
-    /// How many days a finding may stay open; `None` for Info and where nothing is enforced.
-    pub fn days(&self, finding: &Finding) -> Option<u16> {
-        let (days, enforced) = match finding.severity {
+    /// Does it ask whether something is exploited?
+    pub const fn has_tiers(&self) -> bool {
+        self.known_exploited_days.is_some() || self.likely_exploited_days.is_some()
+    }
+
+    /// How many days a finding of this severity may stay open, of whose exploitation this is known; `None`
+    /// for Info and where nothing is enforced.
+    pub fn days(&self, severity: Severity, exploitation: &Exploitation) -> Option<u16> {
+        let (days, enforced) = match severity {
             Severity::Critical => (self.critical, self.enforce_critical),
             Severity::High => (self.high, self.enforce_high),
             Severity::Medium => (self.medium, self.enforce_medium),
             Severity::Low => (self.low, self.enforce_low),
             Severity::Info => return None,
         };
-        let known = finding.known_exploited == Some(true);
-        let likely = (finding.epss_score).is_some_and(|score| score >= self.likely_exploited_epss);
+        let known = exploitation.known_exploited;
+        let likely =
+            (exploitation.epss_score).is_some_and(|score| score >= self.likely_exploited_epss);
         [
             Some(days).filter(|_| enforced),
             self.known_exploited_days.filter(|_| known),
@@ -93,16 +100,32 @@ impl SlaConfiguration {
         .min()
     }
 
-    /// The last day on which a finding is inside its SLA.
-    pub fn due(&self, finding: &Finding) -> Option<Date> {
-        let days = i32::from(self.days(finding)?).days();
-        finding.sla_start().checked_add(days).ok()
+    /// The last day on which a finding is inside its SLA. [`Exploitation::of`] is what the finding itself
+    /// says of its exploitation.
+    pub fn due(&self, finding: &Finding, exploitation: &Exploitation) -> Option<Date> {
+        self.due_from(finding.severity, finding.sla_start(), exploitation)
+    }
+
+    /// The same of a severity, where the SLA starts on this day.
+    pub fn due_from(
+        &self,
+        severity: Severity,
+        start: Date,
+        exploitation: &Exploitation,
+    ) -> Option<Date> {
+        let days = i32::from(self.days(severity, exploitation)?).days();
+        start.checked_add(days).ok()
     }
 
     /// Days left until the due day, counted from `on` (today, or the day it was mitigated);
     /// negative once it is over.
-    pub fn days_remaining(&self, finding: &Finding, on: Date) -> Option<i64> {
-        let due = self.due(finding)?;
+    pub fn days_remaining(
+        &self,
+        finding: &Finding,
+        exploitation: &Exploitation,
+        on: Date,
+    ) -> Option<i64> {
+        let due = self.due(finding, exploitation)?;
         on.until(due).ok().map(|span| i64::from(span.get_days()))
     }
 }
@@ -154,21 +177,29 @@ mod tests {
         }
     }
 
+    fn due(sla: &SlaConfiguration, finding: &Finding) -> Option<Date> {
+        sla.due(finding, &Exploitation::of(finding))
+    }
+
+    fn left(sla: &SlaConfiguration, finding: &Finding, on: Date) -> Option<i64> {
+        sla.days_remaining(finding, &Exploitation::of(finding), on)
+    }
+
     #[test]
     fn the_due_day_is_still_inside() {
         let sla = SlaConfiguration::default();
         let finding = found(Severity::Critical, date(2026, 2, 26));
-        assert_eq!(sla.due(&finding), Some(date(2026, 3, 5)));
-        assert_eq!(sla.days_remaining(&finding, date(2026, 3, 5)), Some(0));
-        assert_eq!(sla.days_remaining(&finding, date(2026, 3, 6)), Some(-1));
-        assert_eq!(sla.due(&found(Severity::Info, date(2026, 2, 26))), None);
+        assert_eq!(due(&sla, &finding), Some(date(2026, 3, 5)));
+        assert_eq!(left(&sla, &finding, date(2026, 3, 5)), Some(0));
+        assert_eq!(left(&sla, &finding, date(2026, 3, 6)), Some(-1));
+        assert_eq!(due(&sla, &found(Severity::Info, date(2026, 2, 26))), None);
     }
 
     #[test]
     fn months_and_years_are_counted_in_days() {
         let sla = SlaConfiguration::default();
         let finding = found(Severity::Low, date(2026, 12, 15));
-        assert_eq!(sla.days_remaining(&finding, date(2026, 12, 15)), Some(90));
+        assert_eq!(left(&sla, &finding, date(2026, 12, 15)), Some(90));
     }
 
     #[test]
@@ -177,7 +208,7 @@ mod tests {
             enforce_high: false,
             ..SlaConfiguration::default()
         };
-        assert_eq!(sla.due(&found(Severity::High, date(2026, 1, 1))), None);
+        assert_eq!(due(&sla, &found(Severity::High, date(2026, 1, 1))), None);
     }
 
     #[test]
@@ -187,17 +218,31 @@ mod tests {
             likely_exploited_days: Some(20),
             ..SlaConfiguration::default()
         };
-        let mut finding = found(Severity::Low, date(2026, 1, 1));
-        finding.epss_score = Some(0.49);
-        assert_eq!(sla.days(&finding), Some(90));
-        finding.epss_score = Some(0.5);
-        assert_eq!(sla.days(&finding), Some(20));
-        finding.severity = Severity::Critical;
-        assert_eq!(sla.days(&finding), Some(7));
-        finding.known_exploited = Some(true);
-        assert_eq!(sla.days(&finding), Some(3));
-        finding.severity = Severity::Info;
-        assert_eq!(sla.days(&finding), None);
+        let of = |known_exploited, score| Exploitation {
+            known_exploited,
+            epss_score: Some(score),
+            ..Exploitation::default()
+        };
+        assert_eq!(sla.days(Severity::Low, &of(false, 0.49)), Some(90));
+        assert_eq!(sla.days(Severity::Low, &of(false, 0.5)), Some(20));
+        assert_eq!(sla.days(Severity::Critical, &of(false, 0.5)), Some(7));
+        assert_eq!(sla.days(Severity::Critical, &of(true, 0.5)), Some(3));
+        assert_eq!(sla.days(Severity::Info, &of(true, 0.5)), None);
+    }
+
+    #[test]
+    fn one_tier_alone_is_a_tier() {
+        let default = SlaConfiguration::default();
+        assert!(!default.has_tiers());
+        let known = SlaConfiguration {
+            known_exploited_days: Some(3),
+            ..default.clone()
+        };
+        let likely = SlaConfiguration {
+            likely_exploited_days: Some(3),
+            ..default
+        };
+        assert!(known.has_tiers() && likely.has_tiers());
     }
 
     #[test]

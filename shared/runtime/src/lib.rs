@@ -2,12 +2,14 @@
 //! the wrapper around batches of messages. Only this crate reads the environment.
 
 mod batch;
+mod intel;
 mod operator;
 mod secrets;
 mod services;
 mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
+pub use intel::IntelError;
 pub use operator::{ResetError, reset_password};
 pub use secrets::{SecretError, SecretKey};
 pub use services::{Services, StartError, dynamodb, http_client, plain_http_client};

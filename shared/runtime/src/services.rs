@@ -8,6 +8,7 @@ use tatami_domain::{Token, User};
 use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
+use crate::intel::Seen;
 use crate::{SecretError, SecretKey, Settings, SettingsError};
 
 /// Everything a function works with.
@@ -23,6 +24,7 @@ pub struct Services {
     pub findings: Sender,
     /// The queue to the sla function.
     pub sla: Sender,
+    pub(crate) seen: Seen,
 }
 
 /// A function that cannot start.
@@ -75,6 +77,7 @@ impl Services {
             blobs: Blobs::new(s3, &settings.uploads_bucket, &settings.data_bucket),
             findings: Sender::new(sqs.clone(), &settings.findings_queue_url),
             sla: Sender::new(sqs, &settings.sla_queue_url),
+            seen: Seen::default(),
             settings,
         }
     }

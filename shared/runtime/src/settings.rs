@@ -26,6 +26,11 @@ const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
 /// 32 random bytes in base64 that secrets are encrypted with before they are stored; none can be kept where
 /// absent.
 const SECRET_KEY: &str = "TATAMI_SECRET_KEY";
+/// Where the EPSS scores come from, `https://` or `http://`; FIRST's public address where absent, and with `off`
+/// they aren't loaded. `tatami serve` loads them only where an address is set.
+const EPSS_URL: &str = "TATAMI_EPSS_URL";
+/// Where the KEV catalogue comes from; CISA's public address where absent, and otherwise the same.
+const KEV_URL: &str = "TATAMI_KEV_URL";
 /// The largest report in bytes; 100 MB where absent.
 const MAX_REPORT_BYTES: &str = "TATAMI_MAX_REPORT_BYTES";
 /// How many requests a second one token may send; as many as it likes where absent.
@@ -41,6 +46,14 @@ const TOKEN: &str = "TATAMI_TOKEN";
 
 /// How many arenas glibc's allocator may use.
 const MALLOC_ARENA_MAX: &str = "MALLOC_ARENA_MAX";
+
+/// FIRST's scores of today.
+const PUBLIC_EPSS_URL: &str = "https://epss.empiricalsecurity.com/epss_scores-current.csv.gz";
+/// CISA's catalogue as it is now.
+const PUBLIC_KEV_URL: &str =
+    "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json";
+/// Instead of an address: nothing is loaded.
+const OFF: &str = "off";
 
 /// The limit of a report where nothing else is said.
 const DEFAULT_MAX_REPORT_BYTES: u64 = 100 * 1024 * 1024;
@@ -59,6 +72,10 @@ pub struct Settings {
     pub admin_token: Option<SecretString>,
     pub secret_key: Option<SecretKey>,
     pub max_report_bytes: u64,
+    /// None: they aren't loaded.
+    pub epss_url: Option<String>,
+    /// None: it isn't loaded.
+    pub kev_url: Option<String>,
     pub token_rate: Option<u64>,
     pub token_burst: Option<u64>,
     pub cut: Cut,
@@ -93,6 +110,9 @@ pub enum SettingsError {
     /// A variable isn't what it should be.
     #[error("the environment variable {0} must be a whole number above 0, not \"{1}\"")]
     NotANumber(&'static str, String),
+    /// A variable isn't the address that it must be.
+    #[error("the environment variable {0} must begin with https:// or http://, or be \"off\"")]
+    NotAnAddress(&'static str),
     /// A variable isn't the key that it must be.
     #[error(
         "the environment variable {0} must be 32 bytes in base64: make one by `openssl rand -base64 32`"
@@ -113,6 +133,22 @@ fn number(name: &'static str) -> Result<Option<u64>, SettingsError> {
     match text.trim().parse() {
         Ok(number) if number > 0 => Ok(Some(number)),
         _ => Err(SettingsError::NotANumber(name, text)),
+    }
+}
+
+/// An address to load something from; none where it is switched off.
+fn address(
+    name: &'static str,
+    text: Option<&str>,
+    absent: Option<&str>,
+) -> Result<Option<String>, SettingsError> {
+    let text = text.map(str::trim).or(absent);
+    match text {
+        None | Some(OFF) => Ok(None),
+        Some(text) if text.starts_with("https://") || text.starts_with("http://") => {
+            Ok(Some(text.to_owned()))
+        }
+        Some(_) => Err(SettingsError::NotAnAddress(name)),
     }
 }
 
@@ -137,6 +173,12 @@ impl Settings {
             },
             findings_queue_url: required(FINDINGS_QUEUE_URL)?,
             sla_queue_url: required(SLA_QUEUE_URL)?,
+            epss_url: address(
+                EPSS_URL,
+                variable(EPSS_URL).as_deref(),
+                Some(PUBLIC_EPSS_URL),
+            )?,
+            kev_url: address(KEV_URL, variable(KEV_URL).as_deref(), Some(PUBLIC_KEV_URL))?,
             ..Self::local()?
         })
     }
@@ -161,6 +203,8 @@ impl Settings {
             admin_token: variable(ADMIN_TOKEN).map(Into::into),
             secret_key: secret_key.map_err(|_| SettingsError::NotAKey(SECRET_KEY))?,
             max_report_bytes: number(MAX_REPORT_BYTES)?.unwrap_or(DEFAULT_MAX_REPORT_BYTES),
+            epss_url: address(EPSS_URL, variable(EPSS_URL).as_deref(), None)?,
+            kev_url: address(KEV_URL, variable(KEV_URL).as_deref(), None)?,
             token_rate: number(TOKEN_RATE)?,
             token_burst: number(TOKEN_BURST)?,
             cut: Cut::default(),
@@ -186,6 +230,23 @@ impl Settings {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_address_may_be_absent_off_or_wrong() {
+        let address = |text, absent| address("X", text, absent);
+        let url = |text: &str| Ok(Some(text.to_owned()));
+        assert_eq!(address(None, None), Ok(None));
+        assert_eq!(address(None, Some(PUBLIC_KEV_URL)), url(PUBLIC_KEV_URL));
+        assert_eq!(address(Some("off"), Some(PUBLIC_EPSS_URL)), Ok(None));
+        assert_eq!(
+            address(Some(" http://127.0.0.1:1/x"), Some(PUBLIC_EPSS_URL)),
+            url("http://127.0.0.1:1/x")
+        );
+        for wrong in ["epss.csv.gz", "file:///etc/passwd", "on"] {
+            let error = address(Some(wrong), None);
+            assert_eq!(error, Err(SettingsError::NotAnAddress("X")), "{wrong}");
+        }
+    }
 
     #[test]
     fn secrets_are_not_printed() {

@@ -32,6 +32,7 @@ mod groups;
 mod history;
 mod idempotency;
 mod imports;
+mod intel;
 mod jobs;
 mod keys;
 mod rate;
@@ -76,6 +77,7 @@ pub struct Store {
     /// Does it hide what was deleted and is still being removed?
     hides: bool,
     slas: sla::Cache,
+    intel: intel::Held,
     books: endpoints::Books,
     days: days::Cache,
     clock: days::Clock,
@@ -89,6 +91,7 @@ impl Store {
             view: view::Cache::default(),
             hides: false,
             slas: sla::Cache::default(),
+            intel: intel::Held::default(),
             books: endpoints::Books::default(),
             days: days::Cache::default(),
             clock: days::Clock::default(),

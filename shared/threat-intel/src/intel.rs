@@ -2,7 +2,7 @@
 
 use std::io;
 
-use jiff::civil::Date;
+use tatami_domain::{Exploitation, Finding, SlaConfiguration};
 
 use crate::{Catalogue, Cve, Epss, FormatError, Kev, Score, Scores, format};
 
@@ -11,21 +11,6 @@ use crate::{Catalogue, Cve, Epss, FormatError, Kev, Score, Scores, format};
 pub struct Intel {
     pub(crate) scores: Option<Scores>,
     pub(crate) catalogue: Option<Catalogue>,
-}
-
-/// What is known of the exploitation of a finding's vulnerabilities.
-#[derive(Debug, Clone, Copy, PartialEq, Default)]
-pub struct Exploitation {
-    /// The highest EPSS score of its CVEs, 0 to 1; none where none has one.
-    pub epss_score: Option<f64>,
-    /// The percentile of that score, 0 to 1.
-    pub epss_percentile: Option<f64>,
-    /// One of its CVEs is in the KEV catalogue.
-    pub known_exploited: bool,
-    /// One of them was used in a ransomware campaign.
-    pub ransomware_used: bool,
-    /// The day on which the first of them came into the catalogue.
-    pub kev_date: Option<Date>,
 }
 
 impl Intel {
@@ -51,6 +36,24 @@ impl Intel {
         Self { catalogue, ..self }
     }
 
+    /// Without scores, and the catalogue as it was.
+    #[must_use]
+    pub fn without_epss(self) -> Self {
+        Self {
+            scores: None,
+            ..self
+        }
+    }
+
+    /// Without a catalogue, and the scores as they were.
+    #[must_use]
+    pub fn without_kev(self) -> Self {
+        Self {
+            catalogue: None,
+            ..self
+        }
+    }
+
     /// The scores; none where no file of them was read.
     pub const fn epss(&self) -> Option<&Scores> {
         self.scores.as_ref()
@@ -71,7 +74,21 @@ impl Intel {
         format::read(bytes)
     }
 
-    /// What is known of a finding with these vulnerability ids; those that aren't CVEs are passed over.
+    /// What is known of a finding: what it says itself, and what the tables have on its CVEs.
+    pub fn of(&self, finding: &Finding) -> Exploitation {
+        Exploitation::of(finding).updated(self.exploitation(&finding.vulnerability_ids))
+    }
+
+    /// What a configuration has to know of a finding: nothing, where it has no tiers.
+    pub fn for_sla(&self, sla: &SlaConfiguration, finding: &Finding) -> Exploitation {
+        if sla.has_tiers() {
+            self.of(finding)
+        } else {
+            Exploitation::default()
+        }
+    }
+
+    /// What the tables have on these vulnerability ids; those that aren't CVEs are passed over.
     pub fn exploitation(&self, vulnerability_ids: &[String]) -> Exploitation {
         let mut found = Exploitation::default();
         let mut highest = None;

@@ -9,8 +9,9 @@ use jiff::civil::Date;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_blobs::{BlobError, Blobs};
-use tatami_domain::{Finding, RequestResponse, Slas, TextRef, Texts, UserId};
+use tatami_domain::{Exploitation, Finding, RequestResponse, Slas, TextRef, Texts, UserId};
 use tatami_store::Store;
+use tatami_threat_intel::Intel;
 
 use crate::error::Result;
 use crate::fields::{Field, Kind, Object, Target};
@@ -124,21 +125,24 @@ pub const FIELDS: &[Field] = &[
     Field::answer("push_to_jira", Kind::Bool),
 ];
 
-/// What isn't in a finding but in the day and the settings.
+/// What isn't in a finding but in the day, the settings and the daily files.
 #[derive(Debug, Clone)]
 pub struct Clock {
     /// Today.
     pub today: Date,
     /// The days that findings have.
     pub slas: Arc<Slas>,
+    /// What is known of the exploitation of vulnerabilities.
+    pub intel: Arc<Intel>,
 }
 
 impl Clock {
-    /// Now, with the SLA as it is now.
+    /// Now, with the SLA and what is known as they are now.
     pub async fn now(store: &Store) -> Result<Self> {
         Ok(Self {
             today: today(),
             slas: store.slas().await?,
+            intel: store.intel(),
         })
     }
 
@@ -147,28 +151,49 @@ impl Clock {
         finding.mitigated.map_or(self.today, day_of)
     }
 
+    /// What is known of its exploitation.
+    pub fn exploitation(&self, finding: &Finding) -> Exploitation {
+        self.intel.of(finding)
+    }
+
+    /// As much of it as its SLA asks for: nothing is looked up for one without tiers.
+    pub fn exploitation_for_sla(&self, finding: &Finding) -> Exploitation {
+        self.intel.for_sla(self.slas.of(finding.product), finding)
+    }
+
     /// The last day inside the SLA.
     pub fn due(&self, finding: &Finding) -> Option<Date> {
-        self.slas.of(finding.product).due(finding)
+        self.due_by(finding, &self.exploitation_for_sla(finding))
+    }
+
+    /// The same where its exploitation has been looked up.
+    pub fn due_by(&self, finding: &Finding, exploitation: &Exploitation) -> Option<Date> {
+        self.slas.of(finding.product).due(finding, exploitation)
     }
 
     /// Days until then.
     pub fn days_remaining(&self, finding: &Finding) -> Option<i64> {
-        self.slas
-            .of(finding.product)
-            .days_remaining(finding, self.until(finding))
+        self.days_remaining_by(finding, &self.exploitation_for_sla(finding))
+    }
+
+    fn days_remaining_by(&self, finding: &Finding, exploitation: &Exploitation) -> Option<i64> {
+        let sla = self.slas.of(finding.product);
+        sla.days_remaining(finding, exploitation, self.until(finding))
     }
 
     /// Was it mitigated by the due day? `None` where it isn't, or has none.
     pub fn mitigated_within_sla(&self, finding: &Finding) -> Option<bool> {
-        let day = day_of(finding.mitigated?);
-        Some(day <= self.due(finding)?)
+        mitigated_by_day(finding, self.due(finding)?)
     }
 
     fn age(&self, finding: &Finding) -> i64 {
         let span = finding.date.until(self.until(finding));
         span.map_or(0, |span| i64::from(span.get_days())).max(0)
     }
+}
+
+fn mitigated_by_day(finding: &Finding, due: Date) -> Option<bool> {
+    Some(day_of(finding.mitigated?) <= due)
 }
 
 #[derive(Serialize)]
@@ -297,6 +322,8 @@ impl<'a> FindingView<'a> {
     pub fn new(finding: &'a Finding, texts: &'a Texts, clock: &Clock) -> Self {
         let f = finding;
         let flags = f.flags;
+        let exploitation = clock.exploitation(f);
+        let due = clock.due_by(f, &exploitation);
         let cwes = std::iter::once(&f.cwe)
             .chain(&f.extra_cwes)
             .filter(|cwe| **cwe > 0);
@@ -326,9 +353,9 @@ impl<'a> FindingView<'a> {
             date: f.date,
             age: clock.age(f),
             sla_start_date: f.sla_start_date,
-            sla_expiration_date: clock.due(f),
-            sla_days_remaining: clock.days_remaining(f),
-            mitigated_within_sla: clock.mitigated_within_sla(f),
+            sla_expiration_date: due,
+            sla_days_remaining: clock.days_remaining_by(f, &exploitation),
+            mitigated_within_sla: due.and_then(|due| mitigated_by_day(f, due)),
             cwe: f.cwe,
             cwes: cwes
                 .map(|cwe| Cwe {
@@ -345,11 +372,11 @@ impl<'a> FindingView<'a> {
             cvssv3_score: f.cvssv3_score,
             cvssv4: f.cvssv4.as_deref(),
             cvssv4_score: f.cvssv4_score,
-            epss_score: f.epss_score,
-            epss_percentile: f.epss_percentile,
-            known_exploited: f.known_exploited.unwrap_or(false),
-            ransomware_used: f.ransomware_used.unwrap_or(false),
-            kev_date: f.kev_date,
+            epss_score: exploitation.epss_score,
+            epss_percentile: exploitation.epss_percentile,
+            known_exploited: exploitation.known_exploited,
+            ransomware_used: exploitation.ransomware_used,
+            kev_date: exploitation.kev_date,
             mitigation: texts.mitigation.as_deref(),
             impact: texts.impact.as_deref(),
             steps_to_reproduce: texts.steps_to_reproduce.as_deref(),
@@ -518,6 +545,7 @@ mod tests {
         Clock {
             today: date(2026, 3, 31),
             slas: Arc::default(),
+            intel: Arc::default(),
         }
     }
 

@@ -9,7 +9,7 @@ mod history;
 mod naive;
 
 use proptest::prelude::*;
-use tatami_domain::{Finding, SlaConfiguration};
+use tatami_domain::{Exploitation, SlaConfiguration};
 use tatami_metrics::{Fact, Facts, Measure, Metrics, Range, Step};
 
 use crate::history::{Day, Pieces};
@@ -67,19 +67,15 @@ proptest! {
         // one by one they give the same as in rows
         let mut measure = Measure::new(range, step, today);
         for finding in &pieces.findings {
-            measure.add(&Fact::of(finding), sla.due(finding), 1);
+            measure.add(&Fact::of(finding), sla.due(finding, &Exploitation::of(finding)), 1);
         }
         prop_assert_eq!(measure.finish(), of_sum);
     }
 }
 
-/// The due day of a fact; the configuration is asked about a finding.
+/// The due day of a fact.
 fn due(sla: &SlaConfiguration, fact: &Fact) -> Option<jiff::civil::Date> {
-    sla.due(&Finding {
-        severity: fact.severity,
-        sla_start_date: Some(fact.sla_start),
-        ..Finding::default()
-    })
+    sla.due_from(fact.severity, fact.sla_start, &Exploitation::default())
 }
 
 fn to_json(metrics: &Metrics) -> serde_json::Value {

@@ -3,7 +3,7 @@
 use jiff::civil::{Date, date};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use tatami_domain::{Finding, Severity, SlaConfiguration};
+use tatami_domain::{Exploitation, Finding, Severity, SlaConfiguration};
 use tatami_metrics::Range;
 
 type Findings<'a> = Vec<&'a Finding>;
@@ -203,14 +203,14 @@ fn standing(
     let [mut due_soon, mut on_track, mut without_sla] = [0; 3];
     for f in findings {
         if fixed_in(f, range) {
-            match configuration.days_remaining(f, day(f).unwrap()) {
+            match configuration.days_remaining(f, &Exploitation::of(f), day(f).unwrap()) {
                 None => without_sla += 1,
                 Some(left) if left >= 0 => within += 1,
                 Some(_) => late += 1,
             }
         }
         if is_open(f) {
-            match configuration.days_remaining(f, today) {
+            match configuration.days_remaining(f, &Exploitation::of(f), today) {
                 None => without_sla += 1,
                 Some(left) if left < 0 => breached += 1,
                 Some(left) if left <= 3 => due_soon += 1,

@@ -1,5 +1,6 @@
 use jiff::civil::date;
-use tatami_threat_intel::{Exploitation, Intel, read_epss, read_kev};
+use tatami_domain::{Exploitation, Finding, SlaConfiguration};
+use tatami_threat_intel::{Intel, read_epss, read_kev};
 
 use crate::{catalogue, cve, scores};
 
@@ -122,8 +123,55 @@ fn one_half_is_replaced_and_the_other_stays() {
     assert_eq!(other.kev().unwrap().len(), 1);
     assert_eq!(other.epss(), intel.epss());
 
+    let halves = [
+        (intel.clone().without_epss(), intel.clone().without_kev()),
+        (
+            Intel::new(None, Some(catalogue())),
+            Intel::new(Some(scores()), None),
+        ),
+    ];
+    assert_eq!(halves[0], halves[1]);
+
     let built = Intel::default().with_kev(catalogue()).with_epss(scores());
     assert_eq!(built, intel);
     let none = Intel::new(None, None);
     assert_eq!((none.epss(), none.kev()), (None, None));
+}
+
+#[test]
+fn a_finding_is_joined_and_what_it_says_itself_stays_where_the_tables_have_nothing() {
+    let intel = Intel::new(Some(scores()), Some(catalogue()));
+    let finding = |list: &[&str]| Finding {
+        vulnerability_ids: ids(list),
+        epss_score: Some(0.5),
+        epss_percentile: Some(0.6),
+        kev_date: Some(date(2021, 12, 1)),
+        ..Finding::default()
+    };
+    let joined = intel.of(&finding(&["CVE-2021-44228"]));
+    assert_eq!(
+        joined,
+        Exploitation {
+            epss_score: Some(0.94358),
+            epss_percentile: Some(0.9996),
+            known_exploited: true,
+            ransomware_used: true,
+            kev_date: Some(date(2021, 12, 1)),
+        }
+    );
+    let unknown = finding(&["CVE-2020-0001"]);
+    assert_eq!(intel.of(&unknown), Exploitation::of(&unknown));
+}
+
+#[test]
+fn a_configuration_without_tiers_asks_for_nothing() {
+    let intel = Intel::new(Some(scores()), Some(catalogue()));
+    let finding = Finding {
+        vulnerability_ids: ids(&["CVE-2021-44228"]),
+        ..Finding::default()
+    };
+    let mut sla = SlaConfiguration::default();
+    assert_eq!(intel.for_sla(&sla, &finding), Exploitation::default());
+    sla.likely_exploited_days = Some(3);
+    assert_eq!(intel.for_sla(&sla, &finding), intel.of(&finding));
 }

@@ -1,38 +1,39 @@
 //! Which findings a list shows: parameters as functions over the stored finding.
 
+use std::sync::Arc;
+
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tatami_domain::{Finding, Severity, ShortStatus, Texts};
+use tatami_domain::{Exploitation, Finding, Severity, ShortStatus, Texts};
+use tatami_threat_intel::Intel;
 
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Target};
 use crate::query::{Query, day_of};
 use crate::view::finding::Clock;
 
-/// How a parameter looks at a finding.
-enum How {
-    Bool(fn(&Finding) -> bool),
+/// How a parameter looks at a finding, or at something that belongs to it.
+enum How<T = Finding> {
+    Bool(fn(&T) -> bool),
     /// A boolean that may be unknown; unknown is neither.
-    MaybeBool(fn(&Finding) -> Option<bool>),
+    MaybeBool(fn(&T) -> Option<bool>),
     /// Holds the text, whatever the case.
-    Contains(fn(&Finding) -> Option<&str>),
+    Contains(fn(&T) -> Option<&str>),
     /// Is the text, whatever the case.
-    Exact(fn(&Finding) -> Option<&str>),
+    Exact(fn(&T) -> Option<&str>),
     /// Is one of several numbers.
-    Ids(fn(&Finding) -> Option<u64>),
+    Ids(fn(&T) -> Option<u64>),
     /// Has one of several ids.
-    AnyId(fn(&Finding, u64) -> bool),
+    AnyId(fn(&T, u64) -> bool),
     /// Is the number.
-    Number(fn(&Finding) -> Option<f64>),
+    Number(fn(&T) -> Option<f64>),
     /// On a day, or in a numbered span.
-    Day(fn(&Finding) -> Option<Date>),
-    OnDay(fn(&Finding) -> Option<Date>),
-    Before(fn(&Finding) -> Option<Date>),
-    After(fn(&Finding) -> Option<Date>),
-    AtLeast(fn(&Finding) -> Option<f64>),
-    AtMost(fn(&Finding) -> Option<f64>),
-    /// In the long texts, which are read only then.
-    Text(fn(&Texts) -> Option<&str>),
+    Day(fn(&T) -> Option<Date>),
+    OnDay(fn(&T) -> Option<Date>),
+    Before(fn(&T) -> Option<Date>),
+    After(fn(&T) -> Option<Date>),
+    AtLeast(fn(&T) -> Option<f64>),
+    AtMost(fn(&T) -> Option<f64>),
 }
 
 fn day(time: Option<Timestamp>) -> Option<Date> {
@@ -59,14 +60,6 @@ const FILTERS: &[(&str, How)] = &[
     ("has_tags", How::Bool(|f| !f.tags.is_empty())),
     ("has_jira", How::Bool(|_| false)),
     ("fix_available", How::MaybeBool(|f| f.fix_available)),
-    (
-        "known_exploited",
-        How::Bool(|f| f.known_exploited == Some(true)),
-    ),
-    (
-        "ransomware_used",
-        How::Bool(|f| f.ransomware_used == Some(true)),
-    ),
     ("title", How::Contains(|f| Some(&f.title))),
     ("exact_title", How::Exact(|f| Some(&f.title))),
     ("file_path", How::Contains(|f| f.file_path.as_deref())),
@@ -188,7 +181,6 @@ const FILTERS: &[(&str, How)] = &[
         "planned_remediation_date",
         How::Day(|f| f.planned_remediation_date),
     ),
-    ("kev_date", How::Day(|f| f.kev_date)),
     ("sla_start_date", How::Day(|f| f.sla_start_date)),
     ("discovered_on", How::OnDay(|f| Some(f.date))),
     ("discovered_before", How::Before(|f| Some(f.date))),
@@ -196,23 +188,34 @@ const FILTERS: &[(&str, How)] = &[
     ("mitigated_on", How::OnDay(|f| day(f.mitigated))),
     ("mitigated_before", How::Before(|f| day(f.mitigated))),
     ("mitigated_after", How::After(|f| day(f.mitigated))),
-    ("epss_score_min", How::AtLeast(|f| f.epss_score)),
-    ("epss_score_max", How::AtMost(|f| f.epss_score)),
-    ("epss_percentile_min", How::AtLeast(|f| f.epss_percentile)),
-    ("epss_percentile_max", How::AtMost(|f| f.epss_percentile)),
-    ("description", How::Text(|t| Some(&t.description))),
-    ("mitigation", How::Text(|t| t.mitigation.as_deref())),
-    ("impact", How::Text(|t| t.impact.as_deref())),
-    ("references", How::Text(|t| t.references.as_deref())),
+];
+
+/// Those that need what is known of a finding's exploitation, which is looked up only then.
+const EXPLOITATION: &[(&str, How<Exploitation>)] = &[
+    ("known_exploited", How::Bool(|e| e.known_exploited)),
+    ("ransomware_used", How::Bool(|e| e.ransomware_used)),
+    ("kev_date", How::Day(|e| e.kev_date)),
+    ("epss_score_min", How::AtLeast(|e| e.epss_score)),
+    ("epss_score_max", How::AtMost(|e| e.epss_score)),
+    ("epss_percentile_min", How::AtLeast(|e| e.epss_percentile)),
+    ("epss_percentile_max", How::AtMost(|e| e.epss_percentile)),
+];
+
+/// Those that look into the long texts, which are read only then.
+const TEXTS: &[(&str, How<Texts>)] = &[
+    ("description", How::Contains(|t| Some(&t.description))),
+    ("mitigation", How::Contains(|t| t.mitigation.as_deref())),
+    ("impact", How::Contains(|t| t.impact.as_deref())),
+    ("references", How::Contains(|t| t.references.as_deref())),
     (
         "steps_to_reproduce",
-        How::Text(|t| t.steps_to_reproduce.as_deref()),
+        How::Contains(|t| t.steps_to_reproduce.as_deref()),
     ),
     (
         "severity_justification",
-        How::Text(|t| t.severity_justification.as_deref()),
+        How::Contains(|t| t.severity_justification.as_deref()),
     ),
-    ("payload", How::Text(|t| t.payload.as_deref())),
+    ("payload", How::Contains(|t| t.payload.as_deref())),
 ];
 
 /// The parameters that need more.
@@ -251,18 +254,23 @@ const OTHERS: &[Field] = &[
 
 /// All parameters, for the description of the list.
 pub fn parameters() -> impl Iterator<Item = Field> {
-    let of = |(name, how): &(&'static str, How)| {
-        let kind = match how {
-            How::Bool(_) | How::MaybeBool(_) => Kind::Bool,
-            How::Contains(_) | How::Exact(_) | How::Text(_) | How::Day(_) => Kind::Text(0),
-            How::Ids(_) | How::AnyId(_) => Kind::Refs(Target::Unknown),
-            How::Number(_) => Kind::Number(0.0, 10.0),
-            How::OnDay(_) | How::Before(_) | How::After(_) => Kind::Date,
-            How::AtLeast(_) | How::AtMost(_) => Kind::Number(0.0, 1.0),
-        };
-        Field::new(name, kind)
+    let of_finding = FILTERS.iter().map(described);
+    let of_exploitation = EXPLOITATION.iter().map(described);
+    let of_texts = TEXTS.iter().map(described);
+    let known = of_finding.chain(of_exploitation).chain(of_texts);
+    known.chain(OTHERS.iter().copied())
+}
+
+fn described<T>((name, how): &(&'static str, How<T>)) -> Field {
+    let kind = match how {
+        How::Bool(_) | How::MaybeBool(_) => Kind::Bool,
+        How::Contains(_) | How::Exact(_) | How::Day(_) => Kind::Text(0),
+        How::Ids(_) | How::AnyId(_) => Kind::Refs(Target::Unknown),
+        How::Number(_) => Kind::Number(0.0, 10.0),
+        How::OnDay(_) | How::Before(_) | How::After(_) => Kind::Date,
+        How::AtLeast(_) | How::AtMost(_) => Kind::Number(0.0, 1.0),
     };
-    FILTERS.iter().map(of).chain(OTHERS.iter().copied())
+    Field::new(name, kind)
 }
 
 /// What a query asks of the tags of something that findings belong to.
@@ -293,32 +301,41 @@ impl TagsOf {
     }
 }
 
-type Test = Box<dyn Fn(&Finding) -> bool + Send + Sync>;
-type TextTest = Box<dyn Fn(&Texts) -> bool + Send + Sync>;
+type Test<T = Finding> = Box<dyn Fn(&T) -> bool + Send + Sync>;
 
 /// What a query asks of findings.
 #[derive(Default)]
 pub struct Filters {
     tests: Vec<Test>,
-    text_tests: Vec<TextTest>,
+    exploitation_tests: Vec<Test<Exploitation>>,
+    text_tests: Vec<Test<Texts>>,
+    intel: Arc<Intel>,
 }
 
 impl Filters {
     /// Reads a query. The names and types of products are the list's own to look up.
     pub fn read(query: &Query, clock: &Clock) -> Result<Self> {
-        let mut filters = Self::default();
-        for (name, how) in FILTERS {
-            if query.get(name).is_some() {
-                filters.add(query, name, how, clock.today)?;
-            }
-        }
+        let mut filters = Self {
+            tests: tests(FILTERS, query, clock.today)?,
+            exploitation_tests: tests(EXPLOITATION, query, clock.today)?,
+            text_tests: tests(TEXTS, query, clock.today)?,
+            intel: Arc::clone(&clock.intel),
+        };
         filters.add_others(query, clock)?;
         Ok(filters)
     }
 
     /// Does a finding pass, as far as can be told without its texts?
     pub fn pass(&self, finding: &Finding) -> bool {
-        self.tests.iter().all(|test| test(finding))
+        self.tests.iter().all(|test| test(finding)) && self.pass_exploitation(finding)
+    }
+
+    fn pass_exploitation(&self, finding: &Finding) -> bool {
+        if self.exploitation_tests.is_empty() {
+            return true;
+        }
+        let known = self.intel.of(finding);
+        self.exploitation_tests.iter().all(|test| test(&known))
     }
 
     /// Does the query ask for anything in the long texts?
@@ -333,72 +350,6 @@ impl Filters {
 
     fn test(&mut self, test: impl Fn(&Finding) -> bool + Send + Sync + 'static) {
         self.tests.push(Box::new(test));
-    }
-
-    fn add(&mut self, query: &Query, name: &str, how: &How, today: Date) -> Result<()> {
-        let text = || query.get(name).unwrap_or_default().trim().to_lowercase();
-        match *how {
-            How::Bool(of) => {
-                if let Some(wanted) = query.boolean(name)? {
-                    self.test(move |f| of(f) == wanted);
-                }
-            }
-            How::MaybeBool(of) => {
-                let wanted = query.boolean(name)?;
-                self.test(move |f| of(f) == wanted);
-            }
-            How::Contains(of) => {
-                let part = text();
-                self.test(move |f| of(f).is_some_and(|text| contains(text, &part)));
-            }
-            How::Exact(of) => {
-                let wanted = text();
-                self.test(move |f| of(f).is_some_and(|text| text.to_lowercase() == wanted));
-            }
-            How::Ids(of) => {
-                let ids = query.ids(name)?;
-                self.test(move |f| of(f).is_some_and(|id| ids.contains(&id)));
-            }
-            How::AnyId(has) => {
-                let ids = query.ids(name)?;
-                self.test(move |f| ids.iter().any(|id| has(f, *id)));
-            }
-            How::Number(of) => {
-                let wanted = query.number(name)?;
-                self.test(move |f| of(f).is_some() && of(f) == wanted);
-            }
-            How::Day(of) => {
-                if let Some((from, to)) = query.span(name, today)? {
-                    self.test(move |f| of(f).is_some_and(|day| (from..=to).contains(&day)));
-                }
-            }
-            How::OnDay(of) => {
-                let wanted = query.day(name)?;
-                self.test(move |f| of(f) == wanted);
-            }
-            How::Before(of) => {
-                let limit = query.day(name)?;
-                self.test(move |f| of(f).is_some_and(|day| Some(day) <= limit));
-            }
-            How::After(of) => {
-                let limit = query.day(name)?;
-                self.test(move |f| of(f).is_some_and(|day| Some(day) >= limit));
-            }
-            How::AtLeast(of) => {
-                let limit = query.number(name)?;
-                self.test(move |f| of(f).is_some_and(|n| Some(n) >= limit));
-            }
-            How::AtMost(of) => {
-                let limit = query.number(name)?;
-                self.test(move |f| of(f).is_some_and(|n| Some(n) <= limit));
-            }
-            How::Text(of) => {
-                let part = text();
-                let holds = move |t: &Texts| of(t).is_some_and(|text| contains(text, &part));
-                self.text_tests.push(Box::new(holds));
-            }
-        }
-        Ok(())
     }
 
     fn add_others(&mut self, query: &Query, clock: &Clock) -> Result<()> {
@@ -480,6 +431,83 @@ impl Filters {
     }
 }
 
+/// What a query asks by the parameters of a table.
+fn tests<T: 'static>(
+    table: &[(&'static str, How<T>)],
+    query: &Query,
+    today: Date,
+) -> Result<Vec<Test<T>>> {
+    let asked = (table.iter()).filter(|(name, _)| query.get(name).is_some());
+    let tests = asked.map(|(name, how)| test(query, name, how, today));
+    tests.filter_map(Result::transpose).collect()
+}
+
+/// What a query asks by one parameter; nothing, where its value says so.
+fn test<T: 'static>(
+    query: &Query,
+    name: &str,
+    how: &How<T>,
+    today: Date,
+) -> Result<Option<Test<T>>> {
+    let text = || query.get(name).unwrap_or_default().trim().to_lowercase();
+    Ok(Some(match *how {
+        How::Bool(of) => match query.boolean(name)? {
+            Some(wanted) => Box::new(move |f| of(f) == wanted),
+            None => return Ok(None),
+        },
+        How::MaybeBool(of) => {
+            let wanted = query.boolean(name)?;
+            Box::new(move |f| of(f) == wanted)
+        }
+        How::Contains(of) => {
+            let part = text();
+            Box::new(move |f| of(f).is_some_and(|text| contains(text, &part)))
+        }
+        How::Exact(of) => {
+            let wanted = text();
+            Box::new(move |f| of(f).is_some_and(|text| text.to_lowercase() == wanted))
+        }
+        How::Ids(of) => {
+            let ids = query.ids(name)?;
+            Box::new(move |f| of(f).is_some_and(|id| ids.contains(&id)))
+        }
+        How::AnyId(has) => {
+            let ids = query.ids(name)?;
+            Box::new(move |f| ids.iter().any(|id| has(f, *id)))
+        }
+        How::Number(of) => {
+            let wanted = query.number(name)?;
+            Box::new(move |f| of(f).is_some() && of(f) == wanted)
+        }
+        How::Day(of) => match query.span(name, today)? {
+            Some((from, to)) => {
+                Box::new(move |f| of(f).is_some_and(|day| (from..=to).contains(&day)))
+            }
+            None => return Ok(None),
+        },
+        How::OnDay(of) => {
+            let wanted = query.day(name)?;
+            Box::new(move |f| of(f) == wanted)
+        }
+        How::Before(of) => {
+            let limit = query.day(name)?;
+            Box::new(move |f| of(f).is_some_and(|day| Some(day) <= limit))
+        }
+        How::After(of) => {
+            let limit = query.day(name)?;
+            Box::new(move |f| of(f).is_some_and(|day| Some(day) >= limit))
+        }
+        How::AtLeast(of) => {
+            let limit = query.number(name)?;
+            Box::new(move |f| of(f).is_some_and(|n| Some(n) >= limit))
+        }
+        How::AtMost(of) => {
+            let limit = query.number(name)?;
+            Box::new(move |f| of(f).is_some_and(|n| Some(n) <= limit))
+        }
+    }))
+}
+
 fn owned(texts: Vec<&str>) -> Vec<String> {
     texts.into_iter().map(str::to_owned).collect()
 }
@@ -512,8 +540,6 @@ fn contains(text: &str, part: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
-    use std::sync::Arc;
-
     use tatami_domain::{FindingId, Flags};
 
     use super::*;
@@ -522,6 +548,7 @@ mod tests {
         Clock {
             today: date(2026, 3, 31),
             slas: Arc::default(),
+            intel: Arc::default(),
         }
     }
 

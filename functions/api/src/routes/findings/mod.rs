@@ -108,7 +108,7 @@ async fn list(
     let order = Order::read(query, &clock, &scope.names)?;
     let store = &api.services.store;
     let mut cut = Cut::new(&listing, &order)?;
-    let found = |finding: &Arc<Finding>| cut.push(Arc::clone(finding));
+    let found = |finding: &Arc<Finding>| cut.push(order.ranked(finding));
     search(
         &api,
         &scope,
@@ -118,7 +118,7 @@ async fn list(
     )
     .await?;
     let (links, page) = cut.page();
-    let page: Vec<&Finding> = page.iter().map(AsRef::as_ref).collect();
+    let page: Vec<&Finding> = page.iter().map(|ranked| &*ranked.finding).collect();
     let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
     let groups = Groups::load(store, page.iter().copied()).await?;
     let related = related(store, query, &page).await?;

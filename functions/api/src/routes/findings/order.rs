@@ -6,14 +6,14 @@ use std::sync::Arc;
 
 use serde::Deserialize as _;
 use serde_json::{Value, json};
-use tatami_domain::{Finding, FindingId, ProductId};
+use tatami_domain::{Exploitation, Finding, FindingId, ProductId};
 
 use crate::error::Result;
 use crate::page::{Sorting, missing_last, ordering};
 use crate::query::Query;
 use crate::view::finding::Clock;
 
-type Compare = fn(&Finding, &Finding) -> Ordering;
+type Compare<T = Finding> = fn(&T, &T) -> Ordering;
 
 /// The columns to order by.
 const COLUMNS: &[(&str, Compare)] = &[
@@ -83,12 +83,6 @@ const COLUMNS: &[(&str, Compare)] = &[
     ("publish_date", |a, b| {
         missing_last(a.publish_date, b.publish_date)
     }),
-    ("epss_score", |a, b| {
-        missing_last(a.epss_score, b.epss_score)
-    }),
-    ("epss_percentile", |a, b| {
-        missing_last(a.epss_percentile, b.epss_percentile)
-    }),
     ("cvssv3_score", |a, b| {
         missing_last(a.cvssv3_score, b.cvssv3_score)
     }),
@@ -100,20 +94,61 @@ const COLUMNS: &[(&str, Compare)] = &[
     ("last_reviewed", |_, _| Ordering::Equal),
 ];
 
+/// Those for which is looked up what is known of the exploitation of findings.
+const EXPLOITATION: &[(&str, Compare<Exploitation>)] = &[
+    ("epss_score", |a, b| {
+        missing_last(a.epss_score, b.epss_score)
+    }),
+    ("epss_percentile", |a, b| {
+        missing_last(a.epss_percentile, b.epss_percentile)
+    }),
+    ("known_exploited", |a, b| {
+        a.known_exploited.cmp(&b.known_exploited)
+    }),
+    ("ransomware_used", |a, b| {
+        a.ransomware_used.cmp(&b.ransomware_used)
+    }),
+    ("kev_date", |a, b| missing_last(a.kev_date, b.kev_date)),
+];
+
 const DUE: &str = "sla_expiration_date";
 /// The column for which products must be looked up.
 pub const PRODUCT_NAME: &str = "test__engagement__product__name";
 
 enum Column<'q> {
     Plain(Compare),
+    Exploitation(Compare<Exploitation>),
     Due,
     ProductName(&'q HashMap<ProductId, String>),
+}
+
+/// A finding in an order, with what was looked up for it.
+pub struct Ranked {
+    /// The finding.
+    pub finding: Arc<Finding>,
+    /// As much as the order asks for.
+    exploitation: Exploitation,
+}
+
+/// How much an order asks for of the exploitation of findings.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Asks {
+    Nothing,
+    /// What their due dates depend on.
+    ForDue,
+    Everything,
 }
 
 /// The order that a query asks for.
 pub struct Order<'q> {
     columns: Vec<(Column<'q>, bool)>,
+    asks: Asks,
     clock: &'q Clock,
+}
+
+fn column<T: Copy>(columns: &[(&str, T)], name: &str) -> Option<T> {
+    let found = columns.iter().find(|(known, _)| *known == name);
+    found.map(|(_, compare)| *compare)
 }
 
 impl<'q> Order<'q> {
@@ -123,29 +158,56 @@ impl<'q> Order<'q> {
         clock: &'q Clock,
         names: &'q HashMap<ProductId, String>,
     ) -> Result<Self> {
-        let plain = |name: &str| COLUMNS.iter().find(|(n, _)| *n == name).map(|(_, c)| *c);
-        let known = |name: &str| name == DUE || name == PRODUCT_NAME || plain(name).is_some();
-        let columns = ordering(query, known)?.into_iter().map(|(name, down)| {
-            let column = match plain(name) {
-                Some(compare) => Column::Plain(compare),
-                None if name == DUE => Column::Due,
-                None => Column::ProductName(names),
-            };
-            (column, down)
-        });
+        let column_of = |name: &str| match name {
+            DUE => Some(Column::Due),
+            PRODUCT_NAME => Some(Column::ProductName(names)),
+            _ => column(COLUMNS, name)
+                .map(Column::Plain)
+                .or_else(|| column(EXPLOITATION, name).map(Column::Exploitation)),
+        };
+        let columns = ordering(query, |name| column_of(name).is_some())?.into_iter();
+        let columns: Vec<(Column<'q>, bool)> = columns
+            .filter_map(|(name, down)| Some((column_of(name)?, down)))
+            .collect();
+        let has = |wanted: fn(&Column<'q>) -> bool| columns.iter().any(|(c, _)| wanted(c));
+        let asks = if has(|c| matches!(c, Column::Exploitation(_))) {
+            Asks::Everything
+        } else if has(|c| matches!(c, Column::Due)) {
+            Asks::ForDue
+        } else {
+            Asks::Nothing
+        };
         Ok(Self {
-            columns: columns.collect(),
+            columns,
+            asks,
             clock,
         })
     }
 
+    /// A finding with what the order asks for, which is looked up once.
+    pub fn ranked(&self, finding: &Arc<Finding>) -> Ranked {
+        Ranked {
+            finding: Arc::clone(finding),
+            exploitation: match self.asks {
+                Asks::Nothing => Exploitation::default(),
+                Asks::ForDue => self.clock.exploitation_for_sla(finding),
+                Asks::Everything => self.clock.exploitation(finding),
+            },
+        }
+    }
+}
+
+impl Sorting<Ranked> for Order<'_> {
     /// Compares two findings. What the columns leave equal is in the usual order: worst first, then
     /// latest, then by title.
-    fn compare(&self, a: &Finding, b: &Finding) -> Ordering {
+    fn compare(&self, one: &Ranked, other: &Ranked) -> Ordering {
+        let (a, b) = (&*one.finding, &*other.finding);
+        let due = |ranked: &Ranked| self.clock.due_by(&ranked.finding, &ranked.exploitation);
         for (column, down) in &self.columns {
             let order = match column {
                 Column::Plain(compare) => compare(a, b),
-                Column::Due => missing_last(self.clock.due(a), self.clock.due(b)),
+                Column::Exploitation(compare) => compare(&one.exploitation, &other.exploitation),
+                Column::Due => missing_last(due(one), due(other)),
                 Column::ProductName(names) => names.get(&a.product).cmp(&names.get(&b.product)),
             };
             let order = if *down { order.reverse() } else { order };
@@ -158,15 +220,11 @@ impl<'q> Order<'q> {
             .then_with(|| a.title.cmp(&b.title))
             .then_with(|| a.id.cmp(&b.id))
     }
-}
 
-impl Sorting<Arc<Finding>> for Order<'_> {
-    fn compare(&self, a: &Arc<Finding>, b: &Arc<Finding>) -> Ordering {
-        self.compare(a, b)
-    }
-
-    /// The finding without what no column looks at and what is long.
-    fn place(&self, item: &Arc<Finding>) -> Value {
+    /// The finding without what no column looks at and what is long, and with what was known of it when
+    /// it was looked up: that may be another thing by the next page.
+    fn place(&self, item: &Ranked) -> Value {
+        let known = item.exploitation;
         let bare = Finding {
             keys: Vec::new(),
             hash_code: String::new(),
@@ -175,15 +233,23 @@ impl Sorting<Arc<Finding>> for Order<'_> {
             tags: Vec::new(),
             vulnerability_ids: Vec::new(),
             texts: None,
-            ..Finding::clone(item)
+            epss_score: known.epss_score,
+            epss_percentile: known.epss_percentile,
+            known_exploited: Some(known.known_exploited),
+            ransomware_used: Some(known.ransomware_used),
+            kev_date: known.kev_date,
+            ..Finding::clone(&item.finding)
         };
-        json!([item.id, bare])
+        json!([item.finding.id, bare])
     }
 
-    fn stand_in(&self, place: &Value) -> Option<Arc<Finding>> {
+    fn stand_in(&self, place: &Value) -> Option<Ranked> {
         let mut finding = Finding::deserialize(&place[1]).ok()?;
         finding.id = FindingId::deserialize(&place[0]).ok()?;
-        Some(Arc::new(finding))
+        Some(Ranked {
+            exploitation: Exploitation::of(&finding),
+            finding: Arc::new(finding),
+        })
     }
 }
 
@@ -205,7 +271,7 @@ mod tests {
     }
 
     fn ordered(query: &str) -> Vec<u64> {
-        let mut findings = [
+        let findings = [
             finding(1, Severity::Low, 1, "b"),
             finding(2, Severity::High, 1, "b"),
             finding(3, Severity::High, 2, "c"),
@@ -218,14 +284,17 @@ mod tests {
         let (clock, names) = (clock(), HashMap::new());
         let query = Query::parse(query);
         let order = Order::read(&query, &clock, &names).unwrap();
-        findings.sort_by(|a, b| order.compare(a, b));
-        findings.iter().map(|f| f.id.0).collect()
+        let ranked = |finding| order.ranked(&Arc::new(finding));
+        let mut ranked: Vec<Ranked> = findings.into_iter().map(ranked).collect();
+        ranked.sort_by(|a, b| order.compare(a, b));
+        ranked.iter().map(|r| r.finding.id.0).collect()
     }
 
     fn clock() -> Clock {
         Clock {
             today: date(2026, 3, 31),
             slas: Arc::default(),
+            intel: Arc::default(),
         }
     }
 
