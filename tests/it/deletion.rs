@@ -326,7 +326,7 @@ async fn what_stays_of_a_product_keeps_its_counts_and_gets_its_own_originals() {
         .await
         .unwrap();
     let summary: Option<Summary> = store.sla_summary(id).await.unwrap();
-    assert_eq!(summary, Some(sum.summary()));
+    assert_eq!(summary, Some(sum.finish().0));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

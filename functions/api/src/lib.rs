@@ -8,6 +8,7 @@ mod auth;
 mod body;
 mod conditional;
 mod error;
+mod export;
 mod fields;
 mod idempotency;
 mod openapi;

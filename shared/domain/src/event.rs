@@ -12,12 +12,14 @@ pub enum EventKind {
     RiskAcceptanceExpired,
     /// A risk acceptance expires soon.
     RiskAcceptanceExpiring,
+    /// Open findings of a product are due soon, today, or were due in the last days.
+    SlaDue,
 }
 
 impl EventKind {
     /// Their names in the REST API.
     pub const NAMES: &'static [&'static str] =
-        &["risk_acceptance_expired", "risk_acceptance_expiring"];
+        &["risk_acceptance_expired", "risk_acceptance_expiring", "sla_due"];
 
     /// Its name.
     pub fn name(self) -> &'static str {
@@ -52,6 +54,7 @@ mod tests {
         for (name, kind) in EventKind::NAMES.iter().zip([
             EventKind::RiskAcceptanceExpired,
             EventKind::RiskAcceptanceExpiring,
+            EventKind::SlaDue,
         ]) {
             assert_eq!(serde_json::to_value(kind).unwrap(), *name);
             assert_eq!(kind.name(), *name);

@@ -67,9 +67,18 @@ impl Store {
     }
 
     /// Every finding of a block, by ascending id, and about how many bytes of memory they take.
-    pub(crate) async fn read_block(&self, block: BlockId) -> Result<(Vec<Finding>, usize)> {
+    /// With `late`, as they were a moment ago.
+    pub(crate) async fn read_block(
+        &self,
+        block: BlockId,
+        late: bool,
+    ) -> Result<(Vec<Finding>, usize)> {
         let partition = keys::block(block);
-        let items = self.db.query(Table::Findings, &partition, None).await?;
+        let items = if late {
+            self.db.query_late(Table::Findings, &partition).await?
+        } else {
+            self.db.query(Table::Findings, &partition, None).await?
+        };
         let mut bytes = 0;
         let mut findings = Vec::with_capacity(items.len());
         for item in items {
@@ -144,16 +153,6 @@ impl Store {
         Err(StoreError::Contention(format!("product {product}")))
     }
 
-    /// Keeps a product's SLA summary, whatever its shape; see the sla function.
-    pub async fn put_sla_summary<T: Serialize>(
-        &self,
-        product: ProductId,
-        summary: &T,
-    ) -> Result<()> {
-        let item = document(&keys::sla_summary(product), summary)?;
-        self.db.put(Table::Findings, item, None, vec![]).await
-    }
-
     /// Removes what a product has besides its findings: the ids that it would give next, its counts,
     /// its SLA summary and its endpoints.
     pub async fn forget_product(&self, product: ProductId) -> Result<()> {
@@ -172,17 +171,5 @@ impl Store {
         self.db.delete_all(Table::Findings, gone).await?;
         let level = keys::dedupe(DedupeScope::Product(product));
         self.db.delete(Table::Catalog, &level).await
-    }
-
-    /// A product's SLA summary as the sla function last wrote it.
-    pub async fn sla_summary<T: serde::de::DeserializeOwned>(
-        &self,
-        product: ProductId,
-    ) -> Result<Option<T>> {
-        let item = self
-            .db
-            .get(Table::Findings, &keys::sla_summary(product))
-            .await?;
-        item.as_ref().map(read_document).transpose()
     }
 }

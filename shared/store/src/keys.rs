@@ -351,6 +351,11 @@ pub(crate) fn sla_summary(product: ProductId) -> Key {
     key(format!("S#{product}"), "SLA")
 }
 
+/// The product of a summary's partition.
+pub(crate) fn product_of_summary(pk: &str) -> Option<ProductId> {
+    Some(ProductId(pk.strip_prefix("S#")?.parse().ok()?))
+}
+
 // jobs
 
 pub(crate) fn import_partition(import: ImportId) -> String {

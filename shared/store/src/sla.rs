@@ -1,12 +1,23 @@
-//! SLA configurations, and which product has which.
+//! SLA configurations, which product has which, and how the findings of products stand against them.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
-use tatami_domain::{Product, SlaConfiguration, SlaConfigurationId, Slas};
+use std::collections::BTreeMap;
 
-use crate::db::{Table, number_of};
+use jiff::civil::Date;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tatami_domain::{Event, Product, ProductId, SlaConfiguration, SlaConfigurationId, Slas};
+
+use crate::db::{
+    Item, Table, Transacted, Update, corrupt, document, number_of, read_document, text, text_of,
+    to_json,
+};
 use crate::{Entity, Named, Result, Store, keys};
+
+/// The attribute of a summary that says on which day the daily run was through with the product.
+const SWEPT: &str = "swept";
 
 /// Counts the changes of what is due when, in any configuration and of any product.
 const STAMP: &str = "SLA";
@@ -82,6 +93,59 @@ impl Store {
         let mut known = self.slas.0.write().unwrap_or_else(PoisonError::into_inner);
         *known = Some((stamp, Arc::clone(&slas)));
         Ok(slas)
+    }
+
+    /// Keeps a product's SLA summary, whatever its shape; see the sla function.
+    pub async fn put_sla_summary<T: Serialize>(
+        &self,
+        product: ProductId,
+        summary: &T,
+    ) -> Result<()> {
+        let key = keys::sla_summary(product);
+        let update = Update {
+            expression: "SET d = :d",
+            condition: None,
+            values: vec![(":d", text(to_json(&key, summary)?))],
+        };
+        self.db.update(Table::Findings, &key, update).await.map(drop)
+    }
+
+    /// Keeps the summary of the daily run, and the event that tells of it, once a day; `false` where that
+    /// was done.
+    pub async fn tell_sla<T: Serialize>(
+        &self,
+        product: ProductId,
+        summary: &T,
+        day: Date,
+        event: Option<&Event>,
+    ) -> Result<bool> {
+        let mut item = document(&keys::sla_summary(product), summary)?;
+        item.insert(SWEPT.into(), text(day.to_string()));
+        let condition = Some("attribute_not_exists(swept) OR swept < :day");
+        let values = vec![(":day", text(day.to_string()))];
+        let mut items = vec![self.db.put_in(Table::Findings, item, condition, values)?];
+        items.extend(event.map(|event| self.event_in(event)).transpose()?);
+        Ok(self.db.transact(items).await? == Transacted::Done)
+    }
+
+    /// The day on which the daily run was last through with each of these products.
+    pub async fn sla_swept(&self, products: &[ProductId]) -> Result<BTreeMap<ProductId, Date>> {
+        let wanted = products.iter().map(|product| keys::sla_summary(*product));
+        let items = self.db.get_many(Table::Findings, wanted.collect()).await?;
+        let swept = |item: &Item| {
+            let product = text_of(item, "pk").and_then(keys::product_of_summary);
+            let product = product.ok_or_else(|| corrupt(item, "it is no product's"))?;
+            let day = text_of(item, SWEPT).and_then(|day| day.parse().ok());
+            Ok(day.map(|day| (product, day)))
+        };
+        items.iter().filter_map(|item| swept(item).transpose()).collect()
+    }
+
+    /// A product's SLA summary as the sla function last wrote it.
+    pub async fn sla_summary<T: DeserializeOwned>(&self, product: ProductId) -> Result<Option<T>> {
+        let key = keys::sla_summary(product);
+        let item = self.db.get(Table::Findings, &key).await?;
+        item.as_ref().map(read_document).transpose()
     }
 
     /// Makes the configuration that counts where no other does, under the id 1. Harmless at any time.

@@ -23,6 +23,7 @@ mod rehash_jobs;
 mod replays;
 pub mod risk_acceptances;
 mod scans;
+mod sla;
 mod sla_configurations;
 mod system;
 mod system_settings;
@@ -50,6 +51,7 @@ pub fn all(file_bytes: usize) -> Routes {
     jobs::add(&mut routes);
     events::add(&mut routes);
     scans::add(&mut routes);
+    sla::add(&mut routes);
     sla_configurations::add(&mut routes);
     metrics::add(&mut routes);
     uploads::add(&mut routes);

@@ -1,11 +1,11 @@
 //! Metrics as tables.
 
-use axum::response::{IntoResponse as _, Response};
-use http::header;
+use axum::response::Response;
 use serde_json::Value;
-use tatami_export::{Cell, Column, Format, Kind, Options, Sheet, write};
+use tatami_export::{Cell, Column, Format, Kind};
 
-use crate::error::{ApiError, Result};
+use crate::error::Result;
+use crate::export::table;
 
 const SEVERITIES: [&str; 6] = ["all", "critical", "high", "medium", "low", "info"];
 
@@ -26,7 +26,7 @@ pub fn metrics(view: &Value, format: Format) -> Result<Response> {
             "trend" => {
                 for period in part["periods"].as_array().into_iter().flatten() {
                     let days = (period["from"].as_str(), period["to"].as_str());
-                    for name in ["opened", "closed", "open"] {
+                    for name in ["opened", "closed", "open", "sla"] {
                         add(&mut rows, name, "all", &period[name], days);
                     }
                 }
@@ -100,30 +100,4 @@ pub fn products(rows: &[Value], format: Format) -> Result<Response> {
         rows.iter().map(cells),
         format,
     )
-}
-
-/// A table to download.
-pub fn table(
-    name: &str,
-    columns: Vec<Column>,
-    rows: impl IntoIterator<Item = Vec<Cell>>,
-    format: Format,
-) -> Result<Response> {
-    let sheet = Sheet {
-        name: name.to_owned(),
-        columns,
-        rows,
-    };
-    let options = Options {
-        csv_for_excel: true,
-        ..Options::default()
-    };
-    let bytes = write(format, &options, Vec::new(), [sheet]);
-    let bytes = bytes.map_err(|error| ApiError::Internal(error.to_string()))?;
-    let file = format!("attachment; filename=\"{name}.{}\"", format.extension());
-    let headers = [
-        (header::CONTENT_TYPE, format.media_type().to_owned()),
-        (header::CONTENT_DISPOSITION, file),
-    ];
-    Ok((headers, bytes).into_response())
 }

@@ -29,6 +29,7 @@ use tatami_store::{Days, Entity as _, Sight};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
+use crate::export::{FORMAT, format};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::query::Query;
@@ -42,7 +43,6 @@ const PRODUCTS: (usize, i64) = (100, 10_000);
 const DASHBOARD_MONTHS: i32 = 12;
 
 const STEPS: &[&str] = &["month", "week"];
-const FORMATS: &[&str] = &["json", "csv", "xlsx"];
 const ORDERS: &[&str] = &[
     "open",
     "-open",
@@ -69,12 +69,11 @@ const SCOPE: &[Field] = &[
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
-    let format = Field::new("format", Kind::Choice(FORMATS));
     let metrics = Operation::get(
         "/api/v2/metrics",
         "Metrics of the findings of a part of the product tree, now or as of a day",
     )
-    .query(SCOPE.iter().copied().chain([format]))
+    .query(SCOPE.iter().copied().chain([FORMAT]))
     .may_be_missing()
     .answers(200, Answer::One("Metrics"));
     routes.add(&metrics, self::metrics);
@@ -83,7 +82,7 @@ pub fn add(routes: &mut Routes) {
         "The products by their open findings, grade or breached SLAs, the worst first",
     )
     .query(SCOPE.iter().copied().chain([
-        format,
+        FORMAT,
         Field::new("o", Kind::Choice(ORDERS)),
         Field::new("limit", Kind::Integer(1, PRODUCTS.1)),
     ]))
@@ -354,16 +353,44 @@ fn measured(asked: &Asked, sources: &BTreeMap<ProductId, Source>) -> Result<Valu
     }
     let metrics = measure.finish();
     let open = open_at(asked, sources, &metrics);
+    let kept = kept_in(asked, sources, &metrics);
     let internal = |e: serde_json::Error| ApiError::Internal(e.to_string());
     let mut view = serde_json::to_value(&metrics).map_err(internal)?;
     let periods = view["trend"]["periods"]
         .as_array_mut()
         .into_iter()
         .flatten();
-    for (period, open) in periods.zip(open) {
+    for ((period, open), (within, late)) in periods.zip(open).zip(kept) {
         period["open"] = serde_json::to_value(open).map_err(internal)?;
+        let all = within + late;
+        let compliance = (all > 0).then(|| within as f64 / all as f64);
+        period["sla"] = json!({"within": within, "late": late, "compliance": compliance});
     }
     Ok(view)
+}
+
+/// How many findings of each period were fixed by their due day, and how many later.
+fn kept_in(
+    asked: &Asked,
+    sources: &BTreeMap<ProductId, Source>,
+    metrics: &Metrics,
+) -> Vec<(u64, u64)> {
+    let periods = &metrics.trend.periods;
+    let mut kept = vec![(0, 0); periods.len()];
+    for (product, source) in sources {
+        source.see(asked, *product, |fact, due, n| {
+            let (Some(on), Some(due)) = (fact.fixed_on(), due) else {
+                return;
+            };
+            let at = periods.partition_point(|period| period.to < on);
+            if let (Some(period), Some(kept)) = (periods.get(at), kept.get_mut(at))
+                && period.from <= on
+            {
+                *(if on <= due { &mut kept.0 } else { &mut kept.1 }) += n;
+            }
+        });
+    }
+    kept
 }
 
 /// How many findings were open at the end of each period; none where that isn't kept.
@@ -502,13 +529,4 @@ fn by_product(
     });
     rows.truncate(limit);
     (count, rows.into_iter().map(|(.., view)| view).collect())
-}
-
-/// In which format an answer is asked for.
-fn format(query: &Query) -> Result<Format> {
-    let format = query
-        .get("format")
-        .map(str::trim)
-        .map_or(Ok(Format::Json), Format::parse);
-    format.map_err(|error| ApiError::field("format", error.to_string()))
 }

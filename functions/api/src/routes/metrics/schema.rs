@@ -33,6 +33,14 @@ fn metrics() -> Value {
         ("opened", count.clone()),
         ("closed", count.clone()),
         ("open", open),
+        (
+            "sla",
+            object(&[
+                ("within", whole.clone()),
+                ("late", whole.clone()),
+                ("compliance", number.clone()),
+            ]),
+        ),
     ]);
     let fixed = ["last_30_days", "last_60_days", "last_90_days"];
     let ageing = [

@@ -1,0 +1,171 @@
+//! The report of findings that are past their due day, or come to it soon.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use serde_json::{Value, json};
+use tatami_domain::{Engagement, EngagementId, Finding, Product, ProductId};
+use tatami_export::{Cell, Column, Format, Kind as Of};
+
+use super::findings::{filter, selected};
+use crate::Api;
+use crate::auth::Caller;
+use crate::error::{ApiError, Result};
+use crate::export::{FORMAT, format, table};
+use crate::fields::{Field, Kind, Target};
+use crate::openapi::{Answer, Operation, Routes};
+use crate::page::{Listing, Page};
+use crate::query::Query;
+use crate::view::finding::Clock;
+
+/// A report looks at most so many days ahead.
+const MOST_DAYS: i64 = 3_650;
+
+const FIELDS: &[Field] = &[
+    Field::answer("id", Kind::Ref(Target::Finding)),
+    Field::answer("title", Kind::Text(0)),
+    Field::answer("severity", Kind::Severity),
+    Field::answer("product", Kind::Ref(Target::Product)),
+    Field::answer("product_name", Kind::Text(0)),
+    Field::answer("engagement", Kind::Ref(Target::Engagement)),
+    Field::answer("engagement_name", Kind::Text(0)),
+    Field::answer("test", Kind::Ref(Target::Test)),
+    Field::answer("date", Kind::Date),
+    Field::answer("sla_start_date", Kind::Date),
+    Field::answer("sla_expiration_date", Kind::Date),
+    Field::answer("sla_days_remaining", Kind::Integer(-1_000_000, 1_000_000)),
+    Field::answer("verified", Kind::Bool),
+    Field::answer("component_name", Kind::Text(0)).nullable(),
+    Field::answer("component_version", Kind::Text(0)).nullable(),
+    Field::answer("cve", Kind::Text(0)).nullable(),
+    Field::answer("tags", Kind::Texts),
+];
+
+/// Adds the route.
+pub fn add(routes: &mut Routes) {
+    let breaches = Operation::get(
+        "/api/v2/sla_breaches",
+        "Open findings past their due day, the latest first; with due_within also those due in so many days",
+    )
+    .query(filter::parameters())
+    .query([
+        Field::new("due_within", Kind::Integer(0, MOST_DAYS)),
+        FORMAT,
+    ])
+    .answers(200, Answer::Page("SLABreach"));
+    routes.add(&breaches, self::breaches);
+    routes.schemas("SLABreach", FIELDS);
+}
+
+async fn breaches(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
+    let query = &listing.query;
+    let format = format(query)?;
+    let most = due_within(query)?;
+    let clock = Clock::now(&api.services.store).await?;
+    let mut late: Vec<(i64, Arc<Finding>)> = Vec::new();
+    for finding in selected(&api, &caller, query).await? {
+        let left = clock.days_remaining(&finding);
+        if let Some(left) = left.filter(|left| finding.flags.is_open() && *left <= most) {
+            late.push((left, finding));
+        }
+    }
+    late.sort_unstable_by_key(|(left, finding)| (*left, finding.severity, finding.id));
+    let names = Names::load(&api, &late).await?;
+    let row = |(left, finding): &(i64, Arc<Finding>)| names.row(finding, *left, &clock);
+    match format {
+        Format::Json => {
+            let rows: Vec<Value> = late.iter().map(row).collect();
+            let page: Page<Value> = listing.cut(rows);
+            Ok(Json(page).into_response())
+        }
+        format => table("sla-breaches", columns(), late.iter().map(row).map(cells), format),
+    }
+}
+
+/// How many days findings may have left; negative for those that are late only.
+fn due_within(query: &Query) -> Result<i64> {
+    match query.get("due_within").map(|text| text.trim().parse()) {
+        None => Ok(-1),
+        Some(Ok(days)) if (0..=MOST_DAYS).contains(&days) => Ok(days),
+        Some(_) => {
+            let message = format!("Use a number of days from 0 to {MOST_DAYS}.");
+            Err(ApiError::field("due_within", message))
+        }
+    }
+}
+
+/// What findings' products and engagements are called.
+struct Names {
+    products: HashMap<ProductId, String>,
+    engagements: HashMap<EngagementId, String>,
+}
+
+impl Names {
+    async fn load(api: &Api, of: &[(i64, Arc<Finding>)]) -> Result<Self> {
+        let store = &api.services.store;
+        let products = of.iter().map(|(_, finding)| finding.product);
+        let products: Vec<Product> = store.get_all(products).await?;
+        let engagements = of.iter().map(|(_, finding)| finding.engagement);
+        let engagements: Vec<Engagement> = store.get_all(engagements).await?;
+        Ok(Self {
+            products: products.into_iter().map(|p| (p.id, p.name)).collect(),
+            engagements: engagements.into_iter().map(|e| (e.id, e.name)).collect(),
+        })
+    }
+
+    fn row(&self, finding: &Finding, left: i64, clock: &Clock) -> Value {
+        let product_name = self.products.get(&finding.product);
+        let engagement_name = self.engagements.get(&finding.engagement);
+        json!({
+            "id": finding.id,
+            "title": finding.title,
+            "severity": finding.severity.name(),
+            "product": finding.product,
+            "product_name": product_name.map_or("", String::as_str),
+            "engagement": finding.engagement,
+            "engagement_name": engagement_name.map_or("", String::as_str),
+            "test": finding.test,
+            "date": finding.date,
+            "sla_start_date": finding.sla_start(),
+            "sla_expiration_date": clock.due(finding),
+            "sla_days_remaining": left,
+            "verified": finding.flags.verified,
+            "component_name": finding.component_name,
+            "component_version": finding.component_version,
+            "cve": finding.vulnerability_ids.first(),
+            "tags": finding.tags,
+        })
+    }
+}
+
+fn columns() -> Vec<Column> {
+    let of = |field: &Field| match field.kind {
+        Kind::Ref(_) | Kind::Integer(..) => Of::Integer,
+        Kind::Bool => Of::Bool,
+        Kind::Date => Of::Date,
+        _ => Of::Text,
+    };
+    FIELDS.iter().map(|field| Column::new(field.name, of(field))).collect()
+}
+
+fn cells(row: Value) -> Vec<Cell> {
+    let cell = |field: &Field| {
+        let value = &row[field.name];
+        match (value, field.kind) {
+            (Value::Null, _) => Cell::Empty,
+            (Value::Bool(is), _) => Cell::from(*is),
+            (Value::Number(n), _) => Cell::from(n.as_i64()),
+            (Value::String(text), Kind::Date) => Cell::from(tatami_domain::parse_date(text)),
+            (Value::String(text), _) => Cell::from(text.as_str()),
+            (Value::Array(texts), _) => {
+                let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
+                Cell::from(texts.join(", "))
+            }
+            (Value::Object(_), _) => Cell::Empty,
+        }
+    };
+    FIELDS.iter().map(cell).collect()
+}
