@@ -315,7 +315,7 @@ async fn a_request_that_dies_at_any_write_is_done_whole_or_not_at_all() {
     let lab = Lab::patient().await;
     let test = report(&lab, 3).await;
     let findings = ids(&lab, test).await;
-    let (mut did, mut did_not) = (0, 0);
+    let (mut whole, mut none) = (0, 0);
     for nth in 0.. {
         let mut died = false;
         for death in [Death::Before, Death::After] {
@@ -332,14 +332,14 @@ async fn a_request_that_dies_at_any_write_is_done_whole_or_not_at_all() {
             .await;
             let now = lab.findings(test).await;
             if page["count"] == 0 {
-                did_not += 1;
+                none += 1;
                 assert!(
                     all(&now, |f| f.flags.active && f.acceptance.is_none()),
                     "{name}"
                 );
                 continue;
             }
-            did += 1;
+            whole += 1;
             let id = page["results"][0]["id"].as_u64().unwrap();
             assert!(all(&now, |f| f.flags.risk_accepted), "{name}");
             assert!(
@@ -367,7 +367,7 @@ async fn a_request_that_dies_at_any_write_is_done_whole_or_not_at_all() {
             break;
         }
     }
-    assert!(did > 5 && did_not > 2, "{did} {did_not}");
+    assert!(whole > 5 && none > 2, "{whole} {none}");
     lab.holdings("Shop").await;
 }
 

@@ -202,12 +202,11 @@ impl Duplicates<'_> {
         let mut moving = Vec::new();
         let closed = self.closed(change).await?;
         for old in findings {
-            let applied = match &closed {
-                Some(why) => Err(why.clone()),
-                None => {
-                    let applied = change.apply(old, simple, self.by, now);
-                    applied.map_err(|error| error.to_string())
-                }
+            let applied = if let Some(why) = &closed {
+                Err(why.clone())
+            } else {
+                let applied = change.apply(old, simple, self.by, now);
+                applied.map_err(|error| error.to_string())
             };
             let new = match applied {
                 Ok(new) => new,

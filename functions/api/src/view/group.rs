@@ -72,7 +72,7 @@ impl<'a> From<&'a FindingGroup> for GroupStub<'a> {
 /// are in.
 #[derive(Default)]
 pub struct Groups {
-    groups: HashMap<FindingGroupId, FindingGroup>,
+    by_id: HashMap<FindingGroupId, FindingGroup>,
     books: HashMap<ProductId, Arc<EndpointBook>>,
     acceptances: HashMap<RiskAcceptanceId, Object>,
 }
@@ -92,7 +92,7 @@ impl Groups {
         let mut all = Self::default();
         if !ids.is_empty() {
             let groups: Vec<FindingGroup> = store.get_all(ids).await?;
-            all.groups = groups.into_iter().map(|g| (g.id, g)).collect();
+            all.by_id = groups.into_iter().map(|g| (g.id, g)).collect();
         }
         all.acceptances = acceptance::on_findings(store, findings).await?;
         for product in products {
@@ -103,7 +103,7 @@ impl Groups {
 
     /// The group of a finding.
     pub fn of(&self, finding: &Finding) -> Option<&FindingGroup> {
-        self.groups.get(&finding.group?)
+        self.by_id.get(&finding.group?)
     }
 
     /// The risk acceptance that a finding is under, with this finding.

@@ -226,7 +226,6 @@ async fn accept(
             check_product(api, product, "vulnerability_id").await?;
             let mut acceptance = fresh(api, caller, now).await?;
             acceptance.name.clone_from(&wanted);
-            acceptance.recommendation = tatami_domain::Treatment::Accept;
             acceptance.decision_details = Some(text(entry, "justification"));
             acceptance.accepted_by = Some(text(entry, "accepted_by"));
             acceptance.product = product;
