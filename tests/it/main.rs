@@ -17,6 +17,7 @@ mod deletion;
 mod delivery;
 mod duplicates;
 mod endpoints;
+mod enrich;
 mod faults;
 mod groups;
 mod history;

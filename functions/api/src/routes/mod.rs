@@ -10,6 +10,7 @@ mod dedupe_settings;
 mod endpoints;
 mod engagements;
 mod events;
+mod exploitation;
 mod finding_groups;
 mod findings;
 mod imports;
@@ -64,5 +65,6 @@ pub fn all(file_bytes: usize) -> Routes {
     risk_acceptances::add(&mut routes);
     endpoints::add(&mut routes);
     finding_groups::add(&mut routes);
+    exploitation::add(&mut routes);
     routes.finished()
 }
