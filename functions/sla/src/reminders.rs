@@ -194,7 +194,10 @@ mod tests {
         }
         let data = reminders.data(&Product::default());
         let breached = &data["breached"];
-        assert_eq!((&breached["count"], &breached["severities"]["High"]), (&json!(510), &json!(510)));
+        assert_eq!(
+            (&breached["count"], &breached["severities"]["High"]),
+            (&json!(510), &json!(510))
+        );
         assert_eq!(breached["findings"].as_array().unwrap().len(), NAMED);
         assert_eq!(breached["findings"][0]["id"], 505);
         assert_eq!(data["due_today"]["count"], 0);

@@ -18,8 +18,11 @@ pub enum EventKind {
 
 impl EventKind {
     /// Their names in the REST API.
-    pub const NAMES: &'static [&'static str] =
-        &["risk_acceptance_expired", "risk_acceptance_expiring", "sla_due"];
+    pub const NAMES: &'static [&'static str] = &[
+        "risk_acceptance_expired",
+        "risk_acceptance_expiring",
+        "sla_due",
+    ];
 
     /// Its name.
     pub fn name(self) -> &'static str {

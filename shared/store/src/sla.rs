@@ -107,7 +107,10 @@ impl Store {
             condition: None,
             values: vec![(":d", text(to_json(&key, summary)?))],
         };
-        self.db.update(Table::Findings, &key, update).await.map(drop)
+        self.db
+            .update(Table::Findings, &key, update)
+            .await
+            .map(drop)
     }
 
     /// Keeps the summary of the daily run, and the event that tells of it, once a day; `false` where that
@@ -138,7 +141,10 @@ impl Store {
             let day = text_of(item, SWEPT).and_then(|day| day.parse().ok());
             Ok(day.map(|day| (product, day)))
         };
-        items.iter().filter_map(|item| swept(item).transpose()).collect()
+        items
+            .iter()
+            .filter_map(|item| swept(item).transpose())
+            .collect()
     }
 
     /// A product's SLA summary as the sla function last wrote it.

@@ -81,7 +81,12 @@ async fn breaches(State(api): State<Api>, caller: Caller, listing: Listing) -> R
             let page: Page<Value> = listing.cut(rows);
             Ok(Json(page).into_response())
         }
-        format => table("sla-breaches", columns(), late.iter().map(row).map(cells), format),
+        format => table(
+            "sla-breaches",
+            columns(),
+            late.iter().map(row).map(cells),
+            format,
+        ),
     }
 }
 
@@ -148,7 +153,10 @@ fn columns() -> Vec<Column> {
         Kind::Date => Of::Date,
         _ => Of::Text,
     };
-    FIELDS.iter().map(|field| Column::new(field.name, of(field))).collect()
+    FIELDS
+        .iter()
+        .map(|field| Column::new(field.name, of(field)))
+        .collect()
 }
 
 fn cells(row: Value) -> Vec<Cell> {

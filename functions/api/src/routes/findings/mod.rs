@@ -134,7 +134,7 @@ async fn list(
 }
 
 /// Every finding that a query asks for and the caller may see, in no order.
-pub pub async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
+pub async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
     let (scope, visible) = seen(api, caller, query).await?;
     let clock = Clock::now(&api.services.store).await?;
     let filters = Filters::read(query, &clock)?;
