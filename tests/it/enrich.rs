@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tatami_enrich::{EnrichError, Limits};
 use tatami_runtime::Services;
 use tatami_tests::Lab;
-use tatami_threat_intel::Intel;
+use tatami_threat_intel::{Catalogue, Intel, Score};
 
 /// What a server answers with.
 #[derive(Debug, Clone)]
@@ -178,8 +178,8 @@ impl Feeds {
         let cve = "CVE-2024-0001".parse().unwrap();
         let score = stored.epss().and_then(|scores| scores.get(cve));
         (
-            score.map(|score| score.score()),
-            stored.kev().map_or(0, |kev| kev.len()),
+            score.map(Score::score),
+            stored.kev().map_or(0, Catalogue::len),
         )
     }
 

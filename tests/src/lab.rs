@@ -166,7 +166,7 @@ impl Lab {
         let wire = Wire::new(Arc::clone(&aws));
         let credentials = Credentials::new("tatami", "tatami-local", None, None, "lab");
         let retries = if patient {
-            RetryConfig::standard().with_initial_backoff(std::time::Duration::from_millis(1))
+            RetryConfig::standard().with_initial_backoff(Duration::from_millis(1))
         } else {
             RetryConfig::disabled()
         };
@@ -238,7 +238,7 @@ impl Lab {
         let mut taken = Vec::new();
         loop {
             let queues = self.aws.queues();
-            let wait = Some(std::time::Duration::ZERO);
+            let wait = Some(Duration::ZERO);
             let some = queues.receive(queue.name(), 10, None, wait).await;
             let some = some.expect("the queue can be read");
             if some.is_empty() {

@@ -443,11 +443,11 @@ pub(crate) fn jobs(block: u64) -> String {
 }
 
 /// What happened on a day that others may want to be told of.
-pub(crate) fn events(day: jiff::civil::Date) -> String {
+pub(crate) fn events(day: Date) -> String {
     format!("EVENTS#{day}")
 }
 
-pub(crate) fn event(day: jiff::civil::Date, kind: &str, object: u64, occasion: &str) -> Key {
+pub(crate) fn event(day: Date, kind: &str, object: u64, occasion: &str) -> Key {
     key(events(day), format!("{kind}#{}#{occasion}", digits(object)))
 }
 

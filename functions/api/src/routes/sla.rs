@@ -84,7 +84,7 @@ async fn breaches(State(api): State<Api>, caller: Caller, listing: Listing) -> R
         format => table(
             "sla-breaches",
             columns(),
-            late.iter().map(row).map(cells),
+            late.iter().map(|late| cells(&row(late))),
             format,
         ),
     }
@@ -159,11 +159,10 @@ fn columns() -> Vec<Column> {
         .collect()
 }
 
-fn cells(row: Value) -> Vec<Cell> {
+fn cells(row: &Value) -> Vec<Cell> {
     let cell = |field: &Field| {
         let value = &row[field.name];
         match (value, field.kind) {
-            (Value::Null, _) => Cell::Empty,
             (Value::Bool(is), _) => Cell::from(*is),
             (Value::Number(n), _) => Cell::from(n.as_i64()),
             (Value::String(text), Kind::Date) => Cell::from(tatami_domain::parse_date(text)),
@@ -172,7 +171,7 @@ fn cells(row: Value) -> Vec<Cell> {
                 let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
                 Cell::from(texts.join(", "))
             }
-            (Value::Object(_), _) => Cell::Empty,
+            (Value::Null | Value::Object(_), _) => Cell::Empty,
         }
     };
     FIELDS.iter().map(cell).collect()

@@ -133,7 +133,7 @@ async fn as_of_a_day_everything_is_as_it_was() {
     let mut app = TestApp::start().await;
     let [product, _, test] = app.tree().await;
     let real = app.services.store.clone();
-    let mut back = |app: &mut TestApp, days: i64| {
+    let back = |app: &mut TestApp, days: i64| {
         app.services.store = real
             .clone()
             .with_clock(move || Timestamp::now() - (24 * days).hours());
@@ -205,14 +205,14 @@ async fn they_come_as_tables_too() {
         .unwrap()
         .to_owned();
     assert!(name.contains("metrics.csv"), "{name}");
-    let text = csv.into_body().collect().await.unwrap().to_bytes();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    assert!(text.contains("\r\ncounts.open,high,,,1"), "{text}");
-    assert!(text.contains("sla.compliance,all,,,0"), "{text}");
+    let words = csv.into_body().collect().await.unwrap().to_bytes();
+    let words = String::from_utf8_lossy(&words).into_owned();
+    assert!(words.contains("\r\ncounts.open,high,,,1"), "{words}");
+    assert!(words.contains("sla.compliance,all,,,0"), "{words}");
     let products = answer("metrics/products/?format=csv").await;
-    let text = products.into_body().collect().await.unwrap().to_bytes();
-    let text = String::from_utf8_lossy(&text).into_owned();
-    assert!(text.contains("Shop,D,1,0,1,"), "{text}");
+    let words = products.into_body().collect().await.unwrap().to_bytes();
+    let words = String::from_utf8_lossy(&words).into_owned();
+    assert!(words.contains("Shop,D,1,0,1,"), "{words}");
     let book = answer("metrics/products/?format=xlsx").await;
     let bytes = book.into_body().collect().await.unwrap().to_bytes();
     assert_eq!(&bytes[..2], b"PK");

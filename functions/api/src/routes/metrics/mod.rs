@@ -17,8 +17,8 @@ use jiff::civil::Date;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Engagement, EngagementId, Finding, Product, ProductId, ProductType, ProductTypeId,
-    SlaConfiguration, Test, TestId,
+    Engagement, EngagementId, Exploitation, Finding, Product, ProductId, ProductType,
+    ProductTypeId, SlaConfiguration, SystemSettings, Test, TestId,
 };
 use tatami_export::Format;
 use tatami_metrics::{
@@ -163,9 +163,9 @@ impl Asked {
         };
         products.retain(|product| sees(product));
         for id in &types {
-            let seen = visible.sees(Place::ProductType(ProductTypeId(*id)))
+            let is_seen = visible.sees(Place::ProductType(ProductTypeId(*id)))
                 || products.iter().any(|product| product.prod_type.0 == *id);
-            if !seen || !store.exists(ProductType::KIND, *id).await? {
+            if !is_seen || !store.exists(ProductType::KIND, *id).await? {
                 return Err(ApiError::not_found());
             }
         }
@@ -302,11 +302,7 @@ fn letters(settings: &SystemSettings) -> GradeThresholds {
 
 /// The last day inside the SLA, by severity alone.
 fn due(sla: &SlaConfiguration, fact: &Fact) -> Option<Date> {
-    sla.due(&Finding {
-        severity: fact.severity,
-        date: fact.sla_start,
-        ..Finding::default()
-    })
+    sla.due_from(fact.severity, fact.sla_start, &Exploitation::default())
 }
 
 /// What is known of each product that is asked for.
@@ -317,9 +313,7 @@ async fn sources(api: &Api, asked: &Asked) -> Result<BTreeMap<ProductId, Source>
     let mut looked_at = Vec::new();
     for (id, days) in store.days_of(&ids).await? {
         let sla = asked.clock.slas.of(id);
-        let by_exploitation =
-            sla.known_exploited_days.is_some() || sla.likely_exploited_days.is_some();
-        if asked.as_of.is_none() && (by_exploitation || !days.are_whole()) {
+        if asked.as_of.is_none() && (sla.has_tiers() || !days.are_whole()) {
             looked_at.push(id);
         } else if days.are_whole() {
             sources.insert(id, Source::Days(days));
