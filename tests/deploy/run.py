@@ -13,6 +13,8 @@ The last line is `N passed, N failed`; the exit code is 0 only if nothing failed
 
 import argparse
 import contextlib
+import functools
+import http.server
 import json
 import os
 import pathlib
@@ -24,6 +26,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import urllib.error
 import urllib.parse
@@ -39,8 +42,9 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 TEMPLATE = ROOT / "infra" / "template.yaml"
 FIXTURES = HERE / "fixtures"
+FEEDS = ROOT / "shared" / "threat-intel" / "tests" / "fixtures"
 
-FUNCTIONS = ("parser", "dedup", "sla", "api")
+FUNCTIONS = ("parser", "dedup", "sla", "enrich", "api")
 REGION = "eu-west-1"
 NAME = "tatami-test"
 CODE_BUCKET = "tatami-test-code"
@@ -407,7 +411,19 @@ def compare(findings, expected):
 # ------------------------------------------------------------------ the steps
 
 
-def deploy(cloud, token):
+@contextlib.contextmanager
+def feeds():
+    """A server of small EPSS and KEV files; gives its address."""
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=FEEDS)
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}"
+    finally:
+        server.shutdown()
+
+
+def deploy(cloud, token, feeds_url):
     s3, cloudformation = cloud.client("s3"), cloud.client("cloudformation")
     s3.create_bucket(Bucket=CODE_BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
     for function in FUNCTIONS:
@@ -420,6 +436,8 @@ def deploy(cloud, token):
         "AdminPassword": secrets.token_urlsafe(18),
         "AdminToken": token,
         "LogLevel": "info",
+        "EpssUrl": f"{feeds_url}/epss_scores-2026-11-29.csv",
+        "KevUrl": f"{feeds_url}/known_exploited_vulnerabilities.json",
     }
     cloudformation.create_stack(
         StackName=NAME,
@@ -516,15 +534,15 @@ def check_tables(cloud, outputs):
         )
 
 
-def check_schedule(cloud):
-    """The rule calls the sla function, and the function takes the event that the rule sends."""
+def check_schedule(cloud, function, expression):
+    """The rule calls the function, and the function takes the event that the rule sends; gives its answer."""
     events = cloud.client("events")
-    rule = events.describe_rule(Name=f"{NAME}-sla-daily")
-    check(rule["ScheduleExpression"] == "cron(0 2 * * ? *)", f"the schedule is {rule['ScheduleExpression']}")
+    rule = events.describe_rule(Name=f"{NAME}-{function}-daily")
+    check(rule["ScheduleExpression"] == expression, f"the schedule is {rule['ScheduleExpression']}")
     check(rule["State"] == "ENABLED", f"the schedule is {rule['State']}")
     targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]]
     check(
-        len(targets) == 1 and targets[0].endswith(f":function:{NAME}-sla"), f"the schedule calls {targets}"
+        len(targets) == 1 and targets[0].endswith(f":function:{NAME}-{function}"), f"the schedule calls {targets}"
     )
     event = {
         "version": "0",
@@ -537,8 +555,19 @@ def check_schedule(cloud):
         "resources": [rule["Arn"]],
         "detail": {},
     }
-    answer = cloud.client("lambda").invoke(FunctionName=f"{NAME}-sla", Payload=json.dumps(event))
-    check("FunctionError" not in answer, f"the sla function fails: {answer['Payload'].read().decode()}")
+    answer = cloud.client("lambda").invoke(FunctionName=f"{NAME}-{function}", Payload=json.dumps(event))
+    payload = answer["Payload"].read().decode()
+    check("FunctionError" not in answer, f"the {function} function fails: {payload}")
+    return json.loads(payload)
+
+
+def check_enrich(cloud, outputs):
+    """The scores and the catalogue are loaded and stored, and not once more when they are the same."""
+    for changed in (True, False):
+        answer = check_schedule(cloud, "enrich", "cron(30 1 * * ? *)")
+        seen = (answer["epss_cves"], answer["kev_cves"], answer["changed"])
+        check(seen == (9, 4, changed), f"the enrich function answers {answer}")
+    cloud.client("s3").head_object(Bucket=outputs["DataBucket"], Key="intel/exploitation")
 
 
 def set_dedup_running(cloud, running):
@@ -688,7 +717,7 @@ def check_rights(cloud):
     check(not refused, "; ".join(sorted(refused)))
 
 
-def run(checks, cloud):
+def run(checks, cloud, feeds_url):
     token = secrets.token_hex(20)
     outputs, api = {}, None
     known = set()
@@ -712,7 +741,7 @@ def run(checks, cloud):
 
     with checks.step("the template deploys", vital=True) as go:
         if go:
-            outputs = deploy(cloud, token)
+            outputs = deploy(cloud, token, feeds_url)
             api = Api(cloud, outputs["ApiId"], token)
 
     with checks.step("queues: visibility, five tries, dead letters kept 14 days") as go:
@@ -758,7 +787,11 @@ def run(checks, cloud):
 
     with checks.step("the daily schedule reaches the sla function") as go:
         if go:
-            check_schedule(cloud)
+            check_schedule(cloud, "sla", "cron(0 2 * * ? *)")
+
+    with checks.step("the daily schedule reaches the enrich function, which loads both files") as go:
+        if go:
+            check_enrich(cloud, outputs)
 
     import_id, chunks = None, []
     with checks.step("an import whose findings wait is answered with 202", vital=True) as go:
@@ -808,7 +841,8 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.alarm(TEST_SECONDS)
     try:
-        run(checks, cloud)
+        with feeds() as feeds_url:
+            run(checks, cloud, feeds_url)
         signal.alarm(0)
         if checks.failed and cloud.process:
             cloud.function_logs(40)

@@ -16,6 +16,7 @@ mod deletion;
 mod delivery;
 mod duplicates;
 mod endpoints;
+mod enrich;
 mod faults;
 mod groups;
 mod history;

@@ -212,7 +212,10 @@ impl Operation {
         let mut parameters: Vec<Value> = (self.path.split('/'))
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
-                let kind = if name == "name" { "string" } else { "integer" };
+                let kind = match name {
+                    "name" | "cve" => "string",
+                    _ => "integer",
+                };
                 json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
             })
             .collect();

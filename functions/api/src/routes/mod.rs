@@ -9,6 +9,7 @@ mod common;
 mod dedupe_settings;
 mod endpoints;
 mod engagements;
+mod exploitation;
 mod finding_groups;
 mod findings;
 mod imports;
@@ -56,5 +57,6 @@ pub fn all(file_bytes: usize) -> Routes {
     notes::add(&mut routes);
     endpoints::add(&mut routes);
     finding_groups::add(&mut routes);
+    exploitation::add(&mut routes);
     routes.finished()
 }

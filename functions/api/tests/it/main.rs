@@ -19,6 +19,7 @@ mod dedupe_settings;
 mod deletion;
 mod duplicates;
 mod endpoints;
+mod exploitation;
 mod finding_groups;
 mod findings;
 mod history;
