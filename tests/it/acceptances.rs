@@ -214,6 +214,39 @@ async fn it_expires_once_however_often_and_late_the_schedule_fires() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_are_accepted_and_opened_by_jobs() {
+    let lab = Lab::patient().await;
+    let test = report(&lab, 130).await;
+    let body = json!({
+        "filter": {"test": test}, "justification": "all of it", "never": true,
+    });
+    let path = "risk_acceptance/bulk/";
+    let done = lab.call(Method::POST, path, Some(body)).await.expect(202);
+    assert_eq!(done["results"], json!([]));
+    let job = format!("jobs/{}/", done["jobs"][0]);
+    assert_eq!(get(&lab, &job).await["state"], "running");
+    let path = format!("risk_acceptance/{}/", done["acceptances"][0]["id"]);
+    lab.settle().await;
+    assert_eq!(get(&lab, &job).await["state"], "done");
+    let results = get(&lab, &format!("{job}results/?result=changed&limit=1000")).await;
+    assert_eq!(results["count"], 130);
+    let made = get(&lab, &path).await;
+    assert_eq!(made["accepted_findings"].as_array().unwrap().len(), 130);
+    assert!(all(&lab.findings(test).await, |f| f.flags.risk_accepted));
+
+    lab.call(Method::DELETE, &path, None).await.expect(204);
+    let removed = get(&lab, &path).await;
+    assert_eq!(removed["state"], "removed");
+    let job = format!("jobs/{}/", removed["job"]);
+    assert_eq!(get(&lab, &job).await["state"], "running");
+    assert_eq!(lab.call(Method::DELETE, &path, None).await.status, 409);
+    lab.settle().await;
+    assert_eq!(get(&lab, &path).await["job"], Value::Null);
+    assert!(all(&lab.findings(test).await, |f| f.flags.active));
+    lab.holdings("Shop").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn wherever_the_run_or_its_job_is_cut_off_the_next_goes_on() {
     let lab = Lab::patient().await;
     let test = report(&lab, 3).await;

@@ -784,6 +784,10 @@ mod tests {
         };
         fixed.set_flags(flags, None, Timestamp::now());
         assert_eq!(fixed.acceptance, Some(ID), "its risk is accepted still");
+        // so does one that has expired, when its flag alone is set
+        let mut simple = applied(expire(true, false), &accepted);
+        simple.set_flags(accepted.flags, None, Timestamp::now());
+        assert_eq!(simple.acceptance, None);
     }
 
     #[test]

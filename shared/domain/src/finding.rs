@@ -315,7 +315,8 @@ impl Finding {
         if !flags.duplicate {
             self.duplicate_finding = None;
         }
-        if self.flags.risk_accepted && !flags.risk_accepted {
+        if self.flags.risk_accepted != flags.risk_accepted {
+            // whoever does it for an acceptance says so afterwards
             self.acceptance = None;
         }
         self.flags = flags;

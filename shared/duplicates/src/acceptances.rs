@@ -6,6 +6,7 @@
 //! at once.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,7 +16,7 @@ use tatami_domain::{
     AcceptanceChange, BulkChange, Ending, Event, EventKind, Finding, FindingId, Job, JobId, NoteId,
     RiskAcceptance, UserId, Work,
 };
-use tatami_store::{Store, StoreError};
+use tatami_store::{Sight, Store, StoreError};
 
 use crate::bulk::Listed;
 use crate::{Duplicates, Result, TRIES, contention};
@@ -74,20 +75,28 @@ fn ending_change(acceptance: &RiskAcceptance, ending: &Ending) -> AcceptanceChan
     }
 }
 
-/// The findings under an acceptance that a change makes something else of.
+/// The findings under an acceptance that a change makes something else of. This is looked at once, by functions
+/// with little memory: nothing of it is kept.
 async fn affected(
     store: &Store,
     acceptance: &RiskAcceptance,
     change: AcceptanceChange,
     now: Timestamp,
 ) -> Result<Vec<Finding>> {
-    let under = store.findings_under(acceptance).await?;
-    let changes = |finding: &&std::sync::Arc<Finding>| {
+    let mut affected = Vec::new();
+    let see = |finding: &Arc<Finding>| {
+        if finding.acceptance != Some(acceptance.id) {
+            return;
+        }
         let mut new = Finding::clone(finding);
-        change.apply(&mut new, None, now).is_ok() && new != ***finding
+        if change.apply(&mut new, None, now).is_ok() && new != **finding {
+            affected.push(Finding::clone(finding));
+        }
     };
-    let affected = under.iter().filter(changes);
-    Ok(affected.map(|finding| Finding::clone(finding)).collect())
+    let sight = Sight::Products(&[acceptance.product]);
+    store.sweep(sight, see).await?;
+    affected.sort_unstable_by_key(|finding| finding.id);
+    Ok(affected)
 }
 
 /// The job of an end that has begun, made where it isn't there yet.

@@ -359,6 +359,13 @@ async fn who_is_opened_by_hand_leaves_and_simple_acceptance_stays_apart() {
         stands(&app, own[1]).await,
         (false, true, made["id"].as_u64())
     );
+    // one that has expired holds nobody
+    let path = format!("{LIST}{}/expire/", made["id"]);
+    assert_eq!(app.post(&path, json!({})).await.0, 200);
+    let path = format!("findings/{}/", own[1]);
+    let (status, answer) = app.patch(&path, json!({"status": "Accepted"})).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(stands(&app, own[1]).await, (false, true, None));
 }
 
 #[tokio::test]
