@@ -19,5 +19,7 @@ async fn main() -> Result<(), lambda_http::Error> {
     }
     let scan_types = tatami_scanners::all().map(|scanner| scanner.scan_type);
     services.store.seed(scan_types).await?;
+    // so that the first request doesn't wait for it
+    services.refresh_intel().await;
     lambda_http::run(tatami_api::router(services)).await
 }

@@ -183,6 +183,7 @@ impl Clock {
 
     /// Was it mitigated by the due day? `None` where it isn't, or has none.
     pub fn mitigated_within_sla(&self, finding: &Finding) -> Option<bool> {
+        finding.mitigated?;
         mitigated_by_day(finding, self.due(finding)?)
     }
 
