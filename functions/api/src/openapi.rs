@@ -103,6 +103,8 @@ pub struct Operation {
     body: Option<Body>,
     status: u16,
     answer: Answer,
+    /// Other media types that the answer may have, where they are asked for.
+    also: &'static [&'static str],
     may_be_missing: bool,
 }
 
@@ -140,6 +142,7 @@ impl Operation {
             body: None,
             status: 200,
             answer: Answer::Object,
+            also: &[],
             may_be_missing: false,
         }
     }
@@ -184,6 +187,12 @@ impl Operation {
     /// The schema of a multipart body with a file.
     pub fn multipart(mut self, schema: &str) -> Self {
         self.body = Some(Body::Multipart(schema.into()));
+        self
+    }
+
+    /// The answer comes in one of these media types too, where that is asked for.
+    pub fn also(mut self, kinds: &'static [&'static str]) -> Self {
+        self.also = kinds;
         self
     }
 
@@ -289,6 +298,10 @@ impl Operation {
                     answer["content"] = content(&schema, &["application/json"]);
                 }
             }
+        }
+        let bytes = content(&json!({"type": "string", "format": "binary"}), self.also);
+        for (kind, bytes) in bytes.as_object().into_iter().flatten() {
+            answer["content"][kind] = bytes.clone();
         }
         responses.insert(self.status.to_string(), answer);
         responses

@@ -49,6 +49,14 @@ enum Command {
     Scanners(commands::scanners::ScannersArgs),
     /// List the findings of a Tatami
     Findings(commands::findings::FindingsArgs),
+    /// Count the findings of a Tatami, and how fast they are fixed
+    Metrics(commands::metrics::MetricsArgs),
+    /// List the findings of a Tatami that are past their due day
+    Sla(commands::sla::SlaArgs),
+    /// Accept the risk of findings
+    Accept(commands::acceptances::AcceptArgs),
+    /// List the risk acceptances of a Tatami
+    Acceptances(commands::acceptances::AcceptancesArgs),
     /// Verify or export the audit log of a Tatami
     Audit(commands::audit::AuditArgs),
     /// What an operator does without signing in
@@ -104,6 +112,10 @@ fn main() -> ExitCode {
         Command::Scanners(args) => (commands::scanners::run(&args), ExitCode::FAILURE),
         Command::Imports(args) => (commands::imports::run(&args), ExitCode::FAILURE),
         Command::Findings(args) => (commands::findings::run(&args), ExitCode::FAILURE),
+        Command::Metrics(args) => (commands::metrics::run(&args), ExitCode::FAILURE),
+        Command::Sla(args) => (commands::sla::run(&args), ExitCode::FAILURE),
+        Command::Accept(args) => (commands::acceptances::accept(&args), ExitCode::FAILURE),
+        Command::Acceptances(args) => (commands::acceptances::list(&args), ExitCode::FAILURE),
         Command::Audit(args) => (commands::audit::run(&args), ExitCode::FAILURE),
         Command::Admin(args) => (
             block_on(async move { commands::admin::run(&args).await }),

@@ -14,7 +14,7 @@ use super::findings::{filter, selected};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
-use crate::export::{FORMAT, format, table};
+use crate::export::{EXPORTS, FORMAT, cell, format, table};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Listing, Page};
@@ -55,6 +55,7 @@ pub fn add(routes: &mut Routes) {
         Field::new("due_within", Kind::Integer(0, MOST_DAYS)),
         FORMAT,
     ])
+    .also(&EXPORTS[1..])
     .answers(200, Answer::Page("SLABreach"));
     routes.add(&breaches, self::breaches);
     routes.schemas("SLABreach", FIELDS);
@@ -146,33 +147,24 @@ impl Names {
     }
 }
 
-fn columns() -> Vec<Column> {
-    let of = |field: &Field| match field.kind {
+/// What a column of the table holds.
+fn kind(field: &Field) -> Of {
+    match field.kind {
         Kind::Ref(_) | Kind::Integer(..) => Of::Integer,
         Kind::Bool => Of::Bool,
         Kind::Date => Of::Date,
         _ => Of::Text,
-    };
-    FIELDS
-        .iter()
-        .map(|field| Column::new(field.name, of(field)))
+    }
+}
+
+fn columns() -> Vec<Column> {
+    (FIELDS.iter())
+        .map(|field| Column::new(field.name, kind(field)))
         .collect()
 }
 
 fn cells(row: &Value) -> Vec<Cell> {
-    let cell = |field: &Field| {
-        let value = &row[field.name];
-        match (value, field.kind) {
-            (Value::Bool(is), _) => Cell::from(*is),
-            (Value::Number(n), _) => Cell::from(n.as_i64()),
-            (Value::String(text), Kind::Date) => Cell::from(tatami_domain::parse_date(text)),
-            (Value::String(text), _) => Cell::from(text.as_str()),
-            (Value::Array(texts), _) => {
-                let texts: Vec<&str> = texts.iter().filter_map(Value::as_str).collect();
-                Cell::from(texts.join(", "))
-            }
-            (Value::Null | Value::Object(_), _) => Cell::Empty,
-        }
-    };
-    FIELDS.iter().map(cell).collect()
+    (FIELDS.iter())
+        .map(|field| cell(&row[field.name], kind(field)))
+        .collect()
 }

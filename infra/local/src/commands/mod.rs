@@ -1,9 +1,12 @@
 //! The commands that are clients of a Tatami, or need none.
 
+pub mod acceptances;
 pub mod admin;
 pub mod audit;
 pub mod findings;
 pub mod import;
 pub mod imports;
+pub mod metrics;
 pub mod parse;
 pub mod scanners;
+pub mod sla;

@@ -1,3 +1,5 @@
+use serde_json::Value;
+
 use super::{code, json, stderr, stdout, tatami, write};
 
 #[test]
@@ -216,4 +218,42 @@ fn a_big_report_goes_straight_into_the_bucket() {
     let record = &json(&output)[0];
     assert_eq!(record["counts"]["created"], 1, "{record}");
     assert_eq!(record["size"], report.len(), "{record}");
+}
+
+#[test]
+fn risks_are_accepted_and_metrics_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_served, url) = serve(folder.path());
+    write(
+        folder.path(),
+        "r.json",
+        r#"{"findings": [
+            {"title": "a", "severity": "Critical", "description": "d", "date": "2026-01-01"},
+            {"title": "b", "severity": "Low", "description": "d", "date": "2026-01-01"}
+        ]}"#,
+    );
+    let run = |args: &[&str]| {
+        let output = tatami(folder.path(), &[args, &["--url", &url]].concat());
+        assert_eq!(code(&output), Some(0), "{args:?}: {}", stderr(&output));
+        stdout(&output)
+    };
+    run(&["import", "--product", "Shop", "--engagement", "E", "r.json"]);
+    let late = run(&["sla", "--product", "Shop"]);
+    assert!(late.contains("2 findings."), "{late}");
+    let found: Value = serde_json::from_str(&run(&["findings", "--json"])).unwrap();
+    let id = found["results"][0]["id"].to_string();
+    let said = run(&["accept", &id, "--justification", "known", "--expires", "5"]);
+    assert!(said.contains(&format!("{id} changed")), "{said}");
+    let listed = run(&["acceptances", "--expires-within", "7"]);
+    assert!(listed.contains("1 risk acceptance."), "{listed}");
+    let metrics = run(&["metrics", "--product", "Shop", "--format", "json"]);
+    let metrics: Value = serde_json::from_str(&metrics).unwrap();
+    let counts = &metrics["counts"];
+    assert_eq!(
+        (&counts["open"]["all"], &counts["risk_accepted"]["all"]),
+        (&1.into(), &1.into())
+    );
+    assert!(run(&["metrics"]).contains("Days to fix"));
+    assert!(run(&["metrics", "--products"]).contains("Shop"));
+    assert!(run(&["metrics", "--format", "csv"]).contains("counts.open,all,,,1"));
 }

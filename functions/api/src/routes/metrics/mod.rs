@@ -29,7 +29,7 @@ use tatami_store::{Days, Entity as _, Sight};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::{ApiError, Result};
-use crate::export::{FORMAT, format};
+use crate::export::{EXPORTS, FORMAT, format};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::query::Query;
@@ -75,6 +75,7 @@ pub fn add(routes: &mut Routes) {
     )
     .query(SCOPE.iter().copied().chain([FORMAT]))
     .may_be_missing()
+    .also(&EXPORTS[1..])
     .answers(200, Answer::One("Metrics"));
     routes.add(&metrics, self::metrics);
     let products = Operation::get(
@@ -87,6 +88,7 @@ pub fn add(routes: &mut Routes) {
         Field::new("limit", Kind::Integer(1, PRODUCTS.1)),
     ]))
     .may_be_missing()
+    .also(&EXPORTS[1..])
     .answers(200, Answer::One("ProductMetrics"));
     routes.add(&products, self::products);
     let dashboard = Operation::get(

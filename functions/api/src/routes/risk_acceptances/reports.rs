@@ -5,8 +5,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use axum::response::Response;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
@@ -14,12 +13,14 @@ use tatami_domain::{
     AcceptanceState, AcceptedAndOpen, Finding, Product, ProductId, RiskAcceptance, Severity, User,
     UserId,
 };
+use tatami_export::{Cell, Column, Kind as Of};
 use tatami_store::Sight;
 
 use super::{FILTERS, documents, parameters, seen};
 use crate::Api;
 use crate::auth::{Caller, Visible};
-use crate::error::{ApiError, Result};
+use crate::error::Result;
+use crate::export::{EXPORTS, FORMAT, cell, format, table};
 use crate::fields::{Field, Kind};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::page::Listing;
@@ -60,11 +61,8 @@ pub fn add(routes: &mut Routes) {
         "The acceptances that pass the filters of the list, as a file",
     )
     .query(parameters())
-    .query([
-        Field::new("o", Kind::Texts),
-        Field::new("format", Kind::Choice(FORMATS)),
-    ])
-    .answers(200, Answer::Media(&["application/json"]));
+    .query([Field::new("o", Kind::Texts), FORMAT])
+    .answers(200, Answer::Media(EXPORTS));
     routes.add(&export, self::export);
 }
 
@@ -127,16 +125,9 @@ async fn findings(
     Ok(by_severity)
 }
 
-/// As what acceptances can be taken along.
-const FORMATS: &[&str] = &["json"];
-
 async fn export(State(api): State<Api>, caller: Caller, listing: Listing) -> Result<Response> {
     let query = &listing.query;
-    let format = query.get("format").unwrap_or("json");
-    if !FORMATS.contains(&format) {
-        let message = format!("\"{format}\" is not one of {}.", FORMATS.join(", "));
-        return Err(ApiError::field("format", message));
-    }
+    let format = format(query)?;
     let visible = caller.visible(Permission::Report).await?;
     let all = seen(&api, &visible, query).await?;
     let documents = documents(&api, &all, query).await?;
@@ -145,50 +136,44 @@ async fn export(State(api): State<Api>, caller: Caller, listing: Listing) -> Res
     let by_id: BTreeMap<u64, &RiskAcceptance> = all.iter().map(|one| (one.id.0, one)).collect();
     let chosen: Vec<&RiskAcceptance> = ids.iter().filter_map(|id| by_id.get(id).copied()).collect();
     let rows = rows(&api, &chosen).await?;
-    let objects: Vec<Value> = (rows.iter())
-        .map(|row| {
-            let cells = COLUMNS.iter().zip(row);
-            cells
-                .map(|(column, cell)| ((*column).to_owned(), cell.clone()))
-                .collect()
-        })
-        .collect();
-    let headers = [(
-        header::CONTENT_DISPOSITION,
-        "attachment; filename=\"risk-acceptances.json\"",
-    )];
-    Ok((StatusCode::OK, headers, Json(objects)).into_response())
+    let columns = COLUMNS.iter().map(|(name, kind)| Column::new(*name, *kind));
+    let cells = |row: Vec<Value>| -> Vec<Cell> {
+        let cells = COLUMNS.iter().zip(&row);
+        cells.map(|((_, kind), value)| cell(value, *kind)).collect()
+    };
+    let rows = rows.into_iter().map(cells);
+    table("risk-acceptances", columns.collect(), rows, format)
 }
 
 /// The columns of the table.
-pub const COLUMNS: &[&str] = &[
-    "id",
-    "name",
-    "state",
-    "product",
-    "product_name",
-    "decision",
-    "justification",
-    "recommendation",
-    "recommendation_details",
-    "accepted_by",
-    "owner",
-    "decision_date",
-    "expiration_date",
-    "expired_at",
-    "removed",
-    "reactivate_expired",
-    "restart_sla_expired",
-    "created",
-    "updated",
-    "has_proof",
-    "findings",
-    "critical",
-    "high",
-    "medium",
-    "low",
-    "info",
-    "accepted_findings",
+pub const COLUMNS: &[(&str, Of)] = &[
+    ("id", Of::Integer),
+    ("name", Of::Text),
+    ("state", Of::Text),
+    ("product", Of::Integer),
+    ("product_name", Of::Text),
+    ("decision", Of::Text),
+    ("justification", Of::Text),
+    ("recommendation", Of::Text),
+    ("recommendation_details", Of::Text),
+    ("accepted_by", Of::Text),
+    ("owner", Of::Text),
+    ("decision_date", Of::Date),
+    ("expiration_date", Of::DateTime),
+    ("expired_at", Of::DateTime),
+    ("removed", Of::DateTime),
+    ("reactivate_expired", Of::Bool),
+    ("restart_sla_expired", Of::Bool),
+    ("created", Of::DateTime),
+    ("updated", Of::DateTime),
+    ("has_proof", Of::Bool),
+    ("findings", Of::Integer),
+    ("critical", Of::Integer),
+    ("high", Of::Integer),
+    ("medium", Of::Integer),
+    ("low", Of::Integer),
+    ("info", Of::Integer),
+    ("accepted_findings", Of::Text),
 ];
 
 /// A row for each acceptance, with a cell for each column.
