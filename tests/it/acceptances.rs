@@ -488,27 +488,33 @@ async fn a_duplicate_that_takes_the_place_of_its_original_takes_its_acceptance_o
     let link = lab.call(Method::POST, "findings/link/", Some(link)).await;
     link.expect(200);
     let own = accept(&lab, "A", &findings).await;
-    let swap = |from: usize, to: usize| {
-        let path = format!("findings/{}/original/{}/", findings[from], findings[to]);
-        let lab = &lab;
-        async move {
-            let swapped = lab.call(Method::POST, &path, Some(json!({}))).await;
-            assert!(swapped.status < 300, "{swapped:?}");
-            let now = lab.findings(test).await;
-            let new = now.into_iter().nth(to).unwrap();
-            assert!(!new.flags.duplicate && new.flags.risk_accepted, "{new:?}");
-            assert_eq!(new.acceptance, Some(own.id));
-        }
-    };
-    swap(0, 1).await;
-    // the job's list has the original of now, which changes before the job comes to it
+    // the job's list has what is under it now, and that changes before the job comes to it
     daily(&lab, days_from(Timestamp::now(), 2)).await;
-    swap(1, 0).await;
+    let path = format!("findings/{}/original/{}/", findings[0], findings[1]);
+    let swapped = lab.call(Method::POST, &path, Some(json!({}))).await;
+    assert!(swapped.status < 300, "{swapped:?}");
+    let now = lab.findings(test).await;
+    let new = now.iter().find(|f| f.id.0 == findings[1]).unwrap();
+    assert!(!new.flags.duplicate && new.flags.risk_accepted, "{new:?}");
+    assert_eq!(new.acceptance, Some(own.id));
+    let path = format!("findings/{}/", findings[2]);
+    let by_hand = Some(json!({"status": "Open"}));
+    lab.call(Method::PATCH, &path, by_hand).await.expect(200);
     lab.settle().await;
     assert_eq!(kept(&lab, own.id.0).await.state(), AcceptanceState::Expired);
     let now = lab.findings(test).await;
     assert!(all(&now, |f| !f.flags.risk_accepted), "{now:?}");
     assert!(all(&now, |f| f.flags.active != f.flags.duplicate));
+    let words = expired_note(&own);
+    for (finding, told) in findings.iter().zip([true, true, false]) {
+        let notes = lab.services.store.notes(tatami_domain::FindingId(*finding));
+        let notes = notes.await.unwrap();
+        assert_eq!(
+            notes.iter().any(|note| note.entry == words),
+            told,
+            "{finding}"
+        );
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
