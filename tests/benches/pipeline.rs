@@ -180,6 +180,14 @@ async fn lists(server: &Server) {
          ({by_p99})",
         filters.len(),
     );
+    for path in [
+        "metrics/dashboard/",
+        "metrics/?step=week",
+        "sla_breaches/?limit=50",
+    ] {
+        let (p50, p99) = took(server, path, FILTERED).await;
+        println!("{path:<20} {FILTERED:>6} requests p50 {p50:.1} ms p99 {p99:.1} ms");
+    }
 }
 
 /// Every parameter of the list of findings with a value of its kind, and every column to order by.
