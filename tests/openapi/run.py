@@ -118,7 +118,8 @@ def schemathesis(url, options, extra):
         "--warnings=off",
         *extra,
     ]
-    return subprocess.run(command, check=False).returncode == 0
+    with tempfile.TemporaryDirectory() as folder:  # it writes into the folder that it runs in
+        return subprocess.run(command, check=False, cwd=folder).returncode == 0
 
 
 def main():
