@@ -212,7 +212,7 @@ fn run(test: &'static str, seeds: &[u64]) {
                         "SendMessageBatch",
                     ],
                 ),
-                (Queue::Sla, &["PutItem"]),
+                (Queue::Sla, &["UpdateItem"]),
             ] {
                 for call in calls {
                     let place = (queue, (*call).to_owned(), death);
