@@ -85,7 +85,7 @@ pub fn accept(args: &AcceptArgs) -> anyhow::Result<()> {
     for result in &results {
         let said = result["message"].as_str().map(|text| format!(": {text}"));
         let what = result["result"].as_str().unwrap_or("asked for");
-        refused += u32::from(what == "refused");
+        refused += u32::from(matches!(what, "refused" | "missing"));
         table::print_line(&format!(
             "{} {what}{}",
             result["id"],
