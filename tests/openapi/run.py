@@ -124,7 +124,7 @@ def schemathesis(url, options, extra):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("--examples", type=int, default=8, help="random requests for each operation")
+    parser.add_argument("--examples", type=int, default=5, help="random requests for each operation")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", help="operations whose path matches")
     parser.add_argument("--tatami", default=target_dir() / "release" / "tatami")

@@ -612,6 +612,11 @@ fn common_responses() -> Value {
         "422": refused("The Idempotency-Key belongs to another request"),
         "429": refused("Too many requests"),
     });
+    // what names no target of an import is answered as DefectDojo does
+    responses["400"]["content"]["application/json"]["schema"] = json!({"anyOf": [
+        reference("Error"),
+        {"type": "array", "items": {"type": "string"}},
+    ]});
     responses["429"]["headers"]["Retry-After"] = json!({
         "description": "Seconds to wait",
         "schema": {"type": "integer"},

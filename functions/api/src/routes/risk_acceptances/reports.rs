@@ -62,7 +62,9 @@ pub fn add(routes: &mut Routes) {
     )
     .query(parameters())
     .query([Field::new("o", Kind::Texts), FORMAT])
-    .answers(200, Answer::Media(EXPORTS));
+    .also(&EXPORTS[1..])
+    .answers(200, Answer::List("RiskAcceptanceRow"));
+    routes.schema("RiskAcceptanceRow", json!({"type": "object"}));
     routes.add(&export, self::export);
 }
 
