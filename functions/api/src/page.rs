@@ -106,6 +106,22 @@ pub struct Page<T> {
 }
 
 impl<T> Page<T> {
+    /// The same page with other results, one for each.
+    pub fn map<U>(self, results: impl FnOnce(Vec<T>) -> Vec<U>) -> Page<U> {
+        Page {
+            count: self.count,
+            next: self.next,
+            previous: self.previous,
+            results: results(self.results),
+            prefetch: self.prefetch,
+        }
+    }
+
+    /// The results.
+    pub fn results(&self) -> &[T] {
+        &self.results
+    }
+
     /// A page with these results.
     pub fn new(links: Links, results: Vec<T>) -> Self {
         Self {

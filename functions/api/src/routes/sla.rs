@@ -6,8 +6,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use serde::Serialize;
 use serde_json::{Value, json};
-use tatami_domain::{Engagement, EngagementId, Finding, Product, ProductId};
+use tatami_domain::{Engagement, EngagementId, Finding, FindingId, Product, ProductId};
 use tatami_export::{Cell, Column, Format, Kind as Of};
 
 use super::findings::{filter, selected};
@@ -17,7 +18,7 @@ use crate::error::{ApiError, Result};
 use crate::export::{EXPORTS, FORMAT, cell, format, table};
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page};
+use crate::page::Listing;
 use crate::query::Query;
 use crate::view::finding::Clock;
 
@@ -66,29 +67,34 @@ async fn breaches(State(api): State<Api>, caller: Caller, listing: Listing) -> R
     let format = format(query)?;
     let most = due_within(query)?;
     let clock = Clock::now(&api.services.store).await?;
-    let mut late: Vec<(i64, Arc<Finding>)> = Vec::new();
+    let mut late: Vec<Late> = Vec::new();
     for finding in selected(&api, &caller, query).await? {
         let left = clock.days_remaining(&finding);
         if let Some(left) = left.filter(|left| finding.flags.is_open() && *left <= most) {
-            late.push((left, finding));
+            let id = finding.id;
+            late.push(Late { id, left, finding });
         }
     }
-    late.sort_unstable_by_key(|(left, finding)| (*left, finding.severity, finding.id));
+    late.sort_unstable_by_key(|late| (late.left, late.finding.severity, late.id));
+    if format == Format::Json {
+        let page = listing.cut(late);
+        let names = Names::load(&api, page.results()).await?;
+        let rows = |page: Vec<Late>| page.iter().map(|late| names.row(late, &clock)).collect();
+        return Ok(Json(page.map::<Value>(rows)).into_response());
+    }
     let names = Names::load(&api, &late).await?;
-    let row = |(left, finding): &(i64, Arc<Finding>)| names.row(finding, *left, &clock);
-    match format {
-        Format::Json => {
-            let rows: Vec<Value> = late.iter().map(row).collect();
-            let page: Page<Value> = listing.cut(rows);
-            Ok(Json(page).into_response())
-        }
-        format => table(
-            "sla-breaches",
-            columns(),
-            late.iter().map(|late| cells(&row(late))),
-            format,
-        ),
-    }
+    let rows = late.iter().map(|late| cells(&names.row(late, &clock)));
+    table("sla-breaches", columns(), rows, format)
+}
+
+/// An open finding with the days that it has left; a page is cut by its id.
+#[derive(Serialize)]
+struct Late {
+    id: FindingId,
+    #[serde(skip)]
+    left: i64,
+    #[serde(skip)]
+    finding: Arc<Finding>,
 }
 
 /// How many days findings may have left; negative for those that are late only.
@@ -110,11 +116,11 @@ struct Names {
 }
 
 impl Names {
-    async fn load(api: &Api, of: &[(i64, Arc<Finding>)]) -> Result<Self> {
+    async fn load(api: &Api, of: &[Late]) -> Result<Self> {
         let store = &api.services.store;
-        let products = of.iter().map(|(_, finding)| finding.product);
+        let products = of.iter().map(|late| late.finding.product);
         let products: Vec<Product> = store.get_all(products).await?;
-        let engagements = of.iter().map(|(_, finding)| finding.engagement);
+        let engagements = of.iter().map(|late| late.finding.engagement);
         let engagements: Vec<Engagement> = store.get_all(engagements).await?;
         Ok(Self {
             products: products.into_iter().map(|p| (p.id, p.name)).collect(),
@@ -122,7 +128,8 @@ impl Names {
         })
     }
 
-    fn row(&self, finding: &Finding, left: i64, clock: &Clock) -> Value {
+    fn row(&self, late: &Late, clock: &Clock) -> Value {
+        let finding = &late.finding;
         let product_name = self.products.get(&finding.product);
         let engagement_name = self.engagements.get(&finding.engagement);
         json!({
@@ -137,7 +144,7 @@ impl Names {
             "date": finding.date,
             "sla_start_date": finding.sla_start(),
             "sla_expiration_date": clock.due(finding),
-            "sla_days_remaining": left,
+            "sla_days_remaining": late.left,
             "verified": finding.flags.verified,
             "component_name": finding.component_name,
             "component_version": finding.component_version,
