@@ -98,8 +98,8 @@ impl Store {
         }
     }
 
-    #[must_use]
     /// The same store by another clock, which says on which day changes are made.
+    #[must_use]
     pub fn with_clock(mut self, clock: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         self.clock = days::Clock::of(clock);
         self

@@ -1,6 +1,5 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::Read;
 
 use flate2::read::GzDecoder;
@@ -57,14 +56,6 @@ fn a_stored_object_is_still_read() {
     assert_eq!(Intel::from_bytes(V1).unwrap(), intel());
     // another content needs another version, and a sample of its own
     assert_eq!(content(&intel().to_bytes().unwrap()), content(V1));
-}
-
-/// Only for a new version.
-#[test]
-#[ignore = "writes the sample of this version"]
-fn write_the_sample() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/compat/intel-v1.bin");
-    fs::write(path, intel().to_bytes().unwrap()).unwrap();
 }
 
 #[test]

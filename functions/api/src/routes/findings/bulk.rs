@@ -95,15 +95,7 @@ pub fn add(routes: &mut Routes) {
         .collect();
     let changes = json!({"$ref": "#/components/schemas/FindingChangesRequest"});
     properties.insert("changes".into(), changes);
-    let filters = filter::parameters().map(|field| (field.name.to_owned(), field.schema()));
-    let filters: serde_json::Map<String, Value> = filters.collect();
-    properties.insert(
-        "filter".into(),
-        json!({
-            "type": "object", "properties": filters,
-            "description": "In the place of ids: the parameters of the list of findings",
-        }),
-    );
+    properties.insert("filter".into(), filter::schema());
     let schema = json!({"type": "object", "required": ["changes"], "properties": properties});
     routes.schema("FindingBulkRequest", schema);
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use serde_json::{Value, json};
 use tatami_domain::{Exploitation, Finding, Severity, ShortStatus, Texts};
 use tatami_threat_intel::Intel;
 
@@ -271,6 +272,17 @@ fn described<T>((name, how): &(&'static str, How<T>)) -> Field {
         How::AtLeast(_) | How::AtMost(_) => Kind::Number(0.0, 1.0),
     };
     Field::new(name, kind)
+}
+
+/// The schema of a filter in a body, in the place of ids.
+pub fn schema() -> Value {
+    let properties: serde_json::Map<String, Value> = parameters()
+        .map(|field| (field.name.to_owned(), field.schema()))
+        .collect();
+    json!({
+        "type": "object", "properties": properties,
+        "description": "In the place of ids: the parameters of the list of findings",
+    })
 }
 
 /// What a query asks of the tags of something that findings belong to.

@@ -14,7 +14,7 @@ use tatami_auth::{Permission, Place};
 use tatami_domain::{
     BulkOutcome, Engagement, Finding, FindingId, ProductId, RiskAcceptance, RiskAcceptanceId, Test,
 };
-use tatami_store::Sight;
+use tatami_store::{Sight, Store};
 
 use super::SCHEMA;
 use super::places::{check_product, engagement_of, permit, sorted};
@@ -29,7 +29,8 @@ use crate::page::Base;
 use crate::query::Query;
 use crate::routes::catalog::{Resource as _, check_references, id_in_path};
 use crate::routes::findings::bulk::{Which, read_filter, read_ids};
-use crate::routes::findings::{parameters, selected};
+use crate::routes::findings::filter::{self, parameters};
+use crate::routes::findings::selected;
 use crate::view::acceptance::{Around, FIELDS, PATH};
 
 /// An acceptance that is made of what somebody else sent.
@@ -110,15 +111,7 @@ pub fn add(routes: &mut Routes) {
     let mut properties: serde_json::Map<String, Value> = (bulk_fields().iter())
         .map(|field| (field.name.to_owned(), field.schema()))
         .collect();
-    let filters = parameters().map(|field| (field.name.to_owned(), field.schema()));
-    let filters: serde_json::Map<String, Value> = filters.collect();
-    properties.insert(
-        "filter".into(),
-        json!({
-            "type": "object", "properties": filters,
-            "description": "In the place of ids: the parameters of the list of findings",
-        }),
-    );
+    properties.insert("filter".into(), filter::schema());
     let schema = json!({"type": "object", "required": ["justification"], "properties": properties});
     routes.schema("RiskAcceptanceBulkRequest", schema);
 }
@@ -133,6 +126,14 @@ fn bulk_fields() -> Vec<Field> {
     BULK.iter().copied().chain(own).collect()
 }
 
+/// The findings of a part of the store.
+async fn found(store: &Store, sight: Sight<'_>) -> Result<Vec<Arc<Finding>>> {
+    let mut findings = Vec::new();
+    let see = |finding: &Arc<Finding>| findings.push(Arc::clone(finding));
+    store.visit(sight, see).await?;
+    Ok(findings)
+}
+
 async fn in_engagement(
     State(api): State<Api>,
     caller: Caller,
@@ -144,15 +145,8 @@ async fn in_engagement(
     let engagement: Engagement = store.get(id_in_path(&id)?.into()).await?;
     let place = engagement.place();
     caller.require(Permission::AcceptRisk, place).await?;
-    let sight = [engagement.product];
-    let sight = Sight::Products(&sight);
-    let mut findings = Vec::new();
-    let see = |finding: &Arc<Finding>| {
-        if finding.engagement == engagement.id {
-            findings.push(Arc::clone(finding));
-        }
-    };
-    store.visit(sight, see).await?;
+    let mut findings = found(store, Sight::Products(&[engagement.product])).await?;
+    findings.retain(|finding| finding.engagement == engagement.id);
     accept(&api, &caller, &base, &findings, &items).await
 }
 
@@ -167,9 +161,7 @@ async fn in_test(
     let test: Test = store.get(id_in_path(&id)?.into()).await?;
     let place = Place::from(&test);
     caller.require(Permission::AcceptRisk, place).await?;
-    let mut findings = Vec::new();
-    let see = |finding: &Arc<Finding>| findings.push(Arc::clone(finding));
-    store.visit(Sight::Test(test.product, test.id), see).await?;
+    let findings = found(store, Sight::Test(test.product, test.id)).await?;
     accept(&api, &caller, &base, &findings, &items).await
 }
 
