@@ -424,6 +424,7 @@ async fn nothing_comes_under_an_acceptance_whose_end_has_begun() {
             }],
             claims: Vec::new(),
             notes: Vec::new(),
+            events: Vec::new(),
             marker: None,
             unique: "T1".into(),
         }

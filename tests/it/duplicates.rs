@@ -154,6 +154,7 @@ async fn a_deletion_that_was_cut_off_is_finished_by_the_next() {
         changes: vec![update(root, demoted), update(next, promoted)],
         claims,
         notes: Vec::new(),
+        events: Vec::new(),
         marker: None,
         unique: "cut-off".into(),
     };

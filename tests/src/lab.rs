@@ -41,17 +41,29 @@ pub enum Queue {
     Findings,
     /// Feeds sla.
     Sla,
+    /// Feeds jira.
+    Jira,
+    /// Feeds notify.
+    Notify,
 }
 
 impl Queue {
     /// All of them, in the order of a report's journey.
-    pub const ALL: [Self; 3] = [Self::Uploads, Self::Findings, Self::Sla];
+    pub const ALL: [Self; 5] = [
+        Self::Uploads,
+        Self::Findings,
+        Self::Sla,
+        Self::Jira,
+        Self::Notify,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Uploads => "uploads",
             Self::Findings => "findings",
             Self::Sla => "sla",
+            Self::Jira => "jira",
+            Self::Notify => "notify",
         }
     }
 }
@@ -160,6 +172,8 @@ impl Lab {
         let url = |queue: Queue| format!("{}/000000000000/{}", aws.endpoint(), queue.name());
         settings.findings_queue_url = url(Queue::Findings);
         settings.sla_queue_url = url(Queue::Sla);
+        settings.jira_queue_url = url(Queue::Jira);
+        settings.notify_queue_url = url(Queue::Notify);
         for bucket in [&settings.uploads_bucket, &settings.data_bucket] {
             aws.ensure_bucket(bucket).await.expect("a bucket");
         }
@@ -275,6 +289,8 @@ impl Lab {
             Queue::Uploads => tatami_parser::handle(services, event).await.ok(),
             Queue::Findings => tatami_dedup::handle(services, event).await.ok(),
             Queue::Sla => tatami_sla::handle(services, event).await.ok(),
+            Queue::Jira => tatami_jira::handle(services, event).await.ok(),
+            Queue::Notify => tatami_notify::handle(services, event).await.ok(),
         };
         answer.is_some_and(|answer| answer["batchItemFailures"] == json!([]))
     }

@@ -30,6 +30,8 @@ pub async fn record(State(api): State<Api>, request: Request, next: Next) -> Res
             // what it had begun stays in the log as a request that broke off
             tracing::error!(%error, "a request's entry in the audit log has no end");
         }
+        // before the answer, after which a function may be stopped
+        api.services.relay().await;
         response
     };
     match tokio::spawn(work.in_current_span()).await {

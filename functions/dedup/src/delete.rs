@@ -30,8 +30,8 @@ use crate::DedupError;
 const SOME: usize = 256;
 /// So many things are removed side by side.
 const PARALLEL: usize = 8;
-/// So many findings go in one transaction, where nothing else has to.
-const TOGETHER: usize = Commit::MAX_ITEMS - 2;
+/// So many findings go in one transaction, beside what each has.
+const TOGETHER: usize = Commit::MAX_ITEMS - 3;
 /// How often findings are looked at again that others change.
 const TRIES: u32 = 20;
 
@@ -312,6 +312,7 @@ impl Remover<'_> {
                         .collect(),
                     claims: Vec::new(),
                     notes: Vec::new(),
+                    events: Vec::new(),
                     marker: None,
                 };
                 if store.commit(&commit).await? == Committed::Yes {

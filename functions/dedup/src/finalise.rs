@@ -370,6 +370,7 @@ async fn change_some(
             claims: Vec::new(),
             notes,
             unique: format!("I{}.X.{unique}", import.id),
+            events: Vec::new(),
             marker: Some((
                 Marker::Closing {
                     import: import.id,

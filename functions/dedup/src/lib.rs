@@ -60,6 +60,7 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, DedupErr
         message(services.clone(), delivery)
     })
     .await;
+    services.relay().await;
     Ok(serde_json::to_value(response)?)
 }
 

@@ -246,8 +246,8 @@ impl<'a> Worker<'a> {
         // Many findings of the test with the same key, all coming back at once, are more than one
         // transaction takes: those that are there already go ahead in transactions of their own.
         let mut ahead = 0;
-        while plan.items() + 2 > Commit::MAX_ITEMS {
-            let Some(some) = plan.take_updates(Commit::MAX_ITEMS / 2 - 2) else {
+        while plan.items() + 3 > Commit::MAX_ITEMS {
+            let Some(some) = plan.take_updates((Commit::MAX_ITEMS - 3) / 2) else {
                 break;
             };
             let commit = Commit {
@@ -256,6 +256,7 @@ impl<'a> Worker<'a> {
                 changes: some.changes,
                 claims: Vec::new(),
                 unique: format!("I{}.{part}.{chunk}.{attempt}.{ahead}", self.import.id),
+                events: Vec::new(),
                 marker: Some((
                     Marker::Closing {
                         import: self.import.id,
@@ -277,6 +278,7 @@ impl<'a> Worker<'a> {
                 .filter_map(|key| world.claims.get(key).cloned())
                 .collect(),
             unique: format!("I{}.{part}.{chunk}", self.import.id),
+            events: Vec::new(),
             marker: Some((
                 Marker::Chunk {
                     import: self.import.id,

@@ -32,8 +32,9 @@ const ROUNDS: u32 = 3;
 const WAIT_S: u16 = 5;
 /// After so long it goes on: such an import hangs.
 const WAIT_MOST: SignedDuration = SignedDuration::from_hours(1);
-/// A finding and its claims take so many items of a transaction; the delta takes the last.
-const ITEMS: usize = Commit::MAX_ITEMS - 2;
+/// A finding and its claims take so many items of a transaction; the delta, the marker and what
+/// follows for JIRA take the last.
+const ITEMS: usize = Commit::MAX_ITEMS - 3;
 
 /// Does one step of a job and sends for the next.
 pub async fn run(services: &Services, id: RehashJobId, step: u64) -> Result<(), DedupError> {
@@ -535,6 +536,7 @@ async fn commit_some(
             .filter_map(|(scope, key)| claims.get(scope)?.get(key).cloned())
             .collect(),
         notes: Vec::new(),
+        events: Vec::new(),
         marker: None,
         changes: (updates.into_iter())
             .map(|update| Change::Update {

@@ -26,13 +26,14 @@ pub use replay::{Change, Difference};
 pub async fn handle(services: &Services, event: Value) -> Result<Value, ParserError> {
     if event::is_sqs(&event) {
         let event: SqsEvent = serde_json::from_value(event).map_err(EventError::from)?;
-        let services = services.clone();
         let response = each_message(event, 1, |delivery| message(services.clone(), delivery)).await;
+        services.relay().await;
         return Ok(serde_json::to_value(response).map_err(EventError::from)?);
     }
     for upload in event::uploads(&event)? {
         import::run(services, &upload, false).await?;
     }
+    services.relay().await;
     Ok(Value::Null)
 }
 

@@ -53,9 +53,12 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError
     if event["Records"].is_array() {
         let event: SqsEvent = serde_json::from_value(event)?;
         let response = each_message(event, 2, |delivery| message(services.clone(), delivery)).await;
+        services.relay().await;
         return Ok(serde_json::to_value(response)?);
     }
-    Box::pin(daily(services, Timestamp::now())).await?;
+    let done = Box::pin(daily(services, Timestamp::now())).await;
+    services.relay().await;
+    done?;
     Ok(Value::Null)
 }
 

@@ -16,7 +16,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::workers::{self, FINDINGS_QUEUE, SLA_QUEUE, UPLOADS_QUEUE};
+use crate::workers::{self, FINDINGS_QUEUE, JIRA_QUEUE, NOTIFY_QUEUE, SLA_QUEUE, UPLOADS_QUEUE};
 
 /// The access key that local AWS clients sign with.
 pub const ACCESS_KEY: &str = "tatami";
@@ -120,12 +120,20 @@ impl Stack {
         if settings.secret_key.is_none() {
             settings.secret_key = Some(secret_key(&options.data)?);
         }
-        for queue in [UPLOADS_QUEUE, FINDINGS_QUEUE, SLA_QUEUE] {
+        for queue in [
+            UPLOADS_QUEUE,
+            FINDINGS_QUEUE,
+            SLA_QUEUE,
+            JIRA_QUEUE,
+            NOTIFY_QUEUE,
+        ] {
             make_queue(&aws, queue).await?;
         }
         let queue_url = |queue: &str| format!("{}/000000000000/{queue}", aws.endpoint());
         settings.findings_queue_url = queue_url(FINDINGS_QUEUE);
         settings.sla_queue_url = queue_url(SLA_QUEUE);
+        settings.jira_queue_url = queue_url(JIRA_QUEUE);
+        settings.notify_queue_url = queue_url(NOTIFY_QUEUE);
         settings.public_url.get_or_insert_with(|| url.clone());
         for bucket in [&settings.uploads_bucket, &settings.data_bucket] {
             aws.ensure_bucket(bucket).await?;

@@ -21,6 +21,11 @@ pub(crate) const FINDINGS_QUEUE: &str = "tatami-findings";
 /// The queue to the sla function.
 pub(crate) const SLA_QUEUE: &str = "tatami-sla";
 
+/// The queue to the jira function.
+pub(crate) const JIRA_QUEUE: &str = "tatami-jira";
+/// The queue to the notify function.
+pub(crate) const NOTIFY_QUEUE: &str = "tatami-notify";
+
 /// How long one look into an empty queue waits.
 const POLL: Duration = Duration::from_secs(20);
 /// The pause after a queue could not be read.
@@ -63,6 +68,18 @@ pub fn spawn(services: &Services, aws: &LocalAws, stop: &CancellationToken, task
     tasks.spawn(source.run(move |event| {
         let services = for_queue.clone();
         async move { tatami_sla::handle(&services, event).await }
+    }));
+    let (source, _) = start(JIRA_QUEUE, 1, 1);
+    let for_queue = services.clone();
+    tasks.spawn(source.run(move |event| {
+        let services = for_queue.clone();
+        async move { tatami_jira::handle(&services, event).await }
+    }));
+    let (source, _) = start(NOTIFY_QUEUE, 1, 1);
+    let for_queue = services.clone();
+    tasks.spawn(source.run(move |event| {
+        let services = for_queue.clone();
+        async move { tatami_notify::handle(&services, event).await }
     }));
     tasks.spawn(daily(services.clone(), stop.clone()));
 }

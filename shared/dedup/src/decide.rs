@@ -148,6 +148,7 @@ pub fn replaced(finding: &Finding, reported: &Finding) -> Finding {
         import: old.import,
         group: old.group,
         acceptance: old.acceptance,
+        jira: old.jira,
         proposed_duplicate: old.proposed_duplicate,
         duplicate_by: old.duplicate_by,
         planned_remediation_date: old.planned_remediation_date,

@@ -3,9 +3,9 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FlagChange,
-    FlagError, Flags, ImportId, ProductId, RequestResponse, RiskAcceptanceId, Severity, TestId,
-    TestTypeId, UserId,
+    AttachedFile, BlockId, EndpointId, EngagementId, FindingGroupId, FindingId, FindingJira,
+    FlagChange, FlagError, Flags, ImportId, ProductId, RequestResponse, RiskAcceptanceId, Severity,
+    ShortStatus, TestId, TestTypeId, UserId,
 };
 
 /// A finding as it is stored: everything that lists, filters and rules need, without its long
@@ -196,6 +196,9 @@ pub struct Finding {
     /// The risk acceptance it is under, also one that has expired; `flags.risk_accepted` says whether it holds.
     #[serde(rename = "ra", skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<RiskAcceptanceId>,
+    /// What it has to do with JIRA.
+    #[serde(rename = "j", skip_serializing_if = "FindingJira::is_none")]
+    pub jira: FindingJira,
     /// Where its long texts lie.
     #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
     pub texts: Option<TextRef>,
@@ -269,6 +272,12 @@ impl Finding {
     /// The day from which its SLA counts.
     pub fn sla_start(&self) -> Date {
         self.sla_start_date.unwrap_or(self.date)
+    }
+
+    /// The state in one word.
+    pub fn short_status(&self) -> ShortStatus {
+        let planned = self.planned_remediation_date.is_some() || self.jira.in_progress;
+        self.flags.short(planned)
     }
 
     /// The score to judge by: CVSS v4 before v3.

@@ -1,7 +1,9 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{EngagementId, Finding, FindingGroupId, ImportId, ProductId, TestId, UserId};
+use crate::{
+    EngagementId, Finding, FindingGroupId, ImportId, JiraIssueId, ProductId, TestId, UserId,
+};
 
 /// Findings of one test that people look at as one. Which those are, the findings say.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -20,6 +22,12 @@ pub struct FindingGroup {
     pub created: Timestamp,
     /// When it was renamed or findings were put into it.
     pub updated: Timestamp,
+    /// Its issue in JIRA, which is also that of its findings.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jira_issue: Option<JiraIssueId>,
+    /// Somebody asked that it be brought into JIRA, and it wasn't yet.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub jira_push: bool,
 }
 
 impl FindingGroup {

@@ -85,6 +85,14 @@ integer_id! {
     AttachmentId,
     /// Id of a risk acceptance.
     RiskAcceptanceId,
+    /// Id of a JIRA that is known.
+    JiraInstanceId,
+    /// Id of what goes from a product or engagement into JIRA.
+    JiraProjectId,
+    /// Id of an issue in JIRA as Tatami knows it.
+    JiraIssueId,
+    /// Id of a message to one receiver over one channel.
+    DeliveryId,
     /// Id of one import or re-import.
     ImportId,
     /// Id of one job that gives findings new keys.

@@ -16,8 +16,10 @@ mod group;
 mod id_set;
 mod ids;
 mod import;
+mod jira;
 mod job;
 mod options;
+mod outbox;
 mod rehash;
 mod report;
 mod settings;
@@ -47,17 +49,19 @@ pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    AttachmentId, BlockId, ContactInfoId, EndpointId, EngagementId, EnvironmentId, FindingGroupId,
-    FindingId, GroupId, GroupMemberId, ImportId, JobId, MembershipId, NoteId, ProductId,
-    ProductTypeId, RehashJobId, RiskAcceptanceId, RoleId, SlaConfigurationId, TestId, TestTypeId,
-    TokenId, UserId,
+    AttachmentId, BlockId, ContactInfoId, DeliveryId, EndpointId, EngagementId, EnvironmentId,
+    FindingGroupId, FindingId, GroupId, GroupMemberId, ImportId, JiraInstanceId, JiraIssueId,
+    JiraProjectId, JobId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId,
+    RiskAcceptanceId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
+pub use jira::{FindingJira, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraVerdict};
 pub use job::{Branch, Job, JobState, Work};
 pub use options::{FieldError, parse_bool, parse_date};
+pub use outbox::{EventKey, OutboxEntry, OutboxWork};
 pub use rehash::{
     MAX_REHASH_NOTES, RehashCounts, RehashJob, RehashPhase, RehashSaved, RehashState,
 };

@@ -57,7 +57,7 @@ impl From<Flags> for u16 {
 pub enum ShortStatus {
     /// Active and nobody works on it.
     Open,
-    /// Active and under review or planned.
+    /// Active and under review, planned, or in progress in JIRA.
     #[serde(rename = "In Progress")]
     InProgress,
     /// Mitigated, and neither a false positive nor out of scope.
@@ -307,7 +307,8 @@ impl Flags {
         words.join(", ")
     }
 
-    /// The state in one word. `planned`: a remediation date is set.
+    /// The state in one word. `planned`: a remediation date is set, or
+    /// somebody is at it in JIRA.
     pub fn short(self, planned: bool) -> ShortStatus {
         if self.duplicate {
             ShortStatus::Duplicate

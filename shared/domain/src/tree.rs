@@ -3,8 +3,8 @@ use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    EngagementId, EnvironmentId, ProductId, ProductTypeId, SlaConfigurationId, TestId, TestTypeId,
-    UserId,
+    EngagementId, EnvironmentId, JiraIssueId, ProductId, ProductTypeId, SlaConfigurationId, TestId,
+    TestTypeId, UserId,
 };
 
 /// A group of products.
@@ -143,6 +143,9 @@ pub struct Engagement {
     pub tags: Vec<String>,
     /// Has it notes or files?
     pub annotated: bool,
+    /// Its epic in JIRA.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jira_epic: Option<JiraIssueId>,
 }
 
 /// One run of one scanner, or of several re-imports of the same.

@@ -251,6 +251,7 @@ impl Duplicates<'_> {
             claims: held.settled(&changes),
             changes,
             notes: written,
+            events: Vec::new(),
             marker: None,
             unique: format!("W{}", uuid::Uuid::new_v4().simple()),
         };

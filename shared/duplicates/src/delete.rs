@@ -11,7 +11,7 @@ use crate::{DuplicateError, Duplicates, Held, Result, TRIES, contention, fitting
 /// So many notes fit into the transaction that deletes their finding.
 const NOTES: usize = 80;
 /// What a transaction has besides findings, notes and claims.
-const ITEMS_BESIDE: usize = 2;
+const ITEMS_BESIDE: usize = 3;
 /// The notes of how many findings are read side by side.
 const PARALLEL: usize = 8;
 

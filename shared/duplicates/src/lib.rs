@@ -201,6 +201,7 @@ fn fitting(
         changes: Vec::new(),
         claims: Vec::new(),
         notes,
+        events: Vec::new(),
         marker: None,
         unique: format!("D{}", uuid::Uuid::new_v4().simple()),
     };

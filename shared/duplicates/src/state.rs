@@ -44,6 +44,7 @@ pub fn promoted(finding: &Finding, original: &Finding, now: Timestamp) -> Findin
     new.mitigated = original.mitigated;
     new.mitigated_by = original.mitigated_by;
     new.acceptance = original.acceptance;
+    new.jira = original.jira;
     new
 }
 

@@ -4,7 +4,10 @@ use aws_sdk_sqs::Client;
 use aws_sdk_sqs::error::DisplayErrorContext;
 use aws_sdk_sqs::types::{MessageAttributeValue, SendMessageBatchRequestEntry};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tatami_domain::{Finding, FindingId, ImportId, JobId, ProductId, RehashJobId};
+use tatami_domain::{
+    DeliveryId, Finding, FindingId, ImportId, JiraInstanceId, JobId, OutboxEntry, ProductId,
+    RehashJobId,
+};
 
 /// The version that this build writes.
 pub const VERSION: u32 = 2;
@@ -86,6 +89,39 @@ pub enum SlaMessage {
     Product {
         /// Which product.
         product: ProductId,
+    },
+}
+
+/// What the jira function takes from the queue `jira`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JiraMessage {
+    /// Work from the outbox, which stays there until it's done.
+    Work(OutboxEntry),
+    /// Something happened to an issue there: it is to be looked at.
+    Changed {
+        /// JIRA's id of it.
+        jira_id: String,
+        /// Which JIRA, where that's known.
+        instance: Option<JiraInstanceId>,
+    },
+    /// What changed in a JIRA lately is to be looked at, also where no webhook said so.
+    Reconcile {
+        /// Which.
+        instance: JiraInstanceId,
+    },
+}
+
+/// What the notify function takes from the queue `notify`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotifyMessage {
+    /// Work from the outbox: an event whose receivers are to be told.
+    Work(OutboxEntry),
+    /// One message to one receiver over one channel.
+    Delivery {
+        /// Which.
+        delivery: DeliveryId,
     },
 }
 

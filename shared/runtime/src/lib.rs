@@ -4,6 +4,7 @@
 mod batch;
 mod intel;
 mod operator;
+mod relay;
 mod secrets;
 mod services;
 mod settings;
@@ -11,6 +12,7 @@ mod settings;
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
 pub use intel::IntelError;
 pub use operator::{ResetError, reset_password};
+pub use relay::RelayError;
 pub use secrets::{SecretError, SecretKey};
 pub use services::{Services, StartError, dynamodb, http_client, plain_http_client};
 pub use settings::{Cut, Settings, SettingsError};

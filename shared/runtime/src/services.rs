@@ -24,6 +24,10 @@ pub struct Services {
     pub findings: Sender,
     /// The queue to the sla function.
     pub sla: Sender,
+    /// The queue to the jira function.
+    pub jira: Sender,
+    /// The queue to the notify function.
+    pub notify: Sender,
     pub(crate) seen: Seen,
 }
 
@@ -76,7 +80,9 @@ impl Services {
             store: Store::new(dynamodb, settings.tables.clone()),
             blobs: Blobs::new(s3, &settings.uploads_bucket, &settings.data_bucket),
             findings: Sender::new(sqs.clone(), &settings.findings_queue_url),
-            sla: Sender::new(sqs, &settings.sla_queue_url),
+            sla: Sender::new(sqs.clone(), &settings.sla_queue_url),
+            jira: Sender::new(sqs.clone(), &settings.jira_queue_url),
+            notify: Sender::new(sqs, &settings.notify_queue_url),
             seen: Seen::default(),
             settings,
         }

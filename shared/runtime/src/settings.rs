@@ -17,6 +17,10 @@ const JOBS_TABLE: &str = "TATAMI_JOBS_TABLE";
 const FINDINGS_QUEUE_URL: &str = "TATAMI_FINDINGS_QUEUE_URL";
 /// Queue to the sla function.
 const SLA_QUEUE_URL: &str = "TATAMI_SLA_QUEUE_URL";
+/// Queue to the jira function.
+const JIRA_QUEUE_URL: &str = "TATAMI_JIRA_QUEUE_URL";
+/// Queue to the notify function.
+const NOTIFY_QUEUE_URL: &str = "TATAMI_NOTIFY_QUEUE_URL";
 /// Where people reach the API; links in answers start with it where it is set.
 const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 /// Password of the first admin; random and logged once where absent.
@@ -67,6 +71,8 @@ pub struct Settings {
     pub tables: Tables,
     pub findings_queue_url: String,
     pub sla_queue_url: String,
+    pub jira_queue_url: String,
+    pub notify_queue_url: String,
     pub public_url: Option<String>,
     pub admin_password: Option<SecretString>,
     pub admin_token: Option<SecretString>,
@@ -173,6 +179,8 @@ impl Settings {
             },
             findings_queue_url: required(FINDINGS_QUEUE_URL)?,
             sla_queue_url: required(SLA_QUEUE_URL)?,
+            jira_queue_url: required(JIRA_QUEUE_URL)?,
+            notify_queue_url: required(NOTIFY_QUEUE_URL)?,
             epss_url: address(
                 EPSS_URL,
                 variable(EPSS_URL).as_deref(),
@@ -198,6 +206,8 @@ impl Settings {
             },
             findings_queue_url: String::new(),
             sla_queue_url: String::new(),
+            jira_queue_url: String::new(),
+            notify_queue_url: String::new(),
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD).map(Into::into),
             admin_token: variable(ADMIN_TOKEN).map(Into::into),

@@ -337,7 +337,23 @@ impl Store {
         }
     }
 
+    /// Makes a new entity with the events that tell of it: all are written or nothing.
+    pub async fn create_told<T: Entity>(
+        &self,
+        mut entity: T,
+        events: impl FnOnce(&T) -> Vec<Event>,
+    ) -> Result<T> {
+        let id = self.next_ids(T::KIND, 1).await?;
+        entity.set_id(id.into());
+        let events = events(&entity);
+        self.create_telling(entity, &events).await
+    }
+
     async fn create_with_id<T: Entity>(&self, entity: T) -> Result<T> {
+        self.create_telling(entity, &[]).await
+    }
+
+    async fn create_telling<T: Entity>(&self, entity: T, events: &[Event]) -> Result<T> {
         let id: u64 = entity.id().into();
         let name = entity.unique_name();
         let held = name.map(|(parent, name)| keys::name(T::KIND, parent, &folded(name)));
@@ -349,7 +365,9 @@ impl Store {
         items.extend(self.stamp_in(None, Some(&entity))?);
         for attempt in 0..TRIES {
             pause(attempt).await;
-            if self.db.transact(items.clone()).await? == Transacted::Done {
+            let written = self.transact_telling(items.clone(), events, vec![]);
+            if written.await? == Transacted::Done {
+                self.stamped(T::stamp(None, Some(&entity)));
                 audit::note_entity(None, Some(&entity));
                 return Ok(entity);
             }
@@ -431,6 +449,13 @@ impl Store {
         stamp
             .map(|key| self.db.count_in(Table::Catalog, &key))
             .transpose()
+    }
+
+    /// A stamp was moved by this process: what it keeps must not be older.
+    fn stamped(&self, stamp: Option<&'static str>) {
+        if stamp.is_some() {
+            self.jira.forget();
+        }
     }
 
     async fn id_by_name<T: Entity>(&self, parent: u64, name: &str) -> Result<Option<u64>> {
@@ -698,9 +723,6 @@ impl Store {
         let put = (self.db).put_in(Table::Catalog, document, condition, unchanged)?;
         let mut items = vec![put];
         items.extend(stamp);
-        if let Some(event) = event {
-            items.push(self.event_in(event)?);
-        }
         if moved {
             items.extend(self.links_in(new)?);
             if let Some((kind, parent)) = old.parent() {
@@ -716,8 +738,12 @@ impl Store {
             let key = keys::name(T::KIND, parent, &folded(name));
             items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
         }
-        match self.db.transact(items).await? {
-            Transacted::Done => Ok(true),
+        let events = event.map(std::slice::from_ref).unwrap_or_default();
+        match self.transact_telling(items, events, vec![]).await? {
+            Transacted::Done => {
+                self.stamped(T::stamp(Some(old), Some(new)));
+                Ok(true)
+            }
             Transacted::Conflict(_) => {
                 if moved {
                     self.check_parent(new).await?;
@@ -790,6 +816,7 @@ impl Store {
         items.extend(self.stamp_in(Some(entity), None)?);
         let done = self.db.transact(items).await? == Transacted::Done;
         if done {
+            self.stamped(T::stamp(Some(entity), None));
             audit::note_entity(Some(entity), None);
         }
         Ok(done)

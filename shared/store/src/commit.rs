@@ -5,13 +5,14 @@ use std::collections::BTreeSet;
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use tatami_domain::{
-    Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, RiskAcceptance, Test,
-    TestId,
+    Event, Finding, FindingId, ImportActions, ImportId, Note, NoteId, ProductId, RiskAcceptance,
+    Test, TestId,
 };
 
 use crate::acceptances::accepting;
 use crate::counts::Delta;
 use crate::db::{ABSENT, Item, OPEN, PRESENT, Table, Transacted, document, number};
+use crate::outbox::work_of;
 use crate::{Claim, Entity as _, Result, Store, StoreError, audit, keys};
 
 /// What becomes of a finding.
@@ -89,6 +90,8 @@ pub struct Commit {
     pub claims: Vec<Claim>,
     /// New notes, with ids from [`Store::note_ids`].
     pub notes: Vec<(FindingId, Note)>,
+    /// What there is to tell of it.
+    pub events: Vec<Event>,
     /// For imports.
     pub marker: Option<(Marker, ImportActions)>,
     /// Names the count delta: unique among the product's.
@@ -120,7 +123,9 @@ impl Commit {
             None => made_in(&self.changes).len(),
         };
         let accepting = accepting(&self.changes).len();
-        self.changes.len() + self.claims.len() + notes + tests + accepting + 2
+        // the count delta, the marker, and what follows for JIRA
+        let others = 3 + 3 * self.events.len();
+        self.changes.len() + self.claims.len() + notes + tests + accepting + others
     }
 }
 
@@ -180,13 +185,17 @@ impl Store {
             let item = document(&key, actions)?;
             items.push(self.db.put_in(Table::Jobs, item, Some(ABSENT), vec![])?);
         }
-        if items.len() > Commit::MAX_ITEMS {
+        let projects = self.jira_projects_lately().await?;
+        let work = work_of(commit.product, &commit.changes, &projects);
+        if items.len() + usize::from(work.is_some()) + 3 * commit.events.len() > Commit::MAX_ITEMS {
             return Err(StoreError::Call {
                 call: "TransactWriteItems",
                 reason: format!("{} items are more than a transaction takes", items.len()),
             });
         }
-        Ok(match self.db.transact(items).await? {
+        let work = work.into_iter().collect();
+        let written = self.transact_telling(items, &commit.events, work);
+        Ok(match written.await? {
             Transacted::Done => {
                 audit::note_commit(commit);
                 Committed::Yes

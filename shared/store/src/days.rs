@@ -41,6 +41,10 @@ impl Clock {
     pub fn of(now: impl Fn() -> Timestamp + Send + Sync + 'static) -> Self {
         Self(Arc::new(now))
     }
+
+    pub fn now(&self) -> Timestamp {
+        (self.0)()
+    }
 }
 
 impl Default for Clock {

@@ -301,6 +301,7 @@ impl Store {
                 changes,
                 claims: Vec::new(),
                 notes: Vec::new(),
+                events: Vec::new(),
                 marker: None,
                 unique,
             };

@@ -1,9 +1,10 @@
 //! Every key of every table, one function for each kind of item.
 
+use crate::JiraComment;
 use jiff::civil::Date;
 use tatami_domain::{
-    BlockId, DedupeScope, EngagementId, FindingId, ImportId, JobId, NoteId, Owner, ProductId,
-    RehashJobId, RiskAcceptanceId, StatusPlace, TestId, TestTypeId,
+    BlockId, DedupeScope, EngagementId, FindingId, ImportId, JiraInstanceId, JiraIssueId, JobId,
+    NoteId, Owner, ProductId, RehashJobId, RiskAcceptanceId, StatusPlace, TestId, TestTypeId,
 };
 
 /// Partition and sort key.
@@ -449,6 +450,61 @@ pub(crate) fn events(day: Date) -> String {
 
 pub(crate) fn event(day: Date, kind: &str, object: u64, occasion: &str) -> Key {
     key(events(day), format!("{kind}#{}#{occasion}", digits(object)))
+}
+
+/// Over so many partitions the outbox lies.
+const OUTBOX_SHARDS: u64 = 4;
+
+/// Names an entry of the outbox: when it was written, in milliseconds, and a random number.
+pub(crate) fn outbox_id(at_ms: i64, random: u64) -> String {
+    format!("{at_ms:013}-{random:016x}")
+}
+
+pub(crate) fn outbox(id: &str) -> Key {
+    let last = id.as_bytes().last().copied().unwrap_or_default();
+    key(outbox_shard(u64::from(last) % OUTBOX_SHARDS), id)
+}
+
+fn outbox_shard(shard: u64) -> String {
+    format!("OUTBOX#{shard}")
+}
+
+pub(crate) fn outbox_partitions() -> Vec<String> {
+    (0..OUTBOX_SHARDS).map(outbox_shard).collect()
+}
+
+/// What one process alone works on.
+pub(crate) fn lease(name: &str) -> Key {
+    key(format!("LEASE#{name}"), "LEASE")
+}
+
+/// How it stands with a JIRA.
+pub(crate) fn jira_state(instance: JiraInstanceId) -> Key {
+    key(format!("JIRA#{instance}"), "STATE")
+}
+
+/// The comments of an issue that came over, either way.
+pub(crate) fn jira_comments(issue: JiraIssueId) -> String {
+    format!("JIRAC#{issue}")
+}
+
+pub(crate) fn jira_comment(issue: JiraIssueId, comment: &JiraComment) -> Key {
+    let place = match comment {
+        JiraComment::In(id) => format!("IN#{id}"),
+        JiraComment::Out(note) => format!("OUT#{note}"),
+        JiraComment::Event(event) => format!("EVENT#{event}"),
+    };
+    key(jira_comments(issue), place)
+}
+
+/// The comment at a sort key.
+pub(crate) fn jira_comment_at(sk: &str) -> Option<JiraComment> {
+    match sk.split_once('#')? {
+        ("IN", id) => Some(JiraComment::In(id.to_owned())),
+        ("OUT", note) => note.parse().ok().map(JiraComment::Out),
+        ("EVENT", event) => Some(JiraComment::Event(event.to_owned())),
+        _ => None,
+    }
 }
 
 /// The jobs that give findings new keys; there are few of them.

@@ -33,8 +33,11 @@ mod history;
 mod idempotency;
 mod imports;
 mod intel;
+mod jira;
 mod jobs;
 mod keys;
+mod leases;
+mod outbox;
 mod rate;
 mod rehash;
 mod sessions;
@@ -60,7 +63,10 @@ pub use groups::{Grouped, Grouping};
 pub use history::ImportLine;
 pub use idempotency::{Begun, KeptAnswer, Turn};
 pub use imports::{ImportRecord, Progress};
+pub use jira::{JiraComment, JiraProjects, JiraState};
 pub use keys::Scope;
+pub use leases::Lease;
+pub use outbox::key_of_event;
 pub use rate::{Rate, Taken};
 pub use setup::Tables;
 pub use target::{Missing, Target, TargetError};
@@ -81,6 +87,8 @@ pub struct Store {
     books: endpoints::Books,
     days: days::Cache,
     clock: days::Clock,
+    jira: jira::Cache,
+    outbox: outbox::Pending,
 }
 
 impl Store {
@@ -95,6 +103,8 @@ impl Store {
             books: endpoints::Books::default(),
             days: days::Cache::default(),
             clock: days::Clock::default(),
+            jira: jira::Cache::default(),
+            outbox: outbox::Pending::default(),
         }
     }
 

@@ -126,9 +126,10 @@ impl Store {
         item.insert(SWEPT.into(), text(day.to_string()));
         let condition = Some("attribute_not_exists(swept) OR swept < :day");
         let values = vec![(":day", text(day.to_string()))];
-        let mut items = vec![self.db.put_in(Table::Findings, item, condition, values)?];
-        items.extend(event.map(|event| self.event_in(event)).transpose()?);
-        Ok(self.db.transact(items).await? == Transacted::Done)
+        let items = vec![self.db.put_in(Table::Findings, item, condition, values)?];
+        let events = event.map(std::slice::from_ref).unwrap_or_default();
+        let told = self.transact_telling(items, events, vec![]).await?;
+        Ok(told == Transacted::Done)
     }
 
     /// The day on which the daily run was last through with each of these products.

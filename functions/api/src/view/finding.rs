@@ -349,7 +349,7 @@ impl<'a> FindingView<'a> {
             is_mitigated: flags.is_mitigated,
             mitigated: f.mitigated,
             mitigated_by: f.mitigated_by.map(u64::from),
-            status: flags.short(f.planned_remediation_date.is_some()).name(),
+            status: f.short_status().name(),
             display_status: flags.display(),
             date: f.date,
             age: clock.age(f),

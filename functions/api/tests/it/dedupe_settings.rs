@@ -124,6 +124,7 @@ async fn a_proposed_duplicate_is_confirmed_or_rejected_by_a_person() {
             }],
             claims: Vec::new(),
             notes: Vec::new(),
+            events: Vec::new(),
             marker: None,
             unique: format!("test{id}"),
         };

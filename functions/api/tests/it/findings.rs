@@ -253,6 +253,7 @@ async fn fill(app: &TestApp, [product, engagement, test]: [u64; 3], n: u64) {
                     .collect(),
                 claims: Vec::new(),
                 notes: Vec::new(),
+                events: Vec::new(),
                 marker: None,
                 unique: format!("fill.{pack}.{chunk}"),
             };

@@ -526,9 +526,7 @@ fn owned(texts: Vec<&str>) -> Vec<String> {
 
 /// The short status of a finding.
 pub fn short_status(finding: &Finding) -> ShortStatus {
-    finding
-        .flags
-        .short(finding.planned_remediation_date.is_some())
+    finding.short_status()
 }
 
 /// The message about a short status that isn't one.

@@ -405,6 +405,7 @@ pub fn commit(finding: &Finding, changes: Vec<Change>) -> Commit {
         changes,
         claims: Vec::new(),
         notes: Vec::new(),
+        events: Vec::new(),
         marker: None,
         unique: format!("W{}", unique()),
     }

@@ -1,0 +1,238 @@
+//! JIRA: where it is, what goes there, and which issue is which finding's.
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::{
+    EngagementId, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId, ProductId,
+    Severity,
+};
+
+/// Where a JIRA is and how one signs in there.
+///
+/// The names are the REST API's, which keeps the documents; what isn't set there has its default here.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the REST API's")]
+pub struct JiraInstance {
+    #[serde(skip)]
+    pub id: JiraInstanceId,
+    pub configuration_name: Option<String>,
+    pub url: String,
+    /// A user, or the address of an account of Atlassian's; empty with a personal access token.
+    pub username: String,
+    /// Password, API token or personal access token; encrypted.
+    pub password: Option<String>,
+    /// `basic` or `bearer` (a personal access token).
+    pub authentication: Option<String>,
+    /// `cloud` or `data_center`; found out by the first call where it isn't said.
+    pub deployment: Option<String>,
+    pub default_issue_type: Option<String>,
+    /// The number of the custom field "Epic Name"; 0 where there is none.
+    pub epic_name_id: u64,
+    /// The transition that reopens an issue; 0: whichever leads out of the states that are done.
+    pub open_status_key: u64,
+    /// The transition that closes an issue; 0: whichever leads into a state that is done.
+    pub close_status_key: u64,
+    pub info_mapping_severity: String,
+    pub low_mapping_severity: String,
+    pub medium_mapping_severity: String,
+    pub high_mapping_severity: String,
+    pub critical_mapping_severity: String,
+    /// Is added to each description.
+    pub finding_text: Option<String>,
+    /// Names of resolutions, separated by commas, that mean that the risk is accepted.
+    pub accepted_mapping_resolution: Option<String>,
+    /// The same for false positives.
+    pub false_positive_mapping_resolution: Option<String>,
+    /// Do issues get a comment when their finding comes due? A project says so as well.
+    pub global_jira_sla_notification: bool,
+    /// Do later changes of a finding go into its issue by themselves?
+    pub finding_jira_sync: bool,
+}
+
+impl JiraInstance {
+    /// The priority that issues of a severity have.
+    pub fn priority(&self, severity: Severity) -> &str {
+        match severity {
+            Severity::Critical => &self.critical_mapping_severity,
+            Severity::High => &self.high_mapping_severity,
+            Severity::Medium => &self.medium_mapping_severity,
+            Severity::Low => &self.low_mapping_severity,
+            Severity::Info => &self.info_mapping_severity,
+        }
+    }
+
+    /// What a resolution in JIRA says of a finding.
+    pub fn verdict(&self, resolution: Option<&str>) -> JiraVerdict {
+        let Some(resolution) = resolution.map(str::trim) else {
+            return JiraVerdict::Mitigated;
+        };
+        let names = |list: &Option<String>| {
+            let mut names = list.as_deref().unwrap_or_default().split(',');
+            names.any(|name| name.trim().to_lowercase() == resolution.to_lowercase())
+        };
+        if names(&self.accepted_mapping_resolution) {
+            JiraVerdict::RiskAccepted
+        } else if names(&self.false_positive_mapping_resolution) {
+            JiraVerdict::FalsePositive
+        } else {
+            JiraVerdict::Mitigated
+        }
+    }
+}
+
+/// What becomes of a finding whose issue is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JiraVerdict {
+    /// It was fixed.
+    Mitigated,
+    /// Its risk is taken.
+    RiskAccepted,
+    /// It never was one.
+    FalsePositive,
+}
+
+/// What of a product, or of one engagement, goes into which project of which JIRA.
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[serde(default)]
+#[allow(missing_docs, reason = "the names are the REST API's")]
+pub struct JiraProject {
+    #[serde(skip)]
+    pub id: JiraProjectId,
+    pub jira_instance: Option<JiraInstanceId>,
+    pub product: Option<ProductId>,
+    /// An engagement's own settings, which overrule the product's; without an instance or a key of their own
+    /// they go where the product's go.
+    pub engagement: Option<EngagementId>,
+    pub project_key: Option<String>,
+    /// `issue_with_description` or `issue_without_description` as in DefectDojo; else with it.
+    pub issue_template_dir: Option<String>,
+    pub component: Option<String>,
+    pub custom_fields: Option<Map<String, Value>>,
+    pub close_transition_fields: Option<Map<String, Value>>,
+    pub reopen_transition_fields: Option<Map<String, Value>>,
+    pub default_assignee: Option<String>,
+    /// Separated by spaces.
+    pub jira_labels: Option<String>,
+    pub add_vulnerability_id_to_jira_label: bool,
+    /// Does every finding that may have an issue get one by itself?
+    pub push_all_issues: bool,
+    pub enable_engagement_epic_mapping: bool,
+    pub epic_issue_type_name: Option<String>,
+    pub push_notes: bool,
+    pub product_jira_sla_notification: bool,
+    pub risk_acceptance_expiration_notification: bool,
+    pub enabled: bool,
+}
+
+/// What an issue is the issue of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum JiraObject {
+    /// A finding.
+    Finding(FindingId),
+    /// Several findings of one test.
+    FindingGroup(FindingGroupId),
+    /// An engagement: its epic.
+    Engagement(EngagementId),
+}
+
+/// An issue in JIRA, and whose it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JiraIssue {
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: JiraIssueId,
+    /// Whose it is.
+    pub object: JiraObject,
+    /// The product of that.
+    pub product: ProductId,
+    /// The settings it was made under; `None` where they are gone.
+    pub project: Option<JiraProjectId>,
+    /// Where it is.
+    pub instance: JiraInstanceId,
+    /// JIRA's id of it, which it keeps for ever.
+    pub jira_id: String,
+    /// Its key, which changes when it moves into another project.
+    pub jira_key: String,
+    /// When it was made, or linked.
+    pub created: Timestamp,
+    /// When it was last changed in JIRA, as far as is known.
+    pub changed: Option<Timestamp>,
+    /// Were both sides open when they last agreed?
+    pub open: bool,
+    /// Was it in progress in JIRA then?
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub in_progress: bool,
+    /// The name of its status in JIRA.
+    #[serde(default)]
+    pub status: String,
+    /// Of the fields that were last sent, so that the same isn't sent again; empty: none was.
+    #[serde(default)]
+    pub sent: String,
+    /// Why the last try to bring it up to date failed; `None`: it didn't.
+    #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// What a finding knows of JIRA.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct FindingJira {
+    /// Its issue, or that of its group.
+    #[serde(rename = "i", skip_serializing_if = "Option::is_none")]
+    pub issue: Option<JiraIssueId>,
+    /// Somebody asked that it be brought there, and it wasn't yet.
+    #[serde(rename = "p", skip_serializing_if = "std::ops::Not::not")]
+    pub push: bool,
+    /// Its issue is in progress.
+    #[serde(rename = "w", skip_serializing_if = "std::ops::Not::not")]
+    pub in_progress: bool,
+}
+
+impl FindingJira {
+    /// Has it nothing to do with JIRA?
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_resolution_says_what_becomes_of_a_finding() {
+        let instance = JiraInstance {
+            accepted_mapping_resolution: Some("Won't Fix, Risk accepted".into()),
+            false_positive_mapping_resolution: Some("Invalid".into()),
+            ..JiraInstance::default()
+        };
+        for (resolution, verdict) in [
+            (Some("won't fix"), JiraVerdict::RiskAccepted),
+            (Some("Risk Accepted"), JiraVerdict::RiskAccepted),
+            (Some(" invalid "), JiraVerdict::FalsePositive),
+            (Some("Fixed"), JiraVerdict::Mitigated),
+            (Some(""), JiraVerdict::Mitigated),
+            (None, JiraVerdict::Mitigated),
+        ] {
+            assert_eq!(instance.verdict(resolution), verdict, "{resolution:?}");
+        }
+    }
+
+    #[test]
+    fn nothing_to_do_with_jira_takes_no_room() {
+        let none = serde_json::to_string(&FindingJira::default()).unwrap();
+        assert_eq!(none, "{}");
+        let all = FindingJira {
+            issue: Some(JiraIssueId(7)),
+            push: true,
+            in_progress: true,
+        };
+        let text = serde_json::to_string(&all).unwrap();
+        assert_eq!(text, r#"{"i":7,"p":true,"w":true}"#);
+        assert_eq!(serde_json::from_str::<FindingJira>(&text).unwrap(), all);
+    }
+}
