@@ -144,6 +144,7 @@ async fn sweep(
         product: Some(product.id),
         time: now,
         data: reminders.data(product),
+        to: Vec::new(),
     });
     let told = store.tell_sla(product.id, &summary, today, event.as_ref());
     if told.await? && !store.exists(Product::KIND, product.id.0).await? {

@@ -43,7 +43,13 @@ pub use dedupe::{
 };
 pub use endpoint::{Endpoint, EndpointError};
 pub use endpoint_status::{EndpointStatus, StatusPlace, runs};
-pub use event::{Event, EventKind};
+pub use event::{
+    AcceptanceExpired, AcceptanceExpiring, CriticalFinding, DueFinding, DueFindings,
+    EngagementAdded, EngagementEnded, EngagementTiming, Event, EventData, EventError, EventKind,
+    ImportFailed, JiraChange, JiraUpdate, MAX_NAMED_FINDINGS, MentionedIn, NamedFinding,
+    OtherEvent, ProductAdded, ProductTypeAdded, ReviewRequested, ScanAdded, SlaDue, TestAdded,
+    UserMentioned,
+};
 pub use exploitation::Exploitation;
 pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};

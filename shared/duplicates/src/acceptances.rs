@@ -179,6 +179,7 @@ fn expired(acceptance: &RiskAcceptance, ending: &Ending, findings: u64) -> Event
             "reactivated": acceptance.reactivate_expired,
             "findings": findings,
         }),
+        to: Vec::new(),
     }
 }
 
@@ -198,6 +199,7 @@ pub fn expiring(acceptance: &RiskAcceptance, now: Timestamp) -> Event {
             "expiration_date": date,
             "reactivates": acceptance.reactivate_expired,
         }),
+        to: Vec::new(),
     }
 }
 
