@@ -91,6 +91,12 @@ integer_id! {
     JiraProjectId,
     /// Id of an issue in JIRA as Tatami knows it.
     JiraIssueId,
+    /// Id of an order to bring several things into JIRA.
+    JiraPushId,
+    /// Id of a webhook that notifications go to.
+    NotificationWebhookId,
+    /// Id of what somebody is told when they sign in.
+    AlertId,
     /// Id of a message to one receiver over one channel.
     DeliveryId,
     /// Id of one import or re-import.

@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    EngagementId, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId, ProductId,
-    Severity,
+    EngagementId, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId,
+    JiraPushId, ProductId, Severity, UserId,
 };
 
 /// Where a JIRA is and how one signs in there.
@@ -174,6 +174,41 @@ pub struct JiraIssue {
     pub sent: String,
     /// Why the last try to bring it up to date failed; `None`: it didn't.
     #[serde(default)]
+    pub error: Option<String>,
+}
+
+/// An order of somebody's to bring several things into JIRA, and what became of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JiraPush {
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: JiraPushId,
+    /// Who ordered it.
+    pub by: Option<UserId>,
+    /// When.
+    pub created: Timestamp,
+    /// When all of it was done.
+    pub finished: Option<Timestamp>,
+    /// A priority in the place of that of the severity.
+    pub priority: Option<String>,
+    /// An assignee in the place of the project's.
+    pub assignee: Option<String>,
+    /// A comment on each, in which `{title}`, `{severity}`, `{id}` and `{url}` are filled in.
+    pub comment: Option<String>,
+    /// One for each thing, in the order of the request.
+    pub results: Vec<JiraPushResult>,
+}
+
+/// What became of one thing of an order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct JiraPushResult {
+    /// Which.
+    pub object: JiraObject,
+    /// Is it through?
+    pub done: bool,
+    /// Key of its issue.
+    pub jira_key: Option<String>,
+    /// Why it has none, or isn't as ordered.
     pub error: Option<String>,
 }
 

@@ -18,6 +18,7 @@ mod ids;
 mod import;
 mod jira;
 mod job;
+mod notification;
 mod options;
 mod outbox;
 mod rehash;
@@ -55,17 +56,22 @@ pub use finding::{Finding, TextRef, Texts};
 pub use group::{FindingGroup, GroupBy};
 pub use id_set::IdSet;
 pub use ids::{
-    AttachmentId, BlockId, ContactInfoId, DeliveryId, EndpointId, EngagementId, EnvironmentId,
-    FindingGroupId, FindingId, GroupId, GroupMemberId, ImportId, JiraInstanceId, JiraIssueId,
-    JiraProjectId, JobId, MembershipId, NoteId, ProductId, ProductTypeId, RehashJobId,
-    RiskAcceptanceId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
+    AlertId, AttachmentId, BlockId, ContactInfoId, DeliveryId, EndpointId, EngagementId,
+    EnvironmentId, FindingGroupId, FindingId, GroupId, GroupMemberId, ImportId, JiraInstanceId,
+    JiraIssueId, JiraProjectId, JiraPushId, JobId, MembershipId, NoteId, NotificationWebhookId,
+    ProductId, ProductTypeId, RehashJobId, RiskAcceptanceId, RoleId, SlaConfigurationId, TestId,
+    TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
-pub use jira::{FindingJira, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraVerdict};
+pub use jira::{
+    FindingJira, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraPush, JiraPushResult,
+    JiraVerdict,
+};
 pub use job::{Branch, Job, JobState, Work};
+pub use notification::{Alert, Delivery, DeliveryState, NotificationWebhook, Receiver};
 pub use options::{FieldError, parse_bool, parse_date};
 pub use outbox::{EventKey, OutboxEntry, OutboxWork};
 pub use rehash::{

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 use serde::{Deserialize, Serialize};
 
-use crate::{EventKind, JiraObject, ProductId};
+use crate::{EventKind, JiraObject, JiraPushId, ProductId};
 
 /// An event, by what it's kept under.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -29,6 +29,8 @@ pub enum OutboxWork {
         /// Each once.
         objects: Vec<JiraObject>,
     },
+    /// An order of somebody's to bring several things there.
+    JiraPush(JiraPushId),
     /// The issues that an event is about get a comment that says so.
     JiraEvent(EventKey),
     /// Those who want to know of an event are to be told.

@@ -55,7 +55,7 @@ impl Services {
         let (mut jira, mut notify) = (Vec::new(), Vec::new());
         for entry in entries {
             let (queue, body) = match &entry.work {
-                OutboxWork::Jira { .. } | OutboxWork::JiraEvent(_) => {
+                OutboxWork::Jira { .. } | OutboxWork::JiraPush(_) | OutboxWork::JiraEvent(_) => {
                     (&mut jira, tatami_queue::write(&JiraMessage::Work(entry))?)
                 }
                 OutboxWork::Notify(_) => {

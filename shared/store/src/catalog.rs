@@ -17,6 +17,7 @@ use crate::db::{
     numbers_of, read_document, text, text_of, to_json,
 };
 use crate::keys::Key;
+use crate::outbox::Follows;
 use crate::{FINDING_KIND, Result, Store, StoreError, audit, keys};
 
 /// How often a change is tried again when others change the same thing.
@@ -663,6 +664,16 @@ impl Store {
         id: T::Id,
         mut change: impl FnMut(&mut T) -> Result<Option<Event>, E>,
     ) -> Result<T, E> {
+        self.change_with(id, |entity| change(entity).map(Follows::from))
+            .await
+    }
+
+    /// The same, with all that follows from the change.
+    pub async fn change_with<T: Entity, E: From<StoreError>>(
+        &self,
+        id: T::Id,
+        mut change: impl FnMut(&mut T) -> Result<Follows, E>,
+    ) -> Result<T, E> {
         let id: u64 = id.into();
         let key = keys::entity(T::KIND, id);
         for _ in 0..TRIES {
@@ -673,8 +684,8 @@ impl Store {
             })?;
             let old: T = read_entity(&item)?;
             let mut new = old.clone();
-            let event = change(&mut new)?;
-            if self.replace(&item, &old, &new, event.as_ref()).await? {
+            let follows = change(&mut new)?;
+            if self.replace(&item, &old, &new, &follows).await? {
                 audit::note_entity(Some(&old), Some(&new));
                 return Ok(new);
             }
@@ -687,12 +698,13 @@ impl Store {
         item: &Item,
         old: &T,
         new: &T,
-        event: Option<&Event>,
+        follows: &Follows,
     ) -> Result<bool> {
+        let alone = follows.events.is_empty() && follows.work.is_empty();
         let id: u64 = new.id().into();
         let key = keys::entity(T::KIND, id);
         let same = item.get("d").and_then(|d| d.as_s().ok()) == Some(&to_json(&key, new)?);
-        if same && event.is_none() {
+        if same && alone {
             return Ok(true);
         }
         let unchanged = vec![(":d", item.get("d").cloned().unwrap_or_else(|| text("")))];
@@ -712,7 +724,7 @@ impl Store {
         let moved = old.parent() != new.parent();
         let renamed = was.map(|(p, n)| (p, folded(n))) != is.map(|(p, n)| (p, folded(n)));
         let stamp = self.stamp_in(Some(old), Some(new))?;
-        if !moved && !renamed && stamp.is_none() && event.is_none() {
+        if !moved && !renamed && stamp.is_none() && alone {
             let put = self.db.put(Table::Catalog, document, condition, unchanged);
             return match put.await {
                 Ok(()) => Ok(true),
@@ -738,8 +750,8 @@ impl Store {
             let key = keys::name(T::KIND, parent, &folded(name));
             items.push(self.db.delete_in(Table::Catalog, &key, PRESENT, vec![])?);
         }
-        let events = event.map(std::slice::from_ref).unwrap_or_default();
-        match self.transact_telling(items, events, vec![]).await? {
+        let (events, work) = (&follows.events, follows.work.clone());
+        match self.transact_telling(items, events, work).await? {
             Transacted::Done => {
                 self.stamped(T::stamp(Some(old), Some(new)));
                 Ok(true)

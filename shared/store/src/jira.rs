@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tatami_domain::{
     Engagement, EngagementId, FindingId, JiraInstance, JiraInstanceId, JiraIssue, JiraIssueId,
-    JiraProject, JiraProjectId, Note, NoteId, Product, ProductId,
+    JiraProject, JiraProjectId, JiraPush, JiraPushId, Note, NoteId, Product, ProductId,
 };
 
 use crate::db::{
@@ -84,6 +84,20 @@ impl Entity for JiraIssue {
     }
 }
 impl Named for JiraIssue {}
+
+impl Entity for JiraPush {
+    type Id = JiraPushId;
+    const KIND: &'static str = "JIRAPUSH";
+    const WORD: &'static str = "JIRA push";
+
+    fn id(&self) -> JiraPushId {
+        self.id
+    }
+
+    fn set_id(&mut self, id: JiraPushId) {
+        self.id = id;
+    }
+}
 
 /// What goes from which product and engagement into JIRA.
 #[derive(Debug, Default)]
@@ -294,7 +308,7 @@ impl Store {
         }
         let done = self.db.transact(items).await? == Transacted::Done;
         if let (true, Some((finding, note))) = (done, note) {
-            let fields = audit::note_fields(finding.into(), note);
+            let fields = audit::note_fields(finding, note);
             audit::note("note", note.id.0, None, fields);
         }
         Ok(done)

@@ -3,8 +3,9 @@
 use crate::JiraComment;
 use jiff::civil::Date;
 use tatami_domain::{
-    BlockId, DedupeScope, EngagementId, FindingId, ImportId, JiraInstanceId, JiraIssueId, JobId,
-    NoteId, Owner, ProductId, RehashJobId, RiskAcceptanceId, StatusPlace, TestId, TestTypeId,
+    AlertId, BlockId, DedupeScope, DeliveryId, EngagementId, FindingId, ImportId, JiraInstanceId,
+    JiraIssueId, JobId, NoteId, Owner, ProductId, RehashJobId, RiskAcceptanceId, StatusPlace,
+    TestId, TestTypeId, UserId,
 };
 
 /// Partition and sort key.
@@ -476,6 +477,27 @@ pub(crate) fn outbox_partitions() -> Vec<String> {
 /// What one process alone works on.
 pub(crate) fn lease(name: &str) -> Key {
     key(format!("LEASE#{name}"), "LEASE")
+}
+
+/// The delivery that a key names, so that the same message isn't made twice.
+pub(crate) fn delivery_name(name: &str) -> Key {
+    key(format!("DELIVERED#{name}"), NAME)
+}
+
+pub(crate) fn delivery(id: DeliveryId) -> Key {
+    key(deliveries(id.0 / CATALOG_BLOCK), digits(id.0))
+}
+
+pub(crate) fn deliveries(block: u64) -> String {
+    format!("DELIVERIES#{block}")
+}
+
+pub(crate) fn alert(user: UserId, alert: AlertId) -> Key {
+    key(alerts(user), digits(alert.0))
+}
+
+pub(crate) fn alerts(user: UserId) -> String {
+    format!("ALERTS#{user}")
 }
 
 /// How it stands with a JIRA.

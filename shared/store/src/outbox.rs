@@ -32,6 +32,24 @@ impl Pending {
     }
 }
 
+/// What follows from a change, and is written with it.
+#[derive(Debug, Clone, Default)]
+pub struct Follows {
+    /// What there is to tell of it.
+    pub events: Vec<Event>,
+    /// Work for others.
+    pub work: Vec<OutboxWork>,
+}
+
+impl From<Option<Event>> for Follows {
+    fn from(event: Option<Event>) -> Self {
+        Self {
+            events: event.into_iter().collect(),
+            work: Vec::new(),
+        }
+    }
+}
+
 /// Where an event is kept.
 pub fn key_of_event(event: &Event) -> EventKey {
     EventKey {
