@@ -12,7 +12,9 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{DevelopmentEnvironment, Engagement, Product, ProductType, TestType, User};
+use tatami_domain::{
+    DevelopmentEnvironment, Engagement, Event, Product, ProductType, TestType, User, UserId,
+};
 use tatami_store::{Entity, Store, StoreError};
 
 use crate::Api;
@@ -25,6 +27,9 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Links, Listing, Page, Sorting, cut_sorted, ordering};
 use crate::prefetch;
 use crate::query::{Query, day_of, today};
+
+/// The occasion on which something is added: there is one only.
+pub const ADDED: &str = "added";
 
 /// A thing of the product tree, as clients see it.
 pub trait Resource: Entity + 'static {
@@ -85,6 +90,15 @@ pub trait Resource: Entity + 'static {
         _sent: &Object,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
+    }
+
+    /// What there is to tell of a new one that a user has made.
+    fn told(
+        &self,
+        _store: &Store,
+        _by: UserId,
+    ) -> impl Future<Output = Result<Option<Event>>> + Send {
+        async { Ok(None) }
     }
 
     /// What follows from a change of it, or of none left of it.
@@ -510,7 +524,9 @@ async fn create<T: Resource>(
     check_references(store, T::FIELDS, &sent).await?;
     entity.check(None)?;
     entity.permit(&caller, store, None).await?;
-    let entity = store.create(entity).await?;
+    entity.set_id(store.reserve::<T>().await?);
+    let told = entity.told(store, caller.0.user).await?;
+    let entity = store.create_telling(entity, told.as_slice()).await?;
     entity.apply(&caller, store, &sent).await?;
     T::changed(&api);
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))

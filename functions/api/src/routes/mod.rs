@@ -15,6 +15,7 @@ mod finding_groups;
 mod findings;
 mod imports;
 mod jobs;
+mod mentions;
 mod metrics;
 mod notes;
 mod product_types;
