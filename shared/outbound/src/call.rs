@@ -6,6 +6,7 @@ use std::time::Instant;
 
 use http::header::{self, HeaderName};
 use http::{HeaderMap, HeaderValue, Method, Request, Response};
+use ureq::tls::{RootCerts, TlsConfig};
 use ureq::unversioned::transport::DefaultConnector;
 use ureq::{Agent, Body};
 
@@ -48,6 +49,7 @@ pub(crate) fn send(
         let addresses = guard.addresses(&target, deadline)?;
         let hop = Hop {
             target: &target,
+            roots: &guard.roots,
             limits,
             deadline,
         };
@@ -77,6 +79,7 @@ pub(crate) fn send(
 /// A request to one host and its answer.
 struct Hop<'a> {
     target: &'a Target,
+    roots: &'a RootCerts,
     limits: Limits,
     deadline: Instant,
 }
@@ -113,6 +116,7 @@ impl Hop<'_> {
         if left.is_zero() {
             return Err(self.failed(ureq::Error::Timeout(ureq::Timeout::Global)));
         }
+        let tls = TlsConfig::builder().root_certs(self.roots.clone()).build();
         let config = Agent::config_builder()
             .allow_non_standard_methods(true)
             .http_status_as_error(false)
@@ -120,6 +124,7 @@ impl Hop<'_> {
             .max_redirects_will_error(false)
             .proxy(None)
             .timeout_global(Some(left))
+            .tls_config(tls)
             .user_agent(USER_AGENT)
             .build();
         let connector = DefaultConnector::default();
@@ -154,5 +159,123 @@ impl Hop<'_> {
 
     fn failed(&self, error: ureq::Error) -> OutboundError {
         OutboundError::from_client(self.target.host().to_owned(), error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    //! HTTPS, with an authority of its own for the tests.
+
+    use std::io::{self, BufRead, BufReader, Write};
+    use std::net::TcpListener;
+    use std::sync::Arc;
+    use std::thread;
+    use std::time::Duration;
+
+    use rustls::pki_types::PrivatePkcs8KeyDer;
+    use rustls::{ServerConfig, ServerConnection, StreamOwned};
+    use ureq::tls::Certificate;
+
+    use super::*;
+    use crate::resolve::Resolve;
+
+    const AUTHORITY: &[u8] = include_bytes!("../tests/fixtures/authority.der");
+    /// For `a.example` and 127.0.0.1, by that authority.
+    const CERTIFICATE: &[u8] = include_bytes!("../tests/fixtures/server.der");
+    const KEY: &[u8] = include_bytes!("../tests/fixtures/server.key.der");
+
+    struct Here(u16);
+
+    impl Resolve for Here {
+        fn resolve(&self, _: &str, _: u16) -> io::Result<Vec<SocketAddr>> {
+            Ok(vec![SocketAddr::from(([127, 0, 0, 1], self.0))])
+        }
+    }
+
+    /// Answers every request the same; gives its port.
+    fn server(answer: &'static str) -> u16 {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_no_client_auth();
+        let key = PrivatePkcs8KeyDer::from(KEY).into();
+        let config = config.with_single_cert(vec![CERTIFICATE.into()], key);
+        let config = Arc::new(config.unwrap());
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = listener.local_addr().unwrap().port();
+        thread::spawn(move || {
+            for stream in listener.incoming() {
+                let connection = ServerConnection::new(Arc::clone(&config)).unwrap();
+                let mut stream = StreamOwned::new(connection, stream.unwrap());
+                // a client that doesn't trust it hangs up
+                let _ = serve(&mut stream, answer);
+            }
+        });
+        port
+    }
+
+    fn serve(stream: &mut (impl Read + Write), answer: &str) -> io::Result<()> {
+        let mut lines = BufReader::new(&mut *stream).lines();
+        while lines
+            .next()
+            .transpose()?
+            .is_some_and(|line| !line.is_empty())
+        {}
+        stream.write_all(answer.as_bytes())?;
+        stream.flush()
+    }
+
+    /// A call of a host on the allow list, with the authority trusted or not.
+    fn call(
+        answer: &'static str,
+        host: &str,
+        trusted: bool,
+    ) -> Result<Response<Vec<u8>>, OutboundError> {
+        let port = server(answer);
+        let allow = "a.example, b.example, 127.0.0.1".parse().unwrap();
+        let mut guard = Guard::new(allow, Arc::new(Here(port)));
+        if trusted {
+            let authority = Certificate::from_der(AUTHORITY).to_owned();
+            guard.roots = RootCerts::new_with_certs(&[authority]);
+        }
+        let url = format!("https://{host}:{port}/x");
+        let deadline = Instant::now() + Duration::from_secs(20);
+        let request = Request::get(&url).body(Vec::new()).unwrap();
+        let target = Target::parse(&url).unwrap();
+        send(&guard, target, request, Limits::default(), deadline)
+    }
+
+    const HELLO: &str = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello";
+
+    #[test]
+    fn the_certificate_is_that_of_the_host() {
+        for host in ["a.example", "A.example.", "127.0.0.1", "127.1"] {
+            let answer = call(HELLO, host, true).unwrap();
+            assert_eq!(answer.body(), b"hello", "{host}");
+        }
+    }
+
+    #[test]
+    fn another_certificate_is_refused() {
+        for (host, trusted) in [
+            ("a.example", false),
+            ("127.0.0.1", false),
+            ("b.example", true),
+        ] {
+            let error = call(HELLO, host, trusted).unwrap_err();
+            assert!(
+                matches!(error, OutboundError::Tls { .. }),
+                "{host}: {error:?}"
+            );
+            assert!(!error.is_passing());
+        }
+    }
+
+    #[test]
+    fn no_redirect_leaves_https() {
+        let away = "HTTP/1.1 302 Found\r\nLocation: http://b.example/\r\nContent-Length: 0\r\n\r\n";
+        let error = call(away, "a.example", true).unwrap_err();
+        assert!(matches!(error, OutboundError::Downgrade { host } if host == "b.example"));
     }
 }

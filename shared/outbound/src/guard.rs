@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use ureq::tls::RootCerts;
+
 use crate::address::{METADATA_NAMES, is_global, is_metadata};
 use crate::resolve::{Resolve, resolve_until};
 use crate::target::Target;
@@ -12,11 +14,17 @@ use crate::{AllowList, OutboundError};
 pub(crate) struct Guard {
     allow: AllowList,
     resolver: Arc<dyn Resolve>,
+    /// The authorities whose certificates are trusted.
+    pub(crate) roots: RootCerts,
 }
 
 impl Guard {
     pub(crate) fn new(allow: AllowList, resolver: Arc<dyn Resolve>) -> Self {
-        Self { allow, resolver }
+        Self {
+            allow,
+            resolver,
+            roots: RootCerts::WebPki,
+        }
     }
 
     pub(crate) const fn allow(&self) -> &AllowList {
