@@ -88,14 +88,17 @@ pub(crate) fn is_metadata(address: IpAddr) -> bool {
 /// The IPv4 addresses in an IPv6 address: mapped and compatible ones, NAT64 (RFC 6052), 6to4 (RFC 3056),
 /// Teredo's server and client (RFC 4380).
 fn carried(address: Ipv6Addr) -> Vec<Ipv4Addr> {
-    let [_, a, b, c, .., y, z] = address.segments();
-    let join = |high: u16, low: u16| Ipv4Addr::from(u32::from(high) << 16 | u32::from(low));
+    let segments = address.segments();
+    let join = |at: usize| {
+        let [high, low] = [segments[at], segments[at + 1]].map(u32::from);
+        Ipv4Addr::from(high << 16 | low)
+    };
     if NAT64.contains(&address) {
-        vec![join(y, z)]
+        vec![join(6)]
     } else if SIX_TO_FOUR.contains(&address) {
-        vec![join(a, b)]
+        vec![join(1)]
     } else if TEREDO.contains(&address) {
-        vec![join(b, c), join(!y, !z)]
+        vec![join(2), !join(6)]
     } else {
         address.to_ipv4().into_iter().collect()
     }

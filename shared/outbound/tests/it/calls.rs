@@ -5,7 +5,7 @@ use http::header::{HOST, USER_AGENT};
 use http::{Method, Request};
 use tatami_outbound::{Limits, Outbound};
 
-use crate::{Names, Server, client, get, kind, ok, request, strict, two_hosts};
+use crate::{Names, Server, client, get, kind, ok, request, strict, two_hosts, variant};
 
 #[tokio::test]
 async fn every_status_is_an_answer() {
@@ -178,7 +178,7 @@ async fn a_server_without_tls() {
     let result = get(&client("a.example", &names), &url).await;
     let error = result.unwrap_err();
     assert!(!error.is_passing());
-    assert_eq!(kind::<()>(Err(error)), "Tls");
+    assert_eq!(variant(&error), "Tls");
 }
 
 #[tokio::test]
@@ -201,7 +201,7 @@ async fn nobody_listens() {
         .await
         .unwrap_err();
     assert!(error.is_passing());
-    assert_eq!(kind::<()>(Err(error)), "Connect");
+    assert_eq!(variant(&error), "Connect");
 }
 
 #[tokio::test]
@@ -210,7 +210,7 @@ async fn nobody_knows_the_name() {
     for url in ["https://nobody.example/", "https://empty.example/"] {
         let error = get(&strict(&names), url).await.unwrap_err();
         assert!(error.is_passing());
-        assert_eq!(kind::<()>(Err(error)), "Resolve");
+        assert_eq!(variant(&error), "Resolve");
     }
     // by the system's resolver, for a name that RFC 6761 keeps from existing
     let client = Outbound::new("x.invalid".parse().unwrap());

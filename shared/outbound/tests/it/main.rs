@@ -193,10 +193,12 @@ fn within(millis: u64) -> Limits {
     }
 }
 
-/// The name of an error's variant, which is what tables of expected errors have.
-fn kind<T: std::fmt::Debug>(result: Result<T, OutboundError>) -> String {
-    let debug = format!("{result:?}");
-    let variant = debug.strip_prefix("Err(").unwrap_or("Ok");
-    let end = variant.find([' ', '(']).unwrap_or(variant.len());
-    variant[..end].to_owned()
+/// What tables of expected results have: `Ok`, or the name of the error's variant.
+fn kind<T>(result: Result<T, OutboundError>) -> String {
+    result.map_or_else(|error| variant(&error), |_| "Ok".to_owned())
+}
+
+fn variant(error: &OutboundError) -> String {
+    let debug = format!("{error:?}");
+    debug.split(' ').next().unwrap().to_owned()
 }
