@@ -9,6 +9,7 @@ use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
 use crate::intel::Seen;
+use crate::kms::{self, KmsError};
 use crate::{SecretError, SecretKey, Settings, SettingsError};
 
 /// Everything a function works with.
@@ -40,6 +41,9 @@ pub enum StartError {
     /// The store cannot be reached or set up.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of secrets cannot be had.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     /// The first admin's password cannot be hashed.
     #[error("the first admin cannot be made: {0}")]
     Admin(String),
@@ -53,7 +57,12 @@ impl Services {
             .http_client(http_client())
             .load()
             .await;
-        Ok(Self::new(&config, settings))
+        let mut services = Self::new(&config, settings);
+        if let (None, Some(kms_key)) = (&services.settings.secret_key, &services.settings.kms_key) {
+            let key = kms::secret_key(&config, &services.store, kms_key).await?;
+            services.settings.secret_key = Some(key);
+        }
+        Ok(services)
     }
 
     /// The same, with links to S3 that lead to `endpoint`.

@@ -27,8 +27,10 @@ const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 const ADMIN_PASSWORD: &str = "TATAMI_ADMIN_PASSWORD";
 /// A token of the first admin; none where absent.
 const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
-/// 32 random bytes in base64 that secrets are encrypted with before they are stored; none can be kept where
-/// absent.
+/// Id or ARN of the key of AWS KMS that the key of secrets is encrypted with.
+const KMS_KEY: &str = "TATAMI_KMS_KEY";
+/// Instead of it: 32 random bytes in base64 that secrets are encrypted with before they are stored. Where both
+/// are absent, none can be kept; `tatami serve` keeps a key of its own.
 const SECRET_KEY: &str = "TATAMI_SECRET_KEY";
 /// Where the EPSS scores come from, `https://` or `http://`; FIRST's public address where absent, and with `off`
 /// they aren't loaded. `tatami serve` loads them only where an address is set.
@@ -76,6 +78,7 @@ pub struct Settings {
     pub public_url: Option<String>,
     pub admin_password: Option<SecretString>,
     pub admin_token: Option<SecretString>,
+    pub kms_key: Option<String>,
     pub secret_key: Option<SecretKey>,
     pub max_report_bytes: u64,
     /// None: they aren't loaded.
@@ -179,6 +182,7 @@ impl Settings {
             },
             findings_queue_url: required(FINDINGS_QUEUE_URL)?,
             sla_queue_url: required(SLA_QUEUE_URL)?,
+            kms_key: variable(KMS_KEY),
             jira_queue_url: required(JIRA_QUEUE_URL)?,
             notify_queue_url: required(NOTIFY_QUEUE_URL)?,
             epss_url: address(
@@ -211,6 +215,7 @@ impl Settings {
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD).map(Into::into),
             admin_token: variable(ADMIN_TOKEN).map(Into::into),
+            kms_key: None,
             secret_key: secret_key.map_err(|_| SettingsError::NotAKey(SECRET_KEY))?,
             max_report_bytes: number(MAX_REPORT_BYTES)?.unwrap_or(DEFAULT_MAX_REPORT_BYTES),
             epss_url: address(EPSS_URL, variable(EPSS_URL).as_deref(), None)?,
