@@ -1,0 +1,1 @@
+//! Tests through the crate's public interface.
