@@ -93,6 +93,9 @@ impl DigestSchedule {
     }
 }
 
+/// By name, and by id where names are the same; those without a product come last.
+type Group = (bool, String, Option<u64>);
+
 /// Messages as one mail: by product, then by topic, the newest first. Of a topic in a product 10 are shown, and 200 in
 /// all; the others are counted. A message that is there twice counts once.
 pub fn digest(messages: &[Message], digest: Digest, options: &Options) -> Mail {
@@ -100,8 +103,6 @@ pub fn digest(messages: &[Message], digest: Digest, options: &Options) -> Mail {
         .map(|message| (message.id.as_str(), message))
         .collect();
     let count = unique.len() as u64;
-    // by name, and by id where names are the same; those without a product come last
-    type Group = (bool, String, Option<u64>);
     let mut groups: BTreeMap<Group, BTreeMap<Topic, Vec<Message>>> = BTreeMap::new();
     for message in unique.into_values() {
         let message = message.fit();

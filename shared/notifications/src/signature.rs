@@ -13,7 +13,7 @@
 
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use jiff::Timestamp;
-use sha2::Sha256;
+use sha2::{Digest as _, Sha256};
 use thiserror::Error;
 
 /// Header with the time of signing.
@@ -45,20 +45,24 @@ pub enum SignatureError {
     Wrong,
 }
 
-/// The HMAC-SHA-256 of the parts one after another.
-pub(crate) fn mac(key: &[u8], parts: &[&[u8]]) -> Hmac<Sha256> {
-    // as HMAC takes keys of any length, only the type has an error; an empty key stands for it
-    let mut mac =
-        Hmac::<Sha256>::new_from_slice(key).unwrap_or_else(|_| Hmac::new(&Default::default()));
-    for part in parts {
-        mac.update(part);
+/// The HMAC-SHA-256 of what is put into it.
+pub(crate) fn mac(key: &[u8]) -> Hmac<Sha256> {
+    // to the length of a block as RFC 2104 has it, so that no key is an error
+    let mut block = [0; 64];
+    if key.len() > block.len() {
+        block[..32].copy_from_slice(&Sha256::digest(key));
+    } else {
+        block[..key.len()].copy_from_slice(key);
     }
-    mac
+    Hmac::new(&block.into())
 }
 
 fn signed(secret: &[u8], timestamp: Timestamp, body: &[u8]) -> Hmac<Sha256> {
     let seconds = timestamp.as_second().to_string();
-    mac(secret, &[seconds.as_bytes(), b".", body])
+    mac(secret)
+        .chain_update(seconds)
+        .chain_update(".")
+        .chain_update(body)
 }
 
 /// The signature of a body, as `v1=<hex>`.

@@ -23,7 +23,7 @@ use std::io;
 use std::sync::OnceLock;
 
 use minijinja::syntax::SyntaxConfig;
-use minijinja::value::Value;
+use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -295,7 +295,7 @@ fn run(
         .template_from_named_str(part, source)
         .and_then(|template| {
             template
-                .render_captured_to(Value::from_serialize(context), &mut out)
+                .render_captured_to(Value::from(Serde(context)), &mut out)
                 .map(drop)
         });
     made.map_err(|error| wrong(part, &error))?;
@@ -362,7 +362,7 @@ impl Own {
             Self::MailHtml | Self::DigestHtml => HTML.get_or_init(|| Escape::Html.environment()),
             Self::MailText | Self::DigestText => TEXT.get_or_init(|| Escape::None.environment()),
         };
-        let made = env.render_str(self.source(), Value::from_serialize(context));
+        let made = env.render_str(self.source(), Value::from(Serde(context)));
         made.ok().filter(|made| !made.trim().is_empty())
     }
 

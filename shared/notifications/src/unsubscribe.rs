@@ -49,6 +49,6 @@ pub fn read(key: &[u8], token: &str) -> Result<(UserId, Topic, Channel), BadToke
 }
 
 fn signature(key: &[u8], said: &[u8]) -> hmac::Hmac<sha2::Sha256> {
-    let own = mac(key, &[PURPOSE]).finalize().into_bytes();
-    mac(&own, &[said])
+    let own = mac(key).chain_update(PURPOSE).finalize().into_bytes();
+    mac(&own).chain_update(said)
 }

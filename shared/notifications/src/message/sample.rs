@@ -69,8 +69,12 @@ fn time() -> Timestamp {
     Timestamp::constant(1_796_047_500, 0)
 }
 
-const fn date(year: i16, month: i8, day: i8) -> Option<Date> {
-    Some(Date::constant(year, month, day))
+const fn november(day: i8) -> Date {
+    Date::constant(2026, 11, day)
+}
+
+const fn december(day: i8) -> Date {
+    Date::constant(2026, 12, day)
 }
 
 fn findings() -> Vec<NamedFinding> {
@@ -156,15 +160,15 @@ fn tree(topic: Topic) -> EventData {
         name: ENGAGEMENT.into(),
         product_name: PRODUCT.into(),
         lead: Some(ADA),
-        target_start: date(2026, 12, 3),
-        target_end: date(2026, 12, 17),
+        target_start: Some(december(3)),
+        target_end: Some(december(17)),
         days,
     };
     let ended = |by, days| EngagementEnded {
         engagement: EngagementId(12),
         name: ENGAGEMENT.into(),
         product_name: PRODUCT.into(),
-        target_end: date(2026, 11, 23),
+        target_end: Some(november(23)),
         days,
         by,
     };
@@ -185,8 +189,8 @@ fn tree(topic: Topic) -> EventData {
             name: ENGAGEMENT.into(),
             product_name: PRODUCT.into(),
             lead: Some(ADA),
-            target_start: date(2026, 12, 3),
-            target_end: date(2026, 12, 17),
+            target_start: Some(december(3)),
+            target_end: Some(december(17)),
             by: Some(GRACE),
         }),
         Topic::TestAdded => EventData::TestAdded(TestAdded {
@@ -200,8 +204,8 @@ fn tree(topic: Topic) -> EventData {
         }),
         Topic::UpcomingEngagement => EventData::UpcomingEngagement(timing(3)),
         Topic::StaleEngagement => EventData::StaleEngagement(EngagementTiming {
-            target_start: date(2026, 11, 9),
-            target_end: date(2026, 11, 23),
+            target_start: Some(november(9)),
+            target_end: Some(november(23)),
             ..timing(7)
         }),
         Topic::AutoCloseEngagement => EventData::AutoCloseEngagement(ended(None, Some(7))),
