@@ -66,7 +66,12 @@ async fn dying(lab: &Lab, queue: Queue, nth: u64, death: Death) -> (bool, Vec<Me
 
 async fn call(lab: &Lab, method: Method, path: &str, body: Value) -> Value {
     let answer = lab.call(method, path, Some(body)).await;
-    assert!(answer.status < 300, "{path}: {} {}", answer.status, answer.body);
+    assert!(
+        answer.status < 300,
+        "{path}: {} {}",
+        answer.status,
+        answer.body
+    );
     answer.body
 }
 
@@ -77,7 +82,8 @@ async fn an_import_tells_one_digest_wherever_it_dies() {
         for death in DEATHS {
             for nth in 0.. {
                 let product = format!("{queue:?} {death:?} {nth}");
-                lab.upload(&product, "Nightly", &[], generic_report(0, 5)).await;
+                lab.upload(&product, "Nightly", &[], generic_report(0, 5))
+                    .await;
                 let (died, delivered) = dying(&lab, queue, nth, death).await;
                 let wanted = BTreeMap::from([("critical_finding", 1), ("scan_added", 1)]);
                 assert_eq!(told(&lab, &product).await, wanted, "{product}");
@@ -95,13 +101,20 @@ async fn an_import_tells_one_digest_wherever_it_dies() {
     }
     // and what is written waits in the outbox, or was sent
     let waiting = lab.services.store.outbox(SignedDuration::ZERO).await;
-    let waiting = waiting.unwrap().into_iter().filter_map(|entry| match entry.work {
-        OutboxWork::Notify(key) => Some(key),
-        _ => None,
-    });
+    let waiting = waiting
+        .unwrap()
+        .into_iter()
+        .filter_map(|entry| match entry.work {
+            OutboxWork::Notify(key) => Some(key),
+            _ => None,
+        });
     let known = events(&lab).await;
     for key in waiting {
-        assert!(known.iter().any(|event| tatami_store::key_of_event(event) == key));
+        assert!(
+            known
+                .iter()
+                .any(|event| tatami_store::key_of_event(event) == key)
+        );
     }
 }
 
@@ -126,7 +139,10 @@ async fn a_digest_says_what_the_import_did() {
     for event in &all {
         match event.read().unwrap() {
             EventData::ScanAdded(scan) | EventData::ScanAddedEmpty(scan) => {
-                assert_eq!((&*scan.product_name, &*scan.engagement_name), ("Shop", "Nightly"));
+                assert_eq!(
+                    (&*scan.product_name, &*scan.engagement_name),
+                    ("Shop", "Nightly")
+                );
                 let titles: Vec<String> = scan.findings.into_iter().map(|f| f.title).collect();
                 let counts = [scan.new, scan.reactivated, scan.closed, scan.left_untouched];
                 scans.push((event.kind.name(), counts, titles.join(" ")));
@@ -164,7 +180,8 @@ async fn imports_side_by_side_each_tell_once() {
     let lab = Lab::start().await;
     let mode = [("mode", "reimport".to_owned())];
     for _ in 0..IMPORTS {
-        lab.upload("Shop", "Nightly", &mode, generic_report(0, 12)).await;
+        lab.upload("Shop", "Nightly", &mode, generic_report(0, 12))
+            .await;
     }
     lab.work_off(8).await;
     let events = events(&lab).await;
@@ -194,7 +211,8 @@ async fn what_cannot_be_read_is_told_once() {
     for death in DEATHS {
         for nth in 0.. {
             let options = [("scan_type", "SARIF".to_owned())];
-            lab.upload("Shop", "Nightly", &options, "{\"runs\": 7}").await;
+            lab.upload("Shop", "Nightly", &options, "{\"runs\": 7}")
+                .await;
             let (died, delivered) = dying(&lab, Queue::Uploads, nth, death).await;
             imports += 1;
             for message in &delivered {
@@ -219,7 +237,8 @@ async fn what_cannot_be_read_is_told_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_import_that_is_given_up_tells_so_and_its_digest_once_it_is_through() {
     let lab = Lab::start().await;
-    lab.upload("Shop", "Nightly", &[], generic_report(0, 5)).await;
+    lab.upload("Shop", "Nightly", &[], generic_report(0, 5))
+        .await;
     for message in lab.take(Queue::Uploads).await {
         assert!(lab.deliver(&message, 1).await);
     }
@@ -240,7 +259,11 @@ async fn an_import_that_is_given_up_tells_so_and_its_digest_once_it_is_through()
     lab.settle().await;
     let product = lab.product("Shop").await.unwrap().id;
     assert_eq!(lab.imports(product).await[0].state, ImportState::Done);
-    let all = [("critical_finding", 1), ("import_failed", 1), ("scan_added", 1)];
+    let all = [
+        ("critical_finding", 1),
+        ("import_failed", 1),
+        ("scan_added", 1),
+    ];
     assert_eq!(told(&lab, "Shop").await, all.into());
 }
 
@@ -260,8 +283,15 @@ async fn go_on(lab: &Lab) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_of_many_findings_tells_once() {
     let lab = Lab::start().await;
-    let ada = call(&lab, Method::POST, "users/", json!({"username": "ada", "is_superuser": true})).await;
-    lab.upload("Shop", "Nightly", &[], generic_report(0, 120)).await;
+    let ada = call(
+        &lab,
+        Method::POST,
+        "users/",
+        json!({"username": "ada", "is_superuser": true}),
+    )
+    .await;
+    lab.upload("Shop", "Nightly", &[], generic_report(0, 120))
+        .await;
     lab.settle().await;
     let product = lab.product("Shop").await.unwrap().id;
     let test = lab.tests(product).await.into_values().next().unwrap().id;
@@ -291,7 +321,9 @@ async fn a_change_of_many_findings_tells_once() {
     let all = events(&lab).await;
     let new: Vec<&Event> = all
         .iter()
-        .filter(|event| event.kind == EventKind::UserMentioned || event.occasion.starts_with("job-"))
+        .filter(|event| {
+            event.kind == EventKind::UserMentioned || event.occasion.starts_with("job-")
+        })
         .collect();
     let wanted = BTreeMap::from([("critical_finding", 1), ("user_mentioned", 1)]);
     assert_eq!(kinds(new.iter().copied()), wanted);
@@ -299,7 +331,9 @@ async fn a_change_of_many_findings_tells_once() {
         match event.read().unwrap() {
             EventData::CriticalFinding(critical) => {
                 let findings = lab.findings(test).await;
-                let open = findings.iter().filter(|f| f.flags.active && f.severity.name() == "Critical");
+                let open = findings
+                    .iter()
+                    .filter(|f| f.flags.active && f.severity.name() == "Critical");
                 assert_eq!(critical.count, open.count() as u64);
                 assert_eq!(critical.findings.len(), 20);
             }
@@ -314,7 +348,9 @@ async fn a_change_of_many_findings_tells_once() {
 
 async fn daily(lab: &Lab, days: i64) -> bool {
     let now = Timestamp::now() + SignedDuration::from_hours(24 * days);
-    Box::pin(tatami_sla::daily(&lab.services, now)).await.is_ok()
+    Box::pin(tatami_sla::daily(&lab.services, now))
+        .await
+        .is_ok()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -330,7 +366,11 @@ async fn engagements_are_told_of_before_they_start_and_after_they_should_have_en
     });
     let engagement = call(&lab, Method::POST, "engagements/", body).await;
     let path = format!("engagements/{}/", engagement["id"]);
-    let timing = ["upcoming_engagement", "stale_engagement", "auto_close_engagement"];
+    let timing = [
+        "upcoming_engagement",
+        "stale_engagement",
+        "auto_close_engagement",
+    ];
     let told = async || -> Vec<(String, u64, String)> {
         let mut seen = Vec::new();
         for event in events_until(&lab, 40, 40).await {
@@ -369,7 +409,10 @@ async fn engagements_are_told_of_before_they_start_and_after_they_should_have_en
     wanted.push(row(2, 13, 22));
     assert_eq!(told().await, wanted);
     let closed = lab.call(Method::GET, &path, None).await.expect(200);
-    assert_eq!((&closed["active"], &closed["status"]), (&json!(false), &json!("Completed")));
+    assert_eq!(
+        (&closed["active"], &closed["status"]),
+        (&json!(false), &json!("Completed"))
+    );
     assert!(daily(&lab, 40).await);
     assert_eq!(told().await, wanted, "what is closed is left alone");
 }

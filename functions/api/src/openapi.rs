@@ -222,7 +222,7 @@ impl Operation {
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
                 let kind = match name {
-                    "name" | "cve" => "string",
+                    "name" | "cve" | "token" => "string",
                     _ => "integer",
                 };
                 json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})

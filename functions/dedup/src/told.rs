@@ -64,7 +64,13 @@ pub async fn run(
         warnings: import.warnings_total,
     };
     let place = Some(product.id);
-    let event = Event::new(&scan.into_data(), import.id, OCCASION, place, import.created);
+    let event = Event::new(
+        &scan.into_data(),
+        import.id,
+        OCCASION,
+        place,
+        import.created,
+    );
     store.tell(&event).await?;
     if seen.critical_count > 0 {
         let (named, count) = (seen.critical, seen.critical_count);

@@ -98,7 +98,9 @@ async fn one(
         }
     };
     let day = day.unwrap_or(Date::MAX);
-    let time = day.to_zoned(TimeZone::UTC).map_or(now, |day| day.timestamp());
+    let time = day
+        .to_zoned(TimeZone::UTC)
+        .map_or(now, |day| day.timestamp());
     let place = Some(engagement.product);
     let event = Event::new(&data, engagement.id, day.to_string(), place, time);
     // most days it's told already, and looking costs less than trying
@@ -154,7 +156,13 @@ async fn close(
         });
         // one that is opened again on the day on which it was closed closes with the next run
         let occasion = format!("{today} {}", time.as_nanosecond());
-        Ok::<_, StoreError>(Some(Event::new(&data, id, occasion, Some(own.product), now)))
+        Ok::<_, StoreError>(Some(Event::new(
+            &data,
+            id,
+            occasion,
+            Some(own.product),
+            now,
+        )))
     };
     record.watch(services.store.change_told(id, change)).await?;
     Ok(services.store.end_record(record, 200).await?)

@@ -91,9 +91,7 @@ impl Duplicates<'_> {
         let critical = critical_event(self.store, &critical, None, &commit.unique, now);
         let first = commit.notes.first().and_then(|(id, note)| {
             let sides = commit.changes.iter().map(Change::sides);
-            let finding = sides
-                .filter_map(|(_, new)| new)
-                .find(|new| new.id == *id)?;
+            let finding = sides.filter_map(|(_, new)| new).find(|new| new.id == *id)?;
             let by = self.by.unwrap_or_default();
             mention(by, finding, note.id, &note.entry, mentioned, now)
         });

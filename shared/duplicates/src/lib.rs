@@ -38,8 +38,8 @@ pub use held::{Held, moves};
 pub use merge::{MarkAs, Merge};
 pub use state::{as_duplicate, as_original};
 pub use tell::{
-    About, JobTold, critical_event, is_critical, keep_told, mention, named, tell_of_job, title_of_test,
-    turned_critical,
+    About, JobTold, critical_event, is_critical, keep_told, mention, named, tell_of_job,
+    title_of_test, turned_critical,
 };
 
 /// How often an operation is decided anew when others change the same findings.

@@ -28,7 +28,12 @@ pub struct JobTold {
 
 impl JobTold {
     /// Of a change of these findings, as they are before.
-    pub fn new(findings: &[Finding], change: &BulkChange, by: UserId, mentioned: &[UserId]) -> Self {
+    pub fn new(
+        findings: &[Finding],
+        change: &BulkChange,
+        by: UserId,
+        mentioned: &[UserId],
+    ) -> Self {
         let now = Timestamp::now();
         let turns = |old: &&Finding| {
             // what is accepted is not open, whether simply or not
@@ -185,7 +190,7 @@ pub async fn tell_of_job(store: &Store, blobs: &Blobs, job: &Job) -> Result<()> 
             && let Some(finding) = store.findings([finding]).await?.first()
         {
             let event = mention(job.by, finding, note, entry, &told.mentioned, job.created);
-            for event in event {
+            if let Some(event) = event {
                 store.tell(&event).await?;
             }
         }

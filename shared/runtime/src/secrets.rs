@@ -107,7 +107,11 @@ impl SecretKey {
         let mut block = [0; 64];
         block[..32].copy_from_slice(&self.0);
         let mac = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
-        mac.chain_update(DERIVED).chain_update(purpose).finalize().into_bytes().into()
+        mac.chain_update(DERIVED)
+            .chain_update(purpose)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 }
 
@@ -153,8 +157,15 @@ mod tests {
         assert_ne!(key.derive("a"), key.derive("b"));
         assert_ne!(key.derive("a"), self::key().derive("a"));
         // as Python's hmac.new(bytes([7] * 32), b"tatami key v1 a", "sha256") has it
-        let hex: String = key.derive("a").iter().map(|byte| format!("{byte:02x}")).collect();
-        assert_eq!(hex, "4c0d7f6e200e974dd7a63fb90c3aa43de7b6dd4155cc57823e3287cdb89e519b");
+        let hex: String = key
+            .derive("a")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "4c0d7f6e200e974dd7a63fb90c3aa43de7b6dd4155cc57823e3287cdb89e519b"
+        );
     }
 
     #[test]

@@ -22,7 +22,10 @@ pub async fn tell_failed(store: &Store, import: &Import) -> Result<(), StoreErro
         },
     };
     let file_name = import.key.rsplit('/').next().map(str::to_owned);
-    let scan_type = import.scan_type.as_ref().or(import.options.scan_type.as_ref());
+    let scan_type = import
+        .scan_type
+        .as_ref()
+        .or(import.options.scan_type.as_ref());
     let data = EventData::ImportFailed(ImportFailed {
         import: import.id,
         error: error.message.clone(),

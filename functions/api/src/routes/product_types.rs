@@ -77,7 +77,13 @@ impl Resource for ProductType {
             name: self.name.clone(),
             by: Some(by),
         });
-        Ok(Some(Event::new(&data, self.id, ADDED, None, Timestamp::now())))
+        Ok(Some(Event::new(
+            &data,
+            self.id,
+            ADDED,
+            None,
+            Timestamp::now(),
+        )))
     }
 
     fn changed(api: &Api) {

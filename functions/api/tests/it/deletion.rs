@@ -2,6 +2,7 @@
 
 use http::{Method, Request};
 use serde_json::{Value, json};
+use tatami_store::Follows;
 
 use crate::app::TestApp;
 

@@ -25,6 +25,8 @@ mod findings;
 mod history;
 mod imports;
 mod metrics;
+mod notifications;
+mod told;
 mod pages;
 mod prefetch;
 mod protocol;

@@ -18,9 +18,7 @@ use tatami_domain::{
     BulkChange, BulkError, BulkOutcome, Finding, FindingId, Job, JobState, ProductId, Severity,
     UserId, Work,
 };
-use tatami_duplicates::{
-    Done, Duplicates, JobTold, Listed, keep_told, tell_of_job, work_off,
-};
+use tatami_duplicates::{Done, Duplicates, JobTold, Listed, keep_told, tell_of_job, work_off};
 
 use super::write::{flag_change, simple_acceptance};
 use super::{filter, selected};

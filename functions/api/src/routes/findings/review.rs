@@ -47,10 +47,7 @@ async fn request(
     let reviewers = sent["reviewers"].as_array().into_iter().flatten();
     let reviewers: Vec<UserId> = reviewers.filter_map(Value::as_u64).map(UserId).collect();
     if reviewers.is_empty() {
-        return Err(ApiError::field(
-            "reviewers",
-            "This list may not be empty.",
-        ));
+        return Err(ApiError::field("reviewers", "This list may not be empty."));
     }
     let mut problems = Problems::default();
     for user in store.get_all::<User>(reviewers.iter().copied()).await? {

@@ -15,9 +15,7 @@ use tatami_domain::{
     Dedupe, Endpoint, EndpointId, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId,
     ResolvedDedupe, ShortStatus, StatusPlace, Test, TestType, Texts, UserId,
 };
-use tatami_duplicates::{
-    Duplicates, Held, as_duplicate, critical_event, moves, turned_critical,
-};
+use tatami_duplicates::{Duplicates, Held, as_duplicate, critical_event, moves, turned_critical};
 use tatami_store::{Change, Commit, Committed, EndpointBook, Store, StoreError};
 
 use super::filter::unknown_status;
