@@ -18,7 +18,7 @@ use crate::error::said;
 use crate::{MailError, Mailbox, Security, SmtpSettings};
 
 /// A connection that nothing was sent over for so long is not used again; many servers close it.
-const MAX_IDLE: Duration = Duration::from_secs(60);
+const MAX_IDLE: Duration = Duration::from_mins(1);
 /// How long a connection has to show that it is still there.
 const ALIVE_WITHIN: Duration = Duration::from_secs(2);
 

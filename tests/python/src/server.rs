@@ -8,7 +8,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 /// A server has to be there after so long.
-const START_WITHIN: Duration = Duration::from_secs(60);
+const START_WITHIN: Duration = Duration::from_mins(1);
 
 /// A running server. It is killed when it is dropped; its stdin ends then too, and when the test's process ends
 /// otherwise, which is when the scripts of this crate end by themselves.

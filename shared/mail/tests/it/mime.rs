@@ -1,6 +1,6 @@
 //! Mails parsed back by another implementation.
 
-use mail_parser::{Message, MessageParser};
+use mail_parser::{Message, MessageParser, MessagePart};
 use proptest::prelude::*;
 use tatami_mail::{Mail, MailError, Mailbox};
 
@@ -85,7 +85,7 @@ fn all_that_a_mail_says_is_read_back() {
     let parts: Vec<_> = message
         .parts
         .iter()
-        .map(|part| part.is_text_html())
+        .map(MessagePart::is_text_html)
         .collect();
     assert_eq!(parts, [false, false, true], "the last part is the best one");
     assert_eq!(lines(&message.body_text(0).unwrap()), lines(&mail().text));
