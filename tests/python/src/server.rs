@@ -63,7 +63,8 @@ impl Server {
         let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .spawn()?;
+            .spawn()
+            .map_err(|error| io::Error::new(error.kind(), format!("{command:?}: {error}")))?;
         let lines = follow(child.stdout.take());
         Ok(Self { child, port, lines })
     }
