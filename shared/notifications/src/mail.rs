@@ -70,8 +70,8 @@ impl Options {
         }
     }
 
-    pub(crate) fn reason(&self, topic: &str) -> String {
-        texts::reason(self.reason, topic)
+    pub(crate) fn reason(&self) -> String {
+        texts::reason(self.reason)
     }
 
     pub(crate) fn unsubscribe_url(&self) -> Option<&str> {

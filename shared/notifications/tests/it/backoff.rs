@@ -18,8 +18,18 @@ fn waits_grow_and_end_with_the_ninth_try() {
 #[test]
 fn jitter_makes_a_wait_a_quarter_longer_at_most() {
     assert_eq!(backoff(3, 0.5), Some(Duration::from_secs(135)));
-    for (jitter, seconds) in [(1.0, 150), (7.0, 150), (-1.0, 120), (f64::NAN, 120), (f64::INFINITY, 150)] {
-        assert_eq!(backoff(3, jitter), Some(Duration::from_secs(seconds)), "{jitter}");
+    for (jitter, seconds) in [
+        (1.0, 150),
+        (7.0, 150),
+        (-1.0, 120),
+        (f64::NAN, 120),
+        (f64::INFINITY, 150),
+    ] {
+        assert_eq!(
+            backoff(3, jitter),
+            Some(Duration::from_secs(seconds)),
+            "{jitter}"
+        );
     }
 }
 
@@ -28,7 +38,9 @@ fn what_may_succeed_later_is_tried_again() {
     for status in [408, 425, 429, 500, 502, 503, 504, 599] {
         assert!(worth_retrying(status), "{status}");
     }
-    for status in [200, 204, 301, 400, 401, 403, 404, 410, 413, 501, 505, 600, 0] {
+    for status in [
+        200, 204, 301, 400, 401, 403, 404, 410, 413, 501, 505, 600, 0,
+    ] {
         assert!(!worth_retrying(status), "{status}");
     }
 }

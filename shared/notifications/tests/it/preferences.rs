@@ -26,17 +26,31 @@ fn rows_of_a_user_are_put_together() {
         (None, Some(&[Alert, Mail]), Some(&[]), &[Alert, Mail]),
         // a superuser gets what the system gets
         (Some(&[Slack]), None, None, &[Slack]),
-        (Some(&[Slack]), Some(&[Alert]), Some(&[Mail]), &[Alert, Mail, Slack]),
+        (
+            Some(&[Slack]),
+            Some(&[Alert]),
+            Some(&[Mail]),
+            &[Alert, Mail, Slack],
+        ),
         (Some(&[]), Some(&[]), Some(&[]), &[]),
         // Teams has no messages for one person
-        (Some(&[MsTeams]), Some(&[MsTeams, Alert]), Some(&[MsTeams]), &[Alert]),
+        (
+            Some(&[MsTeams]),
+            Some(&[MsTeams, Alert]),
+            Some(&[MsTeams]),
+            &[Alert],
+        ),
         (None, Some(&[Webhooks]), Some(&[Webhooks]), &[Webhooks]),
     ];
     for (system, global, product, told) in table {
         let rows = [system, global, product].map(|channels| channels.map(row));
         let [system, global, product] = rows.each_ref().map(Option::as_ref);
         let told: BTreeSet<Channel> = told.iter().copied().collect();
-        assert_eq!(resolve(Topic::ScanAdded, system, global, product), told, "{rows:?}");
+        assert_eq!(
+            resolve(Topic::ScanAdded, system, global, product),
+            told,
+            "{rows:?}"
+        );
     }
 }
 
@@ -49,7 +63,10 @@ fn what_a_row_does_not_have_is_the_default_but_in_a_row_for_a_product() {
     assert!(told.is_empty());
     assert!(resolve(Topic::ScanAddedEmpty, None, Some(&empty), None).is_empty());
     for topic in Topic::ALL {
-        assert_eq!(empty.channels(*topic), Preferences::defaults().channels(*topic));
+        assert_eq!(
+            empty.channels(*topic),
+            Preferences::defaults().channels(*topic)
+        );
     }
 }
 
@@ -64,7 +81,10 @@ fn the_system_is_told_on_all_channels_but_alerts() {
 fn a_row_is_a_map_of_topics_to_channels() {
     let stored = json!({"scan_added": ["alert", "mail"], "other": []});
     let row: Preferences = serde_json::from_value(stored.clone()).unwrap();
-    assert_eq!(row.channels(Topic::ScanAdded), BTreeSet::from([Alert, Mail]));
+    assert_eq!(
+        row.channels(Topic::ScanAdded),
+        BTreeSet::from([Alert, Mail])
+    );
     assert_eq!(serde_json::to_value(&row).unwrap(), stored);
     for wrong in [json!({"scan_aded": []}), json!({"other": ["fax"]})] {
         assert!(serde_json::from_value::<Preferences>(wrong).is_err());
@@ -84,7 +104,14 @@ fn names_are_those_that_are_stored_and_every_event_has_a_topic() {
     assert_eq!(Topic::from_name("scan"), None);
 
     let kinds: Vec<EventKind> = serde_json::from_value(json!(EventKind::NAMES)).unwrap();
-    let told: BTreeSet<Topic> = kinds.iter().flat_map(|kind| Topic::of(*kind)).copied().collect();
-    let never: Vec<&Topic> = Topic::ALL.iter().filter(|topic| !told.contains(topic)).collect();
+    let told: BTreeSet<Topic> = kinds
+        .iter()
+        .flat_map(|kind| Topic::of(*kind))
+        .copied()
+        .collect();
+    let never: Vec<&Topic> = Topic::ALL
+        .iter()
+        .filter(|topic| !told.contains(topic))
+        .collect();
     assert_eq!(never, [&Topic::CodeReview]);
 }

@@ -14,9 +14,15 @@ fn signatures_are_those_that_openssl_makes() {
         sign(b"whsec_first", at(), BODY),
         "v1=699ce05d03e13c6b3c213e097ad2f34f86d683f607cfec1668e6d3eaeca17c21"
     );
-    assert_eq!(sign(b"", at(), b""), "v1=005c33a6120817b4e1f5393db1d9819d46ae4f5283c288f9ae5035eef626a201");
+    assert_eq!(
+        sign(b"", at(), b""),
+        "v1=005c33a6120817b4e1f5393db1d9819d46ae4f5283c288f9ae5035eef626a201"
+    );
     let long = [b'k'; 100];
-    assert_eq!(sign(&long, at(), BODY), "v1=33e83cbc252f71846189b851476a0b27ed78b842424260267bcec3946353ff0e");
+    assert_eq!(
+        sign(&long, at(), BODY),
+        "v1=33e83cbc252f71846189b851476a0b27ed78b842424260267bcec3946353ff0e"
+    );
 }
 
 #[test]
@@ -55,7 +61,10 @@ fn while_a_secret_is_replaced_both_are_believed() {
     let header = sign_all(["new", "old"], at(), BODY);
     assert_eq!(header.matches("v1=").count(), 2);
     for secret in ["new", "old"] {
-        assert_eq!(verify(secret.as_bytes(), &header, at(), BODY, at(), 1), Ok(()));
+        assert_eq!(
+            verify(secret.as_bytes(), &header, at(), BODY, at(), 1),
+            Ok(())
+        );
     }
     assert_eq!(
         verify(b"older", &header, at(), BODY, at(), 1),
@@ -79,7 +88,11 @@ fn a_header_that_is_none_is_an_error() {
         (&right[..right.len() - 2], SignatureError::Wrong),
         (&format!("{right}00"), SignatureError::Wrong),
     ] {
-        assert_eq!(verify(b"s", header, at(), BODY, at(), 1), Err(error), "{header:?}");
+        assert_eq!(
+            verify(b"s", header, at(), BODY, at(), 1),
+            Err(error),
+            "{header:?}"
+        );
     }
     let capitals = right.to_uppercase().replace("V1=", "v1=");
     assert_eq!(verify(b"s", &capitals, at(), BODY, at(), 1), Ok(()));

@@ -10,7 +10,11 @@ fn every_topic_and_channel_is_read_back() {
     for topic in Topic::ALL {
         for channel in Channel::ALL {
             let token = token(KEY, UserId(u64::MAX), *topic, *channel);
-            assert!(token.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte)));
+            assert!(
+                token
+                    .bytes()
+                    .all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(&byte))
+            );
             assert_eq!(read(KEY, &token), Ok((UserId(u64::MAX), *topic, *channel)));
         }
     }
