@@ -346,14 +346,23 @@ fn run(
     let mut env = escape.environment();
     env.set_fuel(Some(FUEL));
     let mut out = Bounded(Vec::new());
-    let made = env
-        .template_from_named_str(part, source)
-        .and_then(|template| {
-            template
-                .render_captured_to(Value::from(Serde(context)), &mut out)
-                .map(drop)
-        });
-    made.map_err(|error| wrong(part, &error))?;
+    let template = env.template_from_named_str(part, source);
+    let template = template.map_err(|error| wrong(part, &error))?;
+    let made = template.render_captured_to(Value::from(Serde(context)), &mut out);
+    made.map(drop).map_err(|error| match wrong(part, &error) {
+        TemplateError::Wrong { line, what, .. } if error.kind() == ErrorKind::UndefinedError => {
+            let names = template.undeclared_variables(false).into_iter();
+            let mut unknown: Vec<String> =
+                names.filter(|name| context.get(name).is_none()).collect();
+            unknown.sort();
+            let what = match &*unknown {
+                [] => what,
+                unknown => format!("{what}, messages have no {}", unknown.join(", ")),
+            };
+            TemplateError::Wrong { part, line, what }
+        }
+        other => other,
+    })?;
     // templates write whole characters
     Ok(String::from_utf8_lossy(&out.0).into_owned())
 }

@@ -166,7 +166,7 @@ fn no_control_characters(text: &str) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(128))]
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
     #[test]
     fn a_message_fits(message in message()) {
