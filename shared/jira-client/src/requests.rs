@@ -112,7 +112,7 @@ impl<T: Transport> Jira<T> {
     /// none any more, or its user may not see it. An issue that moved is found by its old key, too.
     pub async fn issue(&self, issue: &str, fields: &[&str]) -> Result<Option<Issue>, JiraError> {
         let segments = [issue];
-        let call = Call::new(Operation::GetIssue, &segments).query("fields", fields.join(","));
+        let call = Call::new(Operation::GetIssue, &segments).query("fields", &fields.join(","));
         found(self.read(call).await)
     }
 
@@ -161,8 +161,8 @@ impl<T: Transport> Jira<T> {
     pub async fn comments(&self, issue: &str, start: u64) -> Result<Comments, JiraError> {
         let segments = [issue];
         let call = Call::new(Operation::Comments, &segments)
-            .query("startAt", start)
-            .query("maxResults", PAGE)
+            .query("startAt", &start)
+            .query("maxResults", &PAGE)
             .query("orderBy", "created");
         let page: CommentPage = self.read(call).await?;
         let end = start + page.comments.len() as u64;
@@ -295,7 +295,7 @@ impl<T: Transport> Jira<T> {
         let call = Call::new(Operation::AssignableUsers, &[])
             .query("project", project)
             .query(by, query)
-            .query("maxResults", PAGE);
+            .query("maxResults", &PAGE);
         self.read(call).await
     }
 
@@ -311,8 +311,8 @@ impl<T: Transport> Jira<T> {
         let mut all = Vec::new();
         for _ in 0..MAX_PAGES {
             let call = Call::new(operation, segments)
-                .query("startAt", all.len())
-                .query("maxResults", PAGE);
+                .query("startAt", &all.len())
+                .query("maxResults", &PAGE);
             let page: P = self.read(call).await?;
             let (items, total) = page
                 .take()

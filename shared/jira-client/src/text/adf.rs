@@ -5,7 +5,7 @@
 
 use serde_json::{Value, json};
 
-use super::markdown::{Block, Inline, Marks, Row};
+use super::markdown::{Block, Inline, Marks, Row, strong};
 
 /// Where blocks stand.
 #[derive(Clone, Copy, PartialEq)]
@@ -26,12 +26,11 @@ fn content(blocks: &[Block], place: In) -> Vec<Value> {
     }
     let begins_well = |node: &Value| node["type"] == "paragraph" || node["type"] == "codeBlock";
     match place {
-        In::Document => {}
         In::Item if !nodes.first().is_some_and(begins_well) => {
             nodes.insert(0, paragraph(&[]));
         }
         In::Quote if nodes.is_empty() => nodes.push(paragraph(&[])),
-        In::Item | In::Quote => {}
+        In::Document | In::Item | In::Quote => {}
     }
     nodes
 }
@@ -140,16 +139,6 @@ fn marked(marks: &Marks) -> Vec<Value> {
     let looks = looks.into_iter().filter(|(is, _)| *is);
     all.extend(looks.map(|(_, name)| json!({ "type": name })));
     all
-}
-
-fn strong(inlines: &[Inline]) -> Vec<Inline> {
-    let mut inlines = inlines.to_vec();
-    for inline in &mut inlines {
-        if let Inline::Text(_, marks) = inline {
-            marks.strong = true;
-        }
-    }
-    inlines
 }
 
 /// A row where no table may be.

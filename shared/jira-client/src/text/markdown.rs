@@ -61,6 +61,17 @@ pub(super) fn read(markdown: &str) -> Vec<Block> {
     reader.blocks
 }
 
+/// A line in which all is strong: a heading where none may be.
+pub(super) fn strong(inlines: &[Inline]) -> Vec<Inline> {
+    let mut inlines = inlines.to_vec();
+    for inline in &mut inlines {
+        if let Inline::Text(_, marks) = inline {
+            marks.strong = true;
+        }
+    }
+    inlines
+}
+
 /// A container whose content is being read, with what the blocks around it were until then.
 enum Open {
     Quote(Vec<Block>),

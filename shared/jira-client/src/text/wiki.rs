@@ -1,7 +1,9 @@
 //! The tree as wiki markup
 //! (<https://jira.atlassian.com/secure/WikiRendererHelpAction.jspa?section=all>).
 
-use super::markdown::{Block, Inline, Marks, Row};
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+
+use super::markdown::{Block, Inline, Marks, Row, strong};
 
 /// What `{code}` knows; for anything else it would show an error above the code.
 const LANGUAGES: &[&str] = &[
@@ -58,7 +60,7 @@ fn write(blocks: &[Block], in_quote: bool, out: &mut String) {
         match block {
             Block::Paragraph(inlines) => out.push_str(&line(inlines, In::Text)),
             Block::Heading(level, inlines) => {
-                out.push_str(&format!("h{level}. "));
+                out.extend(["h", &level.to_string(), ". "]);
                 out.push_str(&line(inlines, In::Line));
             }
             Block::Code { language, text } => out.push_str(&code(language.as_deref(), text)),
@@ -234,9 +236,9 @@ fn phrase(text: &str, marks: &Marks, next: Option<char>, out: &mut String) {
     };
     match &marks.link {
         Some(address) if address == inner && !marks.code => {
-            out.push_str(&format!("[{}]", target(address)));
+            out.extend(["[", &target(address), "]"]);
         }
-        Some(address) => out.push_str(&format!("[{shown}|{}]", target(address))),
+        Some(address) => out.extend(["[", &shown, "|", &target(address), "]"]),
         None => out.push_str(&shown),
     }
     out.extend(signs.iter().rev().map(sign));
@@ -249,7 +251,10 @@ fn target(address: &str) -> String {
     for c in address.chars() {
         match c {
             '|' | '[' | ']' | '{' | '}' | '\\' | '^' | '"' | '<' | '>' => {
-                target.push_str(&format!("%{:02X}", c as u32));
+                target.extend(utf8_percent_encode(
+                    c.encode_utf8(&mut [0; 4]),
+                    NON_ALPHANUMERIC,
+                ));
             }
             c if c.is_whitespace() => target.push_str("%20"),
             c => target.push(c),
@@ -312,14 +317,4 @@ fn entity(rest: &str) -> bool {
     let name = rest.strip_prefix('#').unwrap_or(rest);
     let end = name.find(|c: char| !c.is_ascii_alphanumeric());
     end.is_some_and(|end| end > 0 && name[end..].starts_with(';'))
-}
-
-fn strong(inlines: &[Inline]) -> Vec<Inline> {
-    let mut inlines = inlines.to_vec();
-    for inline in &mut inlines {
-        if let Inline::Text(_, marks) = inline {
-            marks.strong = true;
-        }
-    }
-    inlines
 }
