@@ -300,7 +300,7 @@ fn escaped(text: &str, before: Option<char>, after: Option<char>) -> String {
             '#' if !word(before) => out.extend(['\\', c]),
             '(' if SIGNS.iter().any(|sign| rest.starts_with(sign)) => out.extend(['\\', c]),
             ':' if face(rest) => out.push_str("&#58;"),
-            ';' if face(rest) => out.push_str("&#59;"),
+            ';' if rest.starts_with(')') => out.push_str("&#59;"),
             '&' if entity(rest) => out.push_str("&amp;"),
             c => out.push(c),
         }
@@ -314,7 +314,7 @@ fn face(rest: &str) -> bool {
     let mut after = rest.chars();
     let mouth = after
         .next()
-        .is_some_and(|c| matches!(c, ')' | '(' | 'P' | 'D' | '-'));
+        .is_some_and(|c| matches!(c, ')' | '(' | 'P' | 'D'));
     mouth && !after.next().is_some_and(char::is_alphanumeric)
 }
 
