@@ -142,7 +142,7 @@ pub fn digest(messages: &[Message], digest: Digest, options: &Options) -> Mail {
     let context = json!({
         "title": title,
         "products": products,
-        "reason": options.reason(texts::DIGEST),
+        "reason": options.reason(),
         "unsubscribe_url": options.unsubscribe_url(),
         "settings_url": options.settings_url(),
         "words": words(),

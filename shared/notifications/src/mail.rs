@@ -6,7 +6,7 @@ use crate::template::{Escape, Own};
 use crate::text::{is_url, one_line};
 use crate::{Message, texts};
 
-/// A mail but for its addresses. Where there is [`Options::unsubscribe_url`], it belongs into the header
+/// A mail but for its addresses. Where there is [`unsubscribe_url`](field@Options::unsubscribe_url), it belongs into the header
 /// `List-Unsubscribe` too (RFC 8058).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mail {
@@ -71,8 +71,8 @@ impl Options {
         }
     }
 
-    pub(crate) fn reason(&self, topic: &str) -> String {
-        texts::reason(self.reason, topic)
+    pub(crate) fn reason(&self) -> String {
+        texts::reason(self.reason)
     }
 
     pub(crate) fn unsubscribe_url(&self) -> Option<&str> {

@@ -44,7 +44,8 @@ fn shorten(message: &mut Message) -> bool {
     let mut shortened = false;
     for section in &mut message.sections {
         let kept = section.items.len() / 2;
-        section.more += (section.items.len() - kept) as u64;
+        let gone = (section.items.len() - kept) as u64;
+        section.more = section.more.saturating_add(gone);
         shortened |= kept < section.items.len();
         section.items.truncate(kept);
     }

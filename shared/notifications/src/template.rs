@@ -1,7 +1,8 @@
 //! Templates: those that mails are made of, and those that operators put in their place.
 //!
-//! The language is Jinja's (`minijinja`), without files, includes, macros and `safe`. A template has the message,
-//! with these names:
+//! The language is Jinja's (`minijinja`), without files, includes, macros, and all that makes values of others: no
+//! arithmetic, no `~`, no lists or maps of one's own, no functions, no filters with two arguments. A line with only a tag
+//! isn't there. A template has the message, with these names:
 //!
 //! | name | what |
 //! |---|---|
@@ -22,6 +23,7 @@
 use std::io;
 use std::sync::OnceLock;
 
+use minijinja::machinery::{Token, tokenize};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::{Serde, Value};
 use minijinja::{AutoEscape, Environment, Error, ErrorKind, UndefinedBehavior};
@@ -210,13 +212,16 @@ impl Escape {
 
     fn environment(self) -> Environment<'static> {
         let mut env = Environment::new();
-        env.remove_filter("safe");
-        env.remove_global("debug");
-        env.set_undefined_behavior(UndefinedBehavior::Strict);
-        let mut syntax = SyntaxConfig::builder();
-        if let Ok(syntax) = syntax.trim_blocks(true).lstrip_blocks(true).build() {
-            env.set_syntax(syntax);
+        for name in [
+            "safe", "batch", "chain", "format", "indent", "pprint", "slice", "zip",
+        ] {
+            env.remove_filter(name);
         }
+        for name in ["debug", "dict", "namespace", "range"] {
+            env.remove_global(name);
+        }
+        env.set_undefined_behavior(UndefinedBehavior::Strict);
+        env.set_syntax(syntax());
         env.set_auto_escape_callback(move |_| match self {
             Self::Html => AutoEscape::Html,
             _ => AutoEscape::None,
@@ -228,6 +233,11 @@ impl Escape {
             }
             if value.is_none() {
                 return Ok(());
+            }
+            if value.as_object().is_some() {
+                let what =
+                    "a list is shown by a loop over it, and a group of values by one of them";
+                return Err(Error::new(ErrorKind::InvalidOperation, what));
             }
             let text = value.to_string();
             let safe = self == Self::None || self == Self::Html && value.is_safe();
@@ -241,6 +251,50 @@ impl Escape {
         });
         env
     }
+}
+
+/// A line that has only a tag isn't there.
+fn syntax() -> SyntaxConfig {
+    let mut syntax = SyntaxConfig::builder();
+    let syntax = syntax.trim_blocks(true).lstrip_blocks(true);
+    syntax.build().unwrap_or_default()
+}
+
+/// Refuses what makes new values of others. Fuel is charged for what instructions make, but not while a list is
+/// written that refers to another one many times over, or compared to one.
+fn only_reads(source: &str, part: &'static str) -> Result<(), TemplateError> {
+    let mut before = None;
+    for token in tokenize(source, false, syntax()) {
+        let (token, span) = token.map_err(|error| wrong(part, &error))?;
+        let index = matches!(
+            before,
+            Some(Token::Ident(_) | Token::BracketClose | Token::ParenClose)
+        );
+        let makes = match &token {
+            Token::Plus => "+",
+            Token::Mul => "*",
+            Token::Pow => "**",
+            Token::Mod => "%",
+            Token::Div => "/",
+            Token::FloorDiv => "//",
+            Token::Tilde => "~",
+            Token::Comma => ",",
+            Token::BraceOpen => "{",
+            Token::BracketOpen if !index => "[",
+            _ => "",
+        };
+        if !makes.is_empty() {
+            return Err(TemplateError::Wrong {
+                part,
+                line: Some(span.start_line.into()),
+                what: format!(
+                    "\"{makes}\" is not allowed: values are shown and compared, but not made of others"
+                ),
+            });
+        }
+        before = Some(token);
+    }
+    Ok(())
 }
 
 /// Backgrounds on which white text can be read (4.5 : 1).
@@ -259,7 +313,7 @@ fn context(message: &Message, options: &Options) -> serde_json::Value {
     let mut context = json!({
         "topic_label": message.topic.label(),
         "origin": message.origin(),
-        "reason": options.reason(message.topic.label()),
+        "reason": options.reason(),
         "unsubscribe_url": options.unsubscribe_url(),
         "settings_url": options.settings_url(),
         "words": words(),
@@ -288,17 +342,27 @@ fn run(
     if source.len() > MAX_SOURCE {
         return Err(TemplateError::Source { part });
     }
+    only_reads(source, part)?;
     let mut env = escape.environment();
     env.set_fuel(Some(FUEL));
     let mut out = Bounded(Vec::new());
-    let made = env
-        .template_from_named_str(part, source)
-        .and_then(|template| {
-            template
-                .render_captured_to(Value::from(Serde(context)), &mut out)
-                .map(drop)
-        });
-    made.map_err(|error| wrong(part, &error))?;
+    let template = env.template_from_named_str(part, source);
+    let template = template.map_err(|error| wrong(part, &error))?;
+    let made = template.render_captured_to(Value::from(Serde(context)), &mut out);
+    made.map(drop).map_err(|error| match wrong(part, &error) {
+        TemplateError::Wrong { line, what, .. } if error.kind() == ErrorKind::UndefinedError => {
+            let names = template.undeclared_variables(false).into_iter();
+            let mut unknown: Vec<String> =
+                names.filter(|name| context.get(name).is_none()).collect();
+            unknown.sort();
+            let what = match &*unknown {
+                [] => what,
+                unknown => format!("{what}, messages have no {}", unknown.join(", ")),
+            };
+            TemplateError::Wrong { part, line, what }
+        }
+        other => other,
+    })?;
     // templates write whole characters
     Ok(String::from_utf8_lossy(&out.0).into_owned())
 }

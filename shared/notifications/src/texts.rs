@@ -41,10 +41,8 @@ pub(crate) mod label {
 
 /// What stands on buttons and links.
 pub(crate) const OPEN: &str = "Open in Tatami";
-pub(crate) const UNSUBSCRIBE: &str = "Stop these mails";
+pub(crate) const UNSUBSCRIBE: &str = "Stop mails of this kind";
 pub(crate) const SETTINGS: &str = "Notification settings";
-/// What stands in place of the topic in a mail of many.
-pub(crate) const DIGEST: &str = "digest";
 /// The heading of messages without a product, in a digest.
 pub(crate) const NO_PRODUCT: &str = "Not about a product";
 
@@ -115,7 +113,7 @@ pub(crate) const fn channel(channel: Channel) -> &'static str {
 }
 
 /// Why somebody gets a mail.
-pub(crate) fn reason(reason: Reason, topic: &str) -> String {
+pub(crate) fn reason(reason: Reason) -> String {
     let because = match reason {
         Reason::Settings => "it is turned on in your notification settings",
         Reason::Product => "it is turned on for this product in your notification settings",
@@ -123,7 +121,7 @@ pub(crate) fn reason(reason: Reason, topic: &str) -> String {
         Reason::Named => "you were named",
         Reason::System => "this address receives the notifications of the system",
     };
-    format!("You get this mail ({topic}) because {because}.")
+    format!("You get this mail because {because}.")
 }
 
 pub(crate) fn day(day: Option<Date>) -> String {

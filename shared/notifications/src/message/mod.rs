@@ -100,19 +100,24 @@ impl Message {
     pub fn fit(&self) -> Self {
         let url = |url: &Option<String>| url.clone().filter(|url| is_url(url));
         let title = one_line(&self.title, MAX_TITLE);
+        let line = |text: &str, max: usize| match one_line(text, max) {
+            empty if empty.is_empty() => "…".to_owned(),
+            line => line,
+        };
         let fact = |fact: &Fact| Fact {
-            label: one_line(&fact.label, MAX_LABEL),
+            label: line(&fact.label, MAX_LABEL),
             value: one_line(&fact.value, MAX_VALUE),
         };
         let item = |item: &Item| Item {
-            text: one_line(&item.text, MAX_ITEM),
+            text: line(&item.text, MAX_ITEM),
             url: url(&item.url),
             severity: item.severity,
         };
         let section = |section: &Section| Section {
-            heading: one_line(&section.heading, MAX_HEADING),
+            heading: line(&section.heading, MAX_HEADING),
             items: section.items.iter().take(MAX_ITEMS).map(item).collect(),
-            more: section.more + section.items.len().saturating_sub(MAX_ITEMS) as u64,
+            more: (section.more)
+                .saturating_add(section.items.len().saturating_sub(MAX_ITEMS) as u64),
         };
         let facts = self.facts.iter().map(fact);
         Self {

@@ -26,8 +26,13 @@ const GRACE: UserId = UserId(3);
 /// An invented message of a topic, with an event that it could come from.
 pub fn sample(topic: Topic) -> (Event, Message) {
     let data = data(topic);
-    let object = match &data {
-        EventData::ScanAdded(scan) => scan.import.0,
+    let object: u64 = match &data {
+        EventData::ScanAdded(_)
+        | EventData::ScanAddedEmpty(_)
+        | EventData::CriticalFinding(_)
+        | EventData::ImportFailed(_) => 88,
+        EventData::SlaDue(_) | EventData::ProductAdded(_) => 7,
+        EventData::JiraUpdate(_) | EventData::ReviewRequested(_) => 1_026,
         _ => 12,
     };
     let product = match data {

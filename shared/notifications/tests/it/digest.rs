@@ -136,7 +136,7 @@ fn messages() -> Vec<Message> {
     let (_, scan) = sample(Topic::ScanAdded);
     for n in 0..14 {
         let mut another = scan.clone();
-        another.id = format!("{n:032}");
+        another.id = format!("f{n:031}");
         another.title = format!("Trivy in Another & other: {n} new findings");
         another.time = scan.time - i64::from(n).hours();
         another.product = Some(ProductName {

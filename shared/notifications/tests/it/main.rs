@@ -1,4 +1,9 @@
 //! Tests through the crate's public interface.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall stop"
+)]
 
 mod backoff;
 mod digest;

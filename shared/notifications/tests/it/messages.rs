@@ -34,7 +34,7 @@ fn what_is_due_gives_one_message_for_the_product_and_one_for_each_finding() {
         [
             (
                 Topic::SlaBreachCombined,
-                12,
+                7,
                 "SLA in Web shop: 1 overdue, 1 due today, 1 due soon"
             ),
             (Topic::SlaBreach, 1_025, "Finding 1025: 2 days overdue"),
