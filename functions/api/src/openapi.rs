@@ -240,7 +240,7 @@ impl Operation {
                 parameter["description"] = json!(CURSOR);
                 parameter["allowEmptyValue"] = json!(true);
             }
-            if matches!(field.kind, Kind::Texts | Kind::Refs(_)) {
+            if matches!(field.kind, Kind::Texts | Kind::Choices(_) | Kind::Refs(_)) {
                 parameter["style"] = json!("form");
                 parameter["explode"] = json!(false);
             }

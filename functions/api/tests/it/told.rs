@@ -11,7 +11,10 @@ use crate::app::TestApp;
 /// The events since a time.
 async fn events(app: &TestApp, since: Timestamp) -> Vec<Event> {
     let mut all = Vec::new();
-    for time in [Timestamp::now() - SignedDuration::from_hours(24), Timestamp::now()] {
+    for time in [
+        Timestamp::now() - SignedDuration::from_hours(24),
+        Timestamp::now(),
+    ] {
         let day = time.to_zoned(TimeZone::UTC).date();
         all.extend(app.services.store.events(day).await.unwrap());
     }
@@ -40,12 +43,23 @@ async fn what_is_added_and_closed_is_told_once() {
     let app = TestApp::start().await;
     let start = Timestamp::now();
     let [product, engagement, test] = app.tree().await;
-    let wanted = ["product_type_added", "product_added", "engagement_added", "test_added"];
+    let wanted = [
+        "product_type_added",
+        "product_added",
+        "engagement_added",
+        "test_added",
+    ];
     assert_eq!(kinds(&app, start).await, wanted);
     let all = events(&app, start).await;
     let data = |n: usize| all[n].data.clone();
-    assert_eq!((&data(1)["name"], &data(1)["product_type_name"]), (&json!("Shop"), &json!("Shops")));
-    assert_eq!((all[2].object, &data(2)["product_name"]), (engagement, &json!("Shop")));
+    assert_eq!(
+        (&data(1)["name"], &data(1)["product_type_name"]),
+        (&json!("Shop"), &json!("Shops"))
+    );
+    assert_eq!(
+        (all[2].object, &data(2)["product_name"]),
+        (engagement, &json!("Shop"))
+    );
     assert_eq!((all[3].object, all[3].product.unwrap().0), (test, product));
     assert_eq!(data(3)["by"], json!(1));
     // what is refused is not told
@@ -57,12 +71,26 @@ async fn what_is_added_and_closed_is_told_once() {
         assert_eq!(app.post(&path, json!({})).await.0, 200);
     }
     assert_eq!(kinds(&app, then).await, ["close_engagement"]);
-    assert_eq!(app.post(&format!("engagements/{engagement}/reopen/"), json!({})).await.0, 200);
+    assert_eq!(
+        app.post(&format!("engagements/{engagement}/reopen/"), json!({}))
+            .await
+            .0,
+        200
+    );
     assert_eq!(app.post(&path, json!({})).await.0, 200);
     assert_eq!(kinds(&app, then).await.len(), 2);
     // each waits for the notify function
-    let waiting = app.services.store.outbox(SignedDuration::ZERO).await.unwrap();
-    assert!(waiting.iter().all(|entry| matches!(entry.work, OutboxWork::Notify(_))));
+    let waiting = app
+        .services
+        .store
+        .outbox(SignedDuration::ZERO)
+        .await
+        .unwrap();
+    assert!(
+        waiting
+            .iter()
+            .all(|entry| matches!(entry.work, OutboxWork::Notify(_)))
+    );
     assert_eq!(waiting.len(), 6);
 }
 
@@ -81,7 +109,10 @@ async fn findings_that_are_critical_by_hand_are_told_of() {
         (json!({"active": true}), 2),
         (json!({"title": "Remote code"}), 2),
         (json!({"is_mitigated": true, "active": false}), 2),
-        (json!({"severity": "High", "active": true, "is_mitigated": false}), 2),
+        (
+            json!({"severity": "High", "active": true, "is_mitigated": false}),
+            2,
+        ),
     ] {
         let (status, answer) = app.patch(&path, change.clone()).await;
         assert_eq!(status, 200, "{answer}");
@@ -93,7 +124,11 @@ async fn findings_that_are_critical_by_hand_are_told_of() {
     assert_eq!(app.post("findings/bulk/", body).await.0, 200);
     let events = events(&app, start).await;
     assert_eq!(events.len(), 3, "{events:?}");
-    assert!(events.iter().all(|event| event.kind.name() == "critical_finding" && event.object == test));
+    assert!(
+        events
+            .iter()
+            .all(|event| event.kind.name() == "critical_finding" && event.object == test)
+    );
     assert_eq!(events[2].data["count"], 2);
     assert_eq!(events[0].data["findings"][0]["title"], "RCE");
 }
@@ -117,7 +152,10 @@ async fn whoever_is_named_in_a_note_and_may_see_it_is_told() {
         assert_eq!(status, 201, "{note}");
         let all = events(&app, start).await;
         let last = all.last().unwrap();
-        assert_eq!((last.kind.name(), last.object), ("user_mentioned", note["id"].as_u64().unwrap()));
+        assert_eq!(
+            (last.kind.name(), last.object),
+            ("user_mentioned", note["id"].as_u64().unwrap())
+        );
         assert_eq!(json!(last.to), json!([ada]));
         assert_eq!(last.data["text"], entry["entry"]);
     }
@@ -128,12 +166,20 @@ async fn whoever_is_named_in_a_note_and_may_see_it_is_told() {
     assert_eq!(events(&app, start).await.len(), 3);
     // also where the note comes with a change, of one or of many
     let close = json!({"is_mitigated": true, "note": "@ada: fixed"});
-    assert_eq!(app.post(&format!("findings/{finding}/close/"), close).await.0, 200);
+    assert_eq!(
+        app.post(&format!("findings/{finding}/close/"), close)
+            .await
+            .0,
+        200
+    );
     let bulk = json!({"ids": [finding], "changes": {"add_tags": ["x"]}, "note": "@ada?"});
     assert_eq!(app.post("findings/bulk/", bulk).await.0, 200);
     let all = events(&app, start).await;
     assert_eq!(all.len(), 5);
-    assert_eq!((&all[3].data["text"], &all[4].data["text"]), (&json!("@ada: fixed"), &json!("@ada?")));
+    assert_eq!(
+        (&all[3].data["text"], &all[4].data["text"]),
+        (&json!("@ada: fixed"), &json!("@ada?"))
+    );
 }
 
 #[tokio::test]
@@ -149,7 +195,10 @@ async fn a_review_is_asked_of_those_who_may_see_the_finding() {
     for (body, field) in [
         (json!({"reviewers": [], "entry": "x"}), "reviewers"),
         (json!({"reviewers": [ada]}), "entry"),
-        (json!({"reviewers": [ada, bob["id"]], "entry": "x"}), "reviewers"),
+        (
+            json!({"reviewers": [ada, bob["id"]], "entry": "x"}),
+            "reviewers",
+        ),
         (json!({"reviewers": [999], "entry": "x"}), "reviewers"),
     ] {
         let (status, answer) = app.post(&path, body).await;
@@ -159,11 +208,17 @@ async fn a_review_is_asked_of_those_who_may_see_the_finding() {
     let body = json!({"reviewers": [ada], "entry": "Is this real?"});
     let (status, answer) = app.post(&path, body).await;
     assert_eq!(status, 200, "{answer}");
-    assert_eq!((&answer["under_review"], &answer["reviewers"]), (&json!(true), &json!([ada])));
+    assert_eq!(
+        (&answer["under_review"], &answer["reviewers"]),
+        (&json!(true), &json!([ada]))
+    );
     assert_eq!(answer["review_requested_by"], 1);
     let all = events(&app, start).await;
     assert_eq!(all.len(), 1);
-    assert_eq!((all[0].kind.name(), all[0].object), ("review_requested", finding));
+    assert_eq!(
+        (all[0].kind.name(), all[0].object),
+        ("review_requested", finding)
+    );
     assert_eq!(json!(all[0].to), json!([ada]));
     assert_eq!(all[0].data["note"], "Is this real?");
     let (_, notes) = app.get(&format!("findings/{finding}/notes/")).await;
@@ -178,7 +233,9 @@ async fn a_note_on_what_has_an_issue_is_work_for_jira() {
     let store = &app.services.store;
     let jira = async || {
         let waiting = store.outbox(SignedDuration::ZERO).await.unwrap();
-        let jira = waiting.iter().filter(|entry| matches!(entry.work, OutboxWork::Jira { .. }));
+        let jira = waiting
+            .iter()
+            .filter(|entry| matches!(entry.work, OutboxWork::Jira { .. }));
         jira.count()
     };
     let path = format!("findings/{finding}/notes/");

@@ -13,8 +13,9 @@ mod unsubscribe;
 mod webhooks;
 
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Delivery, DeliveryId, UserId};
+use tatami_domain::{Delivery, DeliveryId, NotificationRow, NotificationWebhook, UserId};
 use tatami_queue::{NotifyMessage, Outgoing};
+use tatami_store::{Store, StoreError};
 
 use crate::Api;
 use crate::auth::Caller;
@@ -50,6 +51,25 @@ async fn may_over(caller: &Caller, owner: Option<UserId>) -> Result<()> {
     } else {
         Err(ApiError::not_found())
     }
+}
+
+/// Removes what a user who goes has chosen, their webhooks and their alerts.
+pub async fn forget(store: &Store, user: UserId) -> Result<()> {
+    let gone = |deleted: std::result::Result<(), StoreError>| match deleted {
+        Err(error) if !error.is_not_found() => Err(error),
+        _ => Ok(()),
+    };
+    for row in store.list::<NotificationRow>().await? {
+        if row.user == Some(user) {
+            gone(store.delete::<NotificationRow>(row.id).await)?;
+        }
+    }
+    for webhook in store.list::<NotificationWebhook>().await? {
+        if webhook.owner == Some(user) {
+            gone(store.delete::<NotificationWebhook>(webhook.id).await)?;
+        }
+    }
+    Ok(store.forget_alerts(user).await?)
 }
 
 /// Lets a new message be sent, which is in the log then.

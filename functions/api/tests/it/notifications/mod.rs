@@ -18,7 +18,9 @@ async fn user(app: &TestApp, name: &str) -> (u64, String) {
     let token = json!({"user": user["id"], "name": "t"});
     let (status, token) = app.post("tokens/", token).await;
     assert_eq!(status, 201, "{token}");
-    let text = ["token", "key"].iter().find_map(|name| token[*name].as_str());
+    let text = ["token", "key"]
+        .iter()
+        .find_map(|name| token[*name].as_str());
     (user["id"].as_u64().unwrap(), text.unwrap().to_owned())
 }
 

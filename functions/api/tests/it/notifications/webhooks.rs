@@ -17,11 +17,22 @@ async fn webhooks_belong_to_the_system_or_to_somebody() {
     let path = "notification_webhooks/";
     let (status, made) = call(&app, &token, Method::POST, path, Some(webhook.clone())).await;
     assert_eq!(status, 201, "{made}");
-    assert_eq!((&made["status"], &made["signed"]), (&json!("active"), &json!(false)));
-    assert!(made.get("header_value").is_none() && made.get("secret").is_none(), "{made}");
+    assert_eq!(
+        (&made["status"], &made["signed"]),
+        (&json!("active"), &json!(false))
+    );
+    assert!(
+        made.get("header_value").is_none() && made.get("secret").is_none(),
+        "{made}"
+    );
     let mut of_system = webhook.clone();
     of_system["owner"] = Value::Null;
-    assert_eq!(call(&app, &token, Method::POST, path, Some(of_system.clone())).await.0, 403);
+    assert_eq!(
+        call(&app, &token, Method::POST, path, Some(of_system.clone()))
+            .await
+            .0,
+        403
+    );
     assert_eq!(app.post(path, of_system).await.0, 201);
     for (change, field) in [
         (json!({"url": "ftp://hooks.example/"}), "url"),
@@ -52,7 +63,14 @@ async fn webhooks_belong_to_the_system_or_to_somebody() {
     let (_, page) = app.get(&format!("{path}?owner={ada}")).await;
     assert_eq!(page["count"], 1);
     // a stored one has nothing in clear, and its secrets open for their own purpose
-    let (status, secret) = call(&app, &token, Method::POST, &format!("{one}new_secret/"), Some(json!({}))).await;
+    let (status, secret) = call(
+        &app,
+        &token,
+        Method::POST,
+        &format!("{one}new_secret/"),
+        Some(json!({})),
+    )
+    .await;
     assert_eq!(status, 200, "{secret}");
     let id = made["id"].as_u64().unwrap();
     let stored: NotificationWebhook = app.services.store.get(id.into()).await.unwrap();
@@ -79,7 +97,10 @@ async fn webhooks_belong_to_the_system_or_to_somebody() {
     app.services.store.change(stored.id, failed).await.unwrap();
     let path = format!("{one}reactivate/");
     let (_, back) = call(&app, &token, Method::POST, &path, Some(json!({}))).await;
-    assert_eq!((&back["status"], &back["note"]), (&json!("active"), &Value::Null));
+    assert_eq!(
+        (&back["status"], &back["note"]),
+        (&json!("active"), &Value::Null)
+    );
     queued(&app).await;
     let path = format!("{one}test/");
     let (status, sent) = call(&app, &token, Method::POST, &path, Some(json!({}))).await;
@@ -97,13 +118,22 @@ async fn secrets_of_the_system_are_written_and_never_read() {
     let (_, versions) = app.get("system_settings/1/versions/").await;
     let (_, log) = app.get("audit/?object=system+settings").await;
     for shown in [&answer, &versions, &log] {
-        assert!(!shown.to_string().contains("xoxb-1") && !shown.to_string().contains("x1:"), "{shown}");
+        assert!(
+            !shown.to_string().contains("xoxb-1") && !shown.to_string().contains("x1:"),
+            "{shown}"
+        );
     }
     assert!(answer.get("slack_token").is_none());
     let settings = app.services.store.system_settings().await.unwrap();
     let key = app.services.secret_key().unwrap();
-    let token = key.decrypt("SETTINGS.slack_token", settings.slack_token.as_deref().unwrap());
-    assert_eq!(secrecy::ExposeSecret::expose_secret(&token.unwrap()), "xoxb-1");
+    let token = key.decrypt(
+        "SETTINGS.slack_token",
+        settings.slack_token.as_deref().unwrap(),
+    );
+    assert_eq!(
+        secrecy::ExposeSecret::expose_secret(&token.unwrap()),
+        "xoxb-1"
+    );
     let none = json!({"slack_token": ""});
     assert_eq!(app.patch("system_settings/1/", none).await.0, 200);
     let settings = app.services.store.system_settings().await.unwrap();
