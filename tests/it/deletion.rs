@@ -142,11 +142,11 @@ async fn ground(lab: &Lab) -> Everything {
     lab.everything().await
 }
 
-/// What was not there before, but for counters, the records of jobs, what the audit log says, and whose
-/// notes and endpoints got which ids.
+/// What was not there before, but for counters, the records of jobs, what the audit log says, events (they are
+/// kept for 90 days, as what was told of them is), and whose notes and endpoints got which ids.
 fn left(before: &Everything, after: &Everything) -> BTreeSet<String> {
     let new = after.keys().filter(|key| !before.contains_key(*key));
-    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "NO#", "EO#"];
+    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "EVENTS#", "NO#", "EO#"];
     new.filter(|key| !kept.iter().any(|kept| key.starts_with(kept)))
         .cloned()
         .collect()
