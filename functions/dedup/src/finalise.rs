@@ -36,7 +36,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     if Box::pin(delete::lost_place(services, &import)).await? {
         return Ok(());
     }
-    let finished = finish(services, import.clone()).await;
+    let finished = Box::pin(finish(services, import.clone())).await;
     if Box::pin(delete::lost(services, &import)).await? {
         return Ok(());
     }
@@ -77,7 +77,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
     let now = Timestamp::now();
     if import.replay.is_none() {
         update_test(store, &import, test, now).await?;
-        told::run(store, &import, &actions, product, test).await?;
+        Box::pin(told::run(store, &import, &actions, product, test)).await?;
     }
     let body = tatami_queue::write(&SlaMessage::Product { product })?;
     services.sla.send([Outgoing { body, import: None }]).await?;

@@ -36,7 +36,7 @@ pub async fn run(
     }
     let worked = work(services, &import, &progress, part, chunks).await;
     match worked {
-        Ok(true) => finalise::run(services, import.id).await,
+        Ok(true) => Box::pin(finalise::run(services, import.id)).await,
         // Whoever writes looks afterwards whether it still has a place; finishing looks for itself.
         worked if Box::pin(delete::lost(services, &import)).await? => {
             drop(worked);

@@ -543,8 +543,8 @@ async fn create<T: Resource>(
     entity.check(None)?;
     entity.permit(&caller, store, None).await?;
     entity.set_id(store.reserve::<T>().await?);
-    let told = entity.told(store, caller.0.user).await?;
-    let entity = store.create_telling(entity, told.as_slice()).await?;
+    let told = Box::pin(entity.told(store, caller.0.user)).await?;
+    let entity = Box::pin(store.create_telling(entity, told.as_slice())).await?;
     entity.apply(&caller, store, &sent).await?;
     T::changed(&api);
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))

@@ -144,9 +144,10 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
         done = if change.delete {
             None
         } else {
-            let mentioned = mentioned(&api, &findings, &change, caller.0.user).await?;
+            let by = caller.0.user;
+            let mentioned = Box::pin(mentioned(&api, &findings, &change, by)).await?;
             let together = duplicates.change_together(&ids, &change, &mentioned);
-            together.await?
+            Box::pin(together).await?
         };
     }
     let done = match done {
@@ -225,7 +226,7 @@ async fn begin(
     let key = tatami_blobs::list_key(&list);
     api.services.blobs.put_json(&key, &listed).await?;
     let by = duplicates.by().unwrap_or_default();
-    let mentioned = mentioned(api, findings, &change, by).await?;
+    let mentioned = Box::pin(mentioned(api, findings, &change, by)).await?;
     let told = JobTold::new(findings, &change, by, &mentioned);
     keep_told(&api.services.blobs, &list, &told).await?;
     let work = Work::Bulk { change, list };

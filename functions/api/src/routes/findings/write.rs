@@ -164,7 +164,8 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         let mut commit = commit(&new, vec![Change::Create(Box::new(new.clone()))]);
         commit.claims = held.settled(&commit.changes);
         let critical = turned_critical(&commit.changes);
-        let critical = critical_event(store, &critical, None, &commit.unique, now).await?;
+        let critical = critical_event(store, &critical, None, &commit.unique, now);
+        let critical = Box::pin(critical).await?;
         commit.events.extend(critical);
         if store.commit(&commit).await? == Committed::Yes {
             new.version = 1;
@@ -352,7 +353,7 @@ async fn change_if(
                 note.note_type = remark.note_type;
             }
         }
-        commit.events = told::of_change(store, by, &commit, now).await?;
+        commit.events = Box::pin(told::of_change(store, by, &commit, now)).await?;
         if store.commit(&commit).await? == Committed::Yes {
             if let Some(original) = new.duplicate_finding.filter(|_| joins) {
                 duplicates.flatten(original).await?;
