@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tatami_blobs::Blobs;
 use tatami_domain::{Token, User};
+use tatami_outbound::Outbound;
 use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
@@ -29,6 +30,8 @@ pub struct Services {
     pub jira: Sender,
     /// The queue to the notify function.
     pub notify: Sender,
+    /// Calls to addresses that people configured.
+    pub outbound: Outbound,
     pub(crate) seen: Seen,
 }
 
@@ -92,6 +95,7 @@ impl Services {
             sla: Sender::new(sqs.clone(), &settings.sla_queue_url),
             jira: Sender::new(sqs.clone(), &settings.jira_queue_url),
             notify: Sender::new(sqs, &settings.notify_queue_url),
+            outbound: Outbound::new(settings.outbound_allow.clone()),
             seen: Seen::default(),
             settings,
         }

@@ -1,4 +1,5 @@
 use secrecy::SecretString;
+use tatami_outbound::{AllowList, AllowListError};
 use tatami_store::Tables;
 
 use crate::SecretKey;
@@ -21,6 +22,8 @@ const SLA_QUEUE_URL: &str = "TATAMI_SLA_QUEUE_URL";
 const JIRA_QUEUE_URL: &str = "TATAMI_JIRA_QUEUE_URL";
 /// Queue to the notify function.
 const NOTIFY_QUEUE_URL: &str = "TATAMI_NOTIFY_QUEUE_URL";
+/// Hosts and networks that may be called although they aren't public, with commas between them (`AllowList`).
+const OUTBOUND_ALLOW: &str = "TATAMI_OUTBOUND_ALLOW";
 /// Where people reach the API; links in answers start with it where it is set.
 const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 /// Password of the first admin; random and logged once where absent.
@@ -75,6 +78,8 @@ pub struct Settings {
     pub sla_queue_url: String,
     pub jira_queue_url: String,
     pub notify_queue_url: String,
+    /// What may be called beyond the public network.
+    pub outbound_allow: AllowList,
     pub public_url: Option<String>,
     pub admin_password: Option<SecretString>,
     pub admin_token: Option<SecretString>,
@@ -127,6 +132,9 @@ pub enum SettingsError {
         "the environment variable {0} must be 32 bytes in base64: make one by `openssl rand -base64 32`"
     )]
     NotAKey(&'static str),
+    /// A variable doesn't list what may be called.
+    #[error("the environment variable {OUTBOUND_ALLOW}: {0}")]
+    NotAnAllowList(#[from] AllowListError),
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
@@ -212,6 +220,7 @@ impl Settings {
             sla_queue_url: String::new(),
             jira_queue_url: String::new(),
             notify_queue_url: String::new(),
+            outbound_allow: variable(OUTBOUND_ALLOW).unwrap_or_default().parse()?,
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD).map(Into::into),
             admin_token: variable(ADMIN_TOKEN).map(Into::into),
