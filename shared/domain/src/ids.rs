@@ -93,6 +93,10 @@ integer_id! {
     JiraIssueId,
     /// Id of an order to bring several things into JIRA.
     JiraPushId,
+    /// Id of what somebody is told of, and where.
+    NotificationRowId,
+    /// Id of what operators say in the place of a message's own text.
+    NotificationTemplateId,
     /// Id of a webhook that notifications go to.
     NotificationWebhookId,
     /// Id of what somebody is told when they sign in.

@@ -58,9 +58,9 @@ pub use id_set::IdSet;
 pub use ids::{
     AlertId, AttachmentId, BlockId, ContactInfoId, DeliveryId, EndpointId, EngagementId,
     EnvironmentId, FindingGroupId, FindingId, GroupId, GroupMemberId, ImportId, JiraInstanceId,
-    JiraIssueId, JiraProjectId, JiraPushId, JobId, MembershipId, NoteId, NotificationWebhookId,
-    ProductId, ProductTypeId, RehashJobId, RiskAcceptanceId, RoleId, SlaConfigurationId, TestId,
-    TestTypeId, TokenId, UserId,
+    JiraIssueId, JiraProjectId, JiraPushId, JobId, MembershipId, NoteId, NotificationRowId,
+    NotificationTemplateId, NotificationWebhookId, ProductId, ProductTypeId, RehashJobId,
+    RiskAcceptanceId, RoleId, SlaConfigurationId, TestId, TestTypeId, TokenId, UserId,
 };
 pub use import::{
     FlagCounts, Import, ImportActions, ImportCounts, ImportError, ImportKind, ImportOptions,
@@ -71,7 +71,10 @@ pub use jira::{
     JiraVerdict,
 };
 pub use job::{Branch, Job, JobState, Work};
-pub use notification::{Alert, Delivery, DeliveryState, NotificationWebhook, Receiver};
+pub use notification::{
+    Alert, Delivery, DeliveryState, NotificationRow, NotificationTemplate, NotificationWebhook,
+    Receiver,
+};
 pub use options::{FieldError, parse_bool, parse_date};
 pub use outbox::{EventKey, OutboxEntry, OutboxWork};
 pub use rehash::{

@@ -1,10 +1,81 @@
 //! Messages on their way to people: what is kept of each, and what lies in somebody's alerts.
 
+use std::collections::BTreeMap;
+
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{AlertId, DeliveryId, EventKey, NotificationWebhookId, ProductId, UserId};
+use crate::{
+    AlertId, DeliveryId, EventKey, NotificationRowId, NotificationTemplateId,
+    NotificationWebhookId, ProductId, UserId,
+};
+
+/// Of what somebody is told, and where. Which scope it has, follows from its fields: a user's, a user's for one
+/// product, the system's (no user), or the template of what new users have.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotificationRow {
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: NotificationRowId,
+    /// Whose it is; none: the system's.
+    pub user: Option<UserId>,
+    /// The product that it's for; none: all.
+    pub product: Option<ProductId>,
+    /// Does it say what users have who haven't chosen? It's nobody's then.
+    pub template: bool,
+    /// By names of topics, the names of channels. What a topic has that isn't here, the crate
+    /// `tatami-notifications` says.
+    #[serde(flatten)]
+    pub topics: BTreeMap<String, Vec<String>>,
+    /// What it's the only row of; see [`NotificationRow::identify`].
+    #[serde(skip)]
+    pub scope: String,
+}
+
+impl NotificationRow {
+    /// Brings its scope up to its fields. There is one row of each scope.
+    pub fn identify(&mut self) {
+        let id = |id: Option<u64>| id.map_or_else(|| "-".to_owned(), |id| id.to_string());
+        let (user, product) = (
+            id(self.user.map(u64::from)),
+            id(self.product.map(u64::from)),
+        );
+        self.scope = if self.template {
+            "template".into()
+        } else {
+            format!("{user}/{product}")
+        };
+    }
+}
+
+/// What operators say in the place of a message's own text, of a topic on a channel.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct NotificationTemplate {
+    /// Part of the key, not of the document.
+    #[serde(skip)]
+    pub id: NotificationTemplateId,
+    /// Name of the topic.
+    pub topic: String,
+    /// Name of the channel.
+    pub channel: String,
+    /// The subject of a mail, or the title elsewhere; none: the message's own.
+    pub subject: Option<String>,
+    /// The text; how it's written, the crate `tatami-notifications` says.
+    pub body: String,
+    /// What it's the only one of; see [`NotificationTemplate::identify`].
+    #[serde(skip)]
+    pub scope: String,
+}
+
+impl NotificationTemplate {
+    /// Brings its scope up to its fields. There is one template of each scope.
+    pub fn identify(&mut self) {
+        self.scope = format!("{}/{}", self.topic, self.channel);
+    }
+}
 
 /// Where messages go that a system of somebody's own takes.
 ///

@@ -34,9 +34,15 @@ pub struct SystemSettings {
     pub add_vulnerability_id_to_jira_label: bool,
     pub enable_github: bool,
     pub enable_slack_notifications: bool,
+    /// A bot's token, or the address of an incoming webhook; encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slack_token: Option<String>,
     pub slack_channel: String,
     pub slack_username: String,
     pub enable_msteams_notifications: bool,
+    /// The address of the channel's workflow; encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msteams_url: Option<String>,
     pub enable_mail_notifications: bool,
     pub mail_notifications_to: String,
     pub enable_webhooks_notifications: bool,
@@ -92,6 +98,14 @@ pub struct SystemSettings {
     pub filter_string_matching: bool,
 }
 
+impl SystemSettings {
+    /// Settings that are stored encrypted, each with the purpose that it's encrypted for.
+    pub const SECRETS: &[(&str, &str)] = &[
+        ("slack_token", "SETTINGS.slack_token"),
+        ("msteams_url", "SETTINGS.msteams_url"),
+    ];
+}
+
 impl Default for SystemSettings {
     fn default() -> Self {
         Self {
@@ -108,13 +122,16 @@ impl Default for SystemSettings {
             jira_labels: None,
             add_vulnerability_id_to_jira_label: false,
             enable_github: false,
-            enable_slack_notifications: false,
+            // what has an address is on
+            enable_slack_notifications: true,
+            slack_token: None,
             slack_channel: String::new(),
             slack_username: String::new(),
-            enable_msteams_notifications: false,
-            enable_mail_notifications: false,
+            enable_msteams_notifications: true,
+            msteams_url: None,
+            enable_mail_notifications: true,
             mail_notifications_to: String::new(),
-            enable_webhooks_notifications: false,
+            enable_webhooks_notifications: true,
             webhooks_notifications_timeout: 10,
             enforce_verified_status: false,
             enforce_verified_status_jira: false,

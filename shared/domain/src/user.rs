@@ -49,6 +49,12 @@ pub struct ContactInfo {
     pub block_execution: bool,
     pub deduplication_execution_mode: Option<String>,
     pub ui_use_tailwind: bool,
+    /// `daily` or `weekly`: their mails come together; else each at once.
+    pub digest: Option<String>,
+    /// At which hour of their day, 0 to 23; 8 where none is set.
+    pub digest_hour: Option<u8>,
+    /// Where they are, as an IANA name; UTC where none is set.
+    pub time_zone: Option<String>,
 }
 
 /// An API token. Its text is shown once and only its SHA-256 is stored.

@@ -8,6 +8,7 @@ use jiff::tz::TimeZone;
 use jiff::{Timestamp, ToSpan as _};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use tatami_domain::ContactInfo;
 use thiserror::Error;
 
 use crate::mail::as_html;
@@ -61,6 +62,21 @@ impl Default for DigestSchedule {
 pub struct UnknownTimeZone(pub String);
 
 impl DigestSchedule {
+    /// What somebody has chosen.
+    pub fn of(contact: &ContactInfo) -> Self {
+        let usual = Self::default();
+        Self {
+            digest: match contact.digest.as_deref() {
+                Some("daily") => Digest::Daily,
+                Some("weekly") => Digest::Weekly,
+                _ => Digest::Off,
+            },
+            hour: contact.digest_hour.unwrap_or(usual.hour),
+            time_zone: (contact.time_zone.clone().filter(|zone| !zone.is_empty()))
+                .unwrap_or(usual.time_zone),
+        }
+    }
+
     /// When what was collected at this time is sent; none: at once. Where the clocks skip the hour, it is the next.
     pub fn next(&self, after: Timestamp) -> Result<Option<Timestamp>, UnknownTimeZone> {
         let unknown = || UnknownTimeZone(self.time_zone.clone());

@@ -15,6 +15,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
+use tatami_domain::NotificationRow;
 
 use crate::{Channel, Topic};
 
@@ -35,6 +36,17 @@ impl Preferences {
                 .map(|topic| (*topic, topic.default_channels()))
                 .collect(),
         )
+    }
+
+    /// What a row says. Names that aren't known are left out.
+    pub fn of(row: &NotificationRow) -> Self {
+        let topics = row.topics.iter();
+        let known = topics.filter_map(|(topic, channels)| {
+            let channels = channels.iter();
+            let channels = channels.filter_map(|name| Channel::from_name(name));
+            Some((Topic::from_name(topic)?, channels.collect()))
+        });
+        Self(known.collect())
     }
 
     /// Says of a topic that these are its channels.

@@ -7,10 +7,14 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use chacha20poly1305::aead::{Aead as _, Generate as _, Payload};
 use chacha20poly1305::{Key, KeyInit as _, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
 use secrecy::{ExposeSecret as _, SecretString};
+use sha2::Sha256;
 
 /// What an encrypted text begins with, so that there can be another way some day.
 const VERSION: &str = "x1:";
+/// What the purposes of derived keys begin with.
+const DERIVED: &str = "tatami key v1 ";
 /// Bytes of the nonce in front of the encrypted ones.
 const NONCE: usize = 24;
 
@@ -35,7 +39,7 @@ pub enum SecretError {
 
 /// The key that all secrets are encrypted with.
 #[derive(Clone)]
-pub struct SecretKey(XChaCha20Poly1305);
+pub struct SecretKey(Key);
 
 impl fmt::Debug for SecretKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -53,7 +57,7 @@ impl SecretKey {
     /// A key of 32 bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
         let key = Key::try_from(bytes).map_err(|_| SecretError::NotAKey)?;
-        Ok(Self(XChaCha20Poly1305::new(&key)))
+        Ok(Self(key))
     }
 
     /// A new random key, as [`SecretKey::parse`] reads it.
@@ -69,7 +73,7 @@ impl SecretKey {
             msg: text.expose_secret().as_bytes(),
             aad: purpose.as_bytes(),
         };
-        let encrypted = self.0.encrypt(&nonce, payload);
+        let encrypted = self.cipher().encrypt(&nonce, payload);
         let encrypted = encrypted.map_err(|_| SecretError::NotOurs)?;
         let bytes = [nonce.as_slice(), &encrypted].concat();
         Ok(format!("{VERSION}{}", STANDARD.encode(bytes)))
@@ -86,10 +90,28 @@ impl SecretKey {
             msg: encrypted,
             aad: purpose.as_bytes(),
         };
-        let text = self.0.decrypt(&nonce, payload);
+        let text = self.cipher().decrypt(&nonce, payload);
         let text = text.map_err(|_| SecretError::NotOurs)?;
         let text = String::from_utf8(text).map_err(|_| SecretError::NotOurs)?;
         Ok(text.into())
+    }
+
+    fn cipher(&self) -> XChaCha20Poly1305 {
+        XChaCha20Poly1305::new(&self.0)
+    }
+
+    /// A key of its own for a purpose, such as signing links: who has it learns nothing of this one.
+    /// It is the HMAC-SHA-256 of the purpose under this key.
+    pub fn derive(&self, purpose: &str) -> [u8; 32] {
+        // to the length of a block as RFC 2104 has it
+        let mut block = [0; 64];
+        block[..32].copy_from_slice(&self.0);
+        let mac = <Hmac<Sha256> as hmac::KeyInit>::new(&block.into());
+        mac.chain_update(DERIVED)
+            .chain_update(purpose)
+            .finalize()
+            .into_bytes()
+            .into()
     }
 }
 
@@ -126,6 +148,24 @@ mod tests {
         for text in ["", "x1:", "x1:AAAA", "hunter2", "x1:?"] {
             refused(&key, "tool.password", text);
         }
+    }
+
+    #[test]
+    fn derived_keys_are_the_same_each_time_and_one_for_each_purpose() {
+        let key = SecretKey::from_bytes(&[7; 32]).unwrap();
+        assert_eq!(key.derive("a"), key.clone().derive("a"));
+        assert_ne!(key.derive("a"), key.derive("b"));
+        assert_ne!(key.derive("a"), self::key().derive("a"));
+        // as Python's hmac.new(bytes([7] * 32), b"tatami key v1 a", "sha256") has it
+        let hex: String = key
+            .derive("a")
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        assert_eq!(
+            hex,
+            "4c0d7f6e200e974dd7a63fb90c3aa43de7b6dd4155cc57823e3287cdb89e519b"
+        );
     }
 
     #[test]

@@ -3,8 +3,9 @@
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::Timestamp;
 use tatami_domain::{
-    Alert, AlertId, Delivery, DeliveryId, DeliveryState, NotificationWebhook,
-    NotificationWebhookId, UserId,
+    Alert, AlertId, Delivery, DeliveryId, DeliveryState, NotificationRow, NotificationRowId,
+    NotificationTemplate, NotificationTemplateId, NotificationWebhook, NotificationWebhookId,
+    Product, User, UserId,
 };
 
 use crate::db::{
@@ -28,6 +29,50 @@ impl Entity for NotificationWebhook {
 
     fn set_id(&mut self, id: NotificationWebhookId) {
         self.id = id;
+    }
+}
+
+impl Entity for NotificationRow {
+    type Id = NotificationRowId;
+    const KIND: &'static str = "NOTIFICATIONS";
+    const WORD: &'static str = "row of notifications";
+
+    fn id(&self) -> NotificationRowId {
+        self.id
+    }
+
+    /// Whoever reads or makes one sets its id when its other fields are known.
+    fn set_id(&mut self, id: NotificationRowId) {
+        self.id = id;
+        self.identify();
+    }
+
+    fn parent(&self) -> Option<(&'static str, u64)> {
+        let product = self.product.map(|product| (Product::KIND, product.0));
+        product.or_else(|| Some((User::KIND, self.user?.0)))
+    }
+
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.scope))
+    }
+}
+
+impl Entity for NotificationTemplate {
+    type Id = NotificationTemplateId;
+    const KIND: &'static str = "NTEMPLATE";
+    const WORD: &'static str = "template of notifications";
+
+    fn id(&self) -> NotificationTemplateId {
+        self.id
+    }
+
+    fn set_id(&mut self, id: NotificationTemplateId) {
+        self.id = id;
+        self.identify();
+    }
+
+    fn unique_name(&self) -> Option<(u64, &str)> {
+        Some((0, &self.scope))
     }
 }
 
