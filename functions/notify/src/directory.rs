@@ -3,10 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use tatami_auth::{Permission, Permissions, Place, Rights, permissions_of};
-use tatami_domain::Receiver;
 use tatami_domain::{
     ContactInfo, GroupMember, Membership, NotificationRow, NotificationWebhook, ProductId,
-    ProductTypeId, Role, SystemSettings, User, UserId,
+    ProductTypeId, Receiver, Role, SystemSettings, User, UserId,
 };
 use tatami_notifications::{Channel, Preferences, Reason, Topic, resolve, resolve_system};
 use tatami_store::{Store, StoreError};

@@ -15,7 +15,7 @@ use crate::{Result, Store, StoreError, keys};
 
 const KIND: &str = "DELIVERY";
 /// So many are made in one transaction, of three items each.
-const TOGETHER: usize = 25;
+const TOGETHER: usize = 33;
 /// How often a transaction is tried again that others were in the way of.
 const TRIES: usize = 10;
 /// What waits without a time is looked for after so long: its message to the queue was lost.

@@ -1,0 +1,10 @@
+//! Notifications: from an event to people and their systems.
+
+mod audience;
+mod channels;
+mod digests;
+mod faults;
+mod receiver;
+mod secrets;
+mod stage;
+mod webhooks;
