@@ -18,6 +18,7 @@ mod delivery;
 mod duplicates;
 mod endpoints;
 mod enrich;
+mod events;
 mod faults;
 mod groups;
 mod history;

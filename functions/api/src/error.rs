@@ -203,6 +203,13 @@ impl From<StoreError> for ApiError {
                 "There is an announcement already, and only one may be.",
             ),
             StoreError::NameTaken {
+                kind: "row of notifications" | "template of notifications",
+                ..
+            } => Self::field(
+                "non_field_errors",
+                "There is one of this already, and only one may be: change that.",
+            ),
+            StoreError::NameTaken {
                 kind: "contact info",
                 ..
             } => Self::field("user", "This user has contact info already."),

@@ -45,6 +45,8 @@ pub enum Kind {
     DateTime,
     /// A list of texts, in forms also one text with commas.
     Texts,
+    /// A list of some of these texts.
+    Choices(&'static [&'static str]),
     /// A list of objects with one text under this name; plain texts do as well. Read as texts.
     Named(&'static str),
     /// The id of something else.
@@ -200,7 +202,7 @@ pub fn read(body: &Object, fields: &[Field], mode: Mode) -> Result<Object, Probl
                 Kind::Text(_) | Kind::Uri(_) | Kind::OptionalChoice(_) => {
                     read.insert(field.name.into(), json!(""));
                 }
-                Kind::Texts | Kind::Named(_) | Kind::Refs(_) => {
+                Kind::Texts | Kind::Choices(_) | Kind::Named(_) | Kind::Refs(_) => {
                     read.insert(field.name.into(), json!([]));
                 }
                 _ if field.nullable => {
@@ -297,6 +299,14 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
             None => not("a time; use YYYY-MM-DDThh:mm:ssZ"),
         },
         Kind::Texts => Ok(json!(texts(value)?)),
+        Kind::Choices(choices) => {
+            let texts = texts(value)?;
+            let known = |text: &&String| choices.contains(&text.as_str());
+            match texts.iter().find(|text| !known(text)) {
+                Some(wrong) => Err(no_choice(&json!(wrong), choices)),
+                None => Ok(json!(texts)),
+            }
+        }
         Kind::Named(name) => named(value, name).map(|texts| json!(texts)),
         Kind::Ref(_) => match id(value) {
             Some(id) => Ok(json!(id)),
@@ -488,6 +498,9 @@ impl Field {
             Kind::Date => json!({"type": "string", "format": "date"}),
             Kind::DateTime => json!({"type": "string", "format": "date-time"}),
             Kind::Texts => json!({"type": "array", "items": {"type": "string"}}),
+            Kind::Choices(choices) => {
+                json!({"type": "array", "items": {"type": "string", "enum": choices}})
+            }
             Kind::Named(name) => json!({"type": "array", "items": {
                 "type": "object", "properties": {name: {"type": "string"}}, "required": [name],
             }}),

@@ -222,7 +222,7 @@ impl Operation {
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
                 let kind = match name {
-                    "name" | "cve" => "string",
+                    "name" | "cve" | "token" => "string",
                     _ => "integer",
                 };
                 json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
@@ -240,7 +240,7 @@ impl Operation {
                 parameter["description"] = json!(CURSOR);
                 parameter["allowEmptyValue"] = json!(true);
             }
-            if matches!(field.kind, Kind::Texts | Kind::Refs(_)) {
+            if matches!(field.kind, Kind::Texts | Kind::Choices(_) | Kind::Refs(_)) {
                 parameter["style"] = json!("form");
                 parameter["explode"] = json!(false);
             }

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use tatami_domain::{AuditEntry, Job, User, UserId, Work};
-use tatami_duplicates::{DuplicateError, Duplicates, Listed, finish, work_off};
+use tatami_duplicates::{DuplicateError, Duplicates, Listed, finish, tell_of_job, work_off};
 use tatami_runtime::Services;
 use tatami_store::Record;
 
@@ -71,7 +71,8 @@ pub async fn end(services: &Services, job: &Job) -> Result<(), DedupError> {
         return Ok(());
     };
     if change.acceptance.is_none() {
-        return Ok(());
+        let told = tell_of_job(&services.store, &services.blobs, job);
+        return told.await.map_err(failed);
     }
     let username = username(services, job).await?;
     let work = Box::pin(finish(&services.store, &services.blobs, job));

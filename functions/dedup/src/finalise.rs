@@ -15,7 +15,7 @@ use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Sight, Store, StoreError};
 
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
-use crate::{DedupError, delete, grouping};
+use crate::{DedupError, delete, grouping, told};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -77,6 +77,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
     let now = Timestamp::now();
     if import.replay.is_none() {
         update_test(store, &import, test, now).await?;
+        told::run(store, &import, &actions, product, test).await?;
     }
     let body = tatami_queue::write(&SlaMessage::Product { product })?;
     services.sla.send([Outgoing { body, import: None }]).await?;

@@ -12,13 +12,14 @@ mod jobs;
 mod part;
 mod plan;
 mod rehash;
+mod told;
 
 use aws_lambda_events::sqs::SqsEvent;
 use jiff::Timestamp;
 use serde_json::Value;
 use tatami_domain::{ImportError, ImportId, ImportState};
 use tatami_queue::{FindingsMessage, SendError};
-use tatami_runtime::{Delivery, Services, each_message};
+use tatami_runtime::{Delivery, Services, each_message, tell_failed};
 use tatami_store::StoreError;
 
 /// How many messages of a batch are handled side by side.
@@ -119,6 +120,7 @@ async fn give_up(
         ),
         ..ImportError::default()
     });
+    tell_failed(&services.store, &import).await?;
     services.store.save_import(&import).await?;
     if let Some(test) = import.test {
         services.store.end_import(test, import.id).await?;

@@ -12,7 +12,7 @@ use tatami_domain::{
     ImportId, ImportKind, ImportOptions, ImportState, ProductId, Test, TestType,
 };
 use tatami_queue::{FindingsMessage, Outgoing, Reported, SendError};
-use tatami_runtime::Services;
+use tatami_runtime::{Services, tell_failed};
 use tatami_scanners::Scanner;
 use tatami_store::{Entity as _, Store, StoreError, Target, TargetError};
 
@@ -155,6 +155,7 @@ pub(crate) async fn run(
     import.state = ImportState::Failed;
     import.error = Some(error);
     import.finished = Some(Timestamp::now());
+    tell_failed(&services.store, &import).await?;
     services.store.save_import(&import).await?;
     if let (Some(test), 1..) = (import.test, import.sequence) {
         services.store.end_import(test, import.id).await?;

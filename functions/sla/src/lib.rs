@@ -1,12 +1,14 @@
 //! Holds findings against their due dates: after each import for its product, and daily for all, since
 //! time alone breaks an SLA.
 //!
-//! The daily run also ends the risk acceptances whose date has come (`acceptances.rs`).
+//! The daily run also ends the risk acceptances whose date has come (`acceptances.rs`), and looks at when
+//! engagements start and end (`engagements.rs`).
 //!
 //! Due dates themselves are joined to findings when these are read; what is written here is one
 //! summary for each product, and daily one event for each of which findings are due (`reminders.rs`).
 
 mod acceptances;
+mod engagements;
 mod reminders;
 mod sum;
 
@@ -21,7 +23,7 @@ use tatami_queue::SlaMessage;
 use tatami_runtime::{Delivery, Services, each_message};
 use tatami_store::{Entity as _, Sight, StoreError};
 
-pub use reminders::Reminders;
+pub use reminders::{Reminders, Wanted};
 pub use sum::{Standing, Sum, Summary};
 
 /// Why a message or the schedule failed.
@@ -64,10 +66,11 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, SlaError
 
 /// The daily run, at this moment. It may come twice, late, or not at all for some days.
 pub async fn daily(services: &Services, now: Timestamp) -> Result<(), SlaError> {
-    // what stops one of the two doesn't stop the other
+    // what stops one of them doesn't stop the others
     let ended = Box::pin(acceptances::run(services, now)).await;
+    let timed = Box::pin(engagements::run(services, now)).await;
     Box::pin(reminders::run(services, now)).await?;
-    ended
+    ended.and(timed)
 }
 
 async fn message(services: Services, delivery: Delivery) -> Result<(), SlaError> {

@@ -26,22 +26,43 @@ const AFTER_DAYS: i64 = 7;
 /// An event names so many findings at most for each occasion, those that are due first; it counts all.
 const NAMED: usize = 500;
 
+/// Which findings people want to be told of, and how often.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Wanted {
+    /// Only those that are verified.
+    pub verified: bool,
+    /// Only those that have an issue in JIRA.
+    pub in_jira: bool,
+    /// Late ones 1, 2, 4, 8, ... days after the due day, in the place of every day of the first week.
+    pub ever_less: bool,
+}
+
+impl From<&SystemSettings> for Wanted {
+    fn from(settings: &SystemSettings) -> Self {
+        Self {
+            verified: settings.enable_notify_sla_active_verified
+                && !settings.enable_notify_sla_active,
+            in_jira: settings.enable_notify_sla_jira_only,
+            ever_less: settings.enable_notify_sla_exponential_backoff,
+        }
+    }
+}
+
 /// Findings to be told of on a day.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Reminders {
     /// How many days ago the last were told; none: never, or they are told of nobody.
     since_days: Option<i64>,
-    /// Only findings that are verified.
-    verified_only: bool,
+    wanted: Wanted,
     due: Vec<(i64, FindingId, Severity)>,
 }
 
 impl Reminders {
     /// Those of a day that comes so many days after the last such day, at least one.
-    pub fn after(since_days: i64, verified_only: bool) -> Self {
+    pub fn after(since_days: i64, wanted: Wanted) -> Self {
         Self {
             since_days: Some(since_days.max(1)),
-            verified_only,
+            wanted,
             due: Vec::new(),
         }
     }
@@ -49,12 +70,19 @@ impl Reminders {
     /// Notes an open finding that has so many days left, where it's time.
     pub fn add(&mut self, finding: &Finding, left: i64) {
         let Some(since) = self.since_days else { return };
-        if self.verified_only && !finding.flags.verified {
+        if self.wanted.verified && !finding.flags.verified
+            || self.wanted.in_jira && finding.jira.issue.is_none()
+        {
             return;
         }
         // three days before, or on a day since the last run that was
         let comes = (1..=BEFORE_DAYS).contains(&left) && left + since > BEFORE_DAYS;
-        if comes || (-AFTER_DAYS..=0).contains(&left) {
+        let late = if self.wanted.ever_less {
+            left == 0 || doubles(-left, since)
+        } else {
+            (-AFTER_DAYS..=0).contains(&left)
+        };
+        if comes || late {
             self.due.push((left, finding.id, finding.severity));
         }
     }
@@ -90,6 +118,14 @@ impl Reminders {
             "breached": part(|left| left < 0),
         })
     }
+}
+
+/// Was one of the last `since` days, up to this one, so many days late that it's a power of two?
+fn doubles(late: i64, since: i64) -> bool {
+    u64::try_from(late).is_ok_and(|late| {
+        let power = late.checked_ilog2().map_or(0, |log| 1_u64 << log);
+        power > 0 && power + since.unsigned_abs() > late
+    })
 }
 
 /// Goes through all products that weren't gone through on this day.
@@ -130,9 +166,7 @@ async fn sweep(
     } else {
         let since = last.and_then(|last| last.until(today).ok());
         let since = since.map_or(1, |span| i64::from(span.get_days()));
-        let verified_only =
-            settings.enable_notify_sla_active_verified && !settings.enable_notify_sla_active;
-        sum.reminding(Reminders::after(since, verified_only))
+        sum.reminding(Reminders::after(since, settings.into()))
     };
     let see = |finding: &Arc<Finding>| sum.add(finding);
     store.skim(Sight::Products(&[product.id]), see).await?;
@@ -159,8 +193,8 @@ mod tests {
 
     use super::*;
 
-    fn told(since: i64, verified_only: bool) -> Vec<i64> {
-        let mut reminders = Reminders::after(since, verified_only);
+    fn told(since: i64, wanted: Wanted) -> Vec<i64> {
+        let mut reminders = Reminders::after(since, wanted);
         for left in -10..=10 {
             let finding = Finding {
                 id: FindingId(1),
@@ -174,16 +208,39 @@ mod tests {
 
     #[test]
     fn three_days_before_on_the_day_and_seven_days_after() {
-        assert_eq!(told(1, false), [-7, -6, -5, -4, -3, -2, -1, 0, 3]);
-        assert_eq!(told(2, false)[8..], [2, 3], "a day was missed");
-        assert_eq!(told(30, false)[8..], [1, 2, 3]);
-        assert_eq!(told(0, false), told(1, false));
-        assert!(told(1, true).is_empty(), "nothing is verified");
+        let all = Wanted::default();
+        assert_eq!(told(1, all), [-7, -6, -5, -4, -3, -2, -1, 0, 3]);
+        assert_eq!(told(2, all)[8..], [2, 3], "a day was missed");
+        assert_eq!(told(30, all)[8..], [1, 2, 3]);
+        assert_eq!(told(0, all), told(1, all));
+        let verified = Wanted {
+            verified: true,
+            ..all
+        };
+        assert!(told(1, verified).is_empty(), "nothing is verified");
+        let in_jira = Wanted {
+            in_jira: true,
+            ..all
+        };
+        assert!(told(1, in_jira).is_empty(), "nothing has an issue");
+    }
+
+    #[test]
+    fn late_ones_are_told_of_ever_less_often() {
+        let ever_less = Wanted {
+            ever_less: true,
+            ..Wanted::default()
+        };
+        assert_eq!(told(1, ever_less), [-8, -4, -2, -1, 0, 3]);
+        let missed = [-10, -9, -8, -6, -5, -4, -3, -2, -1, 0, 1, 2, 3];
+        assert_eq!(told(3, ever_less), missed);
+        let days = (1..=70).filter(|late| doubles(*late, 1));
+        assert_eq!(days.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 64]);
     }
 
     #[test]
     fn an_event_counts_all_and_names_those_due_first() {
-        let mut reminders = Reminders::after(1, false);
+        let mut reminders = Reminders::after(1, Wanted::default());
         for n in 0..NAMED as u64 + 10 {
             let finding = Finding {
                 id: FindingId(n),

@@ -585,6 +585,11 @@ pub fn done_key(list: &str, start: usize) -> String {
     format!("jobs/{list}/{start}.json")
 }
 
+/// The key of what there is to tell when a job is done.
+pub fn told_key(list: &str) -> String {
+    format!("jobs/{list}/told.json")
+}
+
 fn attachment_key(id: AttachmentId) -> String {
     format!("f/{id}")
 }

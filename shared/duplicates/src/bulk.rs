@@ -8,11 +8,12 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tatami_blobs::{Blobs, done_key};
 use tatami_domain::{
-    BulkChange, BulkOutcome, Finding, FindingGroupId, FindingId, Note, NoteId, Product, ProductId,
-    RiskAcceptance, Work,
+    BulkChange, BulkOutcome, Event, Finding, FindingGroupId, FindingId, Note, NoteId, Product,
+    ProductId, RiskAcceptance, UserId, Work,
 };
 use tatami_store::{Change, Commit, Committed, FILE_KIND, FINDING_KIND, Store, StoreError};
 
+use crate::tell::{critical_event, mention, turned_critical};
 use crate::{Duplicates, Held, Result, TRIES, contention, moves, pause};
 
 /// So many findings at most are changed in one transaction.
@@ -48,11 +49,12 @@ struct Planned {
 
 impl Duplicates<'_> {
     /// Changes findings of one product in one transaction, or says that it doesn't take them all, or that
-    /// one of them cannot be changed so.
+    /// one of them cannot be changed so. Those who are `mentioned` in the note are told of it.
     pub async fn change_together(
         &self,
         ids: &[FindingId],
         change: &BulkChange,
+        mentioned: &[UserId],
     ) -> Result<Option<Vec<Done>>> {
         let mut notes = None;
         for attempt in 0..TRIES {
@@ -66,7 +68,8 @@ impl Duplicates<'_> {
                 Some(notes) => notes,
                 None => notes.insert(self.bulk_notes(&findings, change).await?),
             };
-            let planned = self.plan(*product, &findings, change, notes).await?;
+            let mut planned = self.plan(*product, &findings, change, notes).await?;
+            planned.commit.events = self.told(&planned.commit, mentioned).await?;
             let fits = planned.commit.items() <= Commit::MAX_ITEMS;
             let refused = |done: &Done| done.result == BulkOutcome::Refused;
             if !fits || findings.len() < ids.len() || planned.done.iter().any(refused) {
@@ -79,6 +82,20 @@ impl Duplicates<'_> {
             }
         }
         Err(StoreError::Contention(format!("{} findings", ids.len())).into())
+    }
+
+    /// What there is to tell of changes that are made together.
+    async fn told(&self, commit: &Commit, mentioned: &[UserId]) -> Result<Vec<Event>> {
+        let now = Timestamp::now();
+        let critical = turned_critical(&commit.changes);
+        let critical = critical_event(self.store, &critical, None, &commit.unique, now);
+        let first = commit.notes.first().and_then(|(id, note)| {
+            let sides = commit.changes.iter().map(Change::sides);
+            let finding = sides.filter_map(|(_, new)| new).find(|new| new.id == *id)?;
+            let by = self.by.unwrap_or_default();
+            mention(by, finding, note.id, &note.entry, mentioned, now)
+        });
+        Ok(critical.await?.into_iter().chain(first).collect())
     }
 
     /// Ids for the notes that a change leaves, one for each finding.

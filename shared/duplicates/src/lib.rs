@@ -19,6 +19,7 @@ mod held;
 mod link;
 mod merge;
 mod state;
+mod tell;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,6 +37,10 @@ pub use explain::{Candidate, Explanation};
 pub use held::{Held, moves};
 pub use merge::{MarkAs, Merge};
 pub use state::{as_duplicate, as_original};
+pub use tell::{
+    About, JobTold, critical_event, is_critical, keep_told, mention, named, tell_of_job,
+    title_of_test, turned_critical,
+};
 
 /// How often an operation is decided anew when others change the same findings.
 const TRIES: u32 = 25;

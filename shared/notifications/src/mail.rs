@@ -50,7 +50,8 @@ pub struct Options {
 }
 
 impl Options {
-    pub(crate) fn sample() -> Self {
+    /// Those of a sample.
+    pub fn sample() -> Self {
         Self {
             reason: Reason::Settings,
             subject_prefix: Some("Tatami".into()),

@@ -9,6 +9,7 @@ mod relay;
 mod secrets;
 mod services;
 mod settings;
+mod told;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
 pub use intel::IntelError;
@@ -18,6 +19,7 @@ pub use relay::RelayError;
 pub use secrets::{SecretError, SecretKey};
 pub use services::{Services, StartError, dynamodb, http_client, plain_http_client};
 pub use settings::{Cut, Settings, SettingsError};
+pub use told::tell_failed;
 
 /// Starts logging as JSON lines on standard output, at the level that `TATAMI_LOG` names.
 pub fn init_logging() {

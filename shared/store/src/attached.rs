@@ -15,7 +15,7 @@ use crate::db::{
     Item, PRESENT, Table, Transacted, Update, corrupt, document, read_document, text, text_of,
     to_json,
 };
-use crate::{Entity, Result, Store, StoreError, audit, keys};
+use crate::{Entity, Follows, Result, Store, StoreError, audit, keys};
 
 /// How keys of the catalog name findings, which lie in a table of their own.
 pub const FINDING_KIND: &str = "FINDING";
@@ -120,12 +120,13 @@ impl Store {
         Ok((first..first + n).map(NoteId).collect())
     }
 
-    /// Adds a note to something of a product and gives it with its id.
+    /// Adds a note to something of a product, with what follows from it, and gives it with its id.
     pub async fn add_note(
         &self,
         product: ProductId,
         to: impl Into<Owner>,
         mut note: Note,
+        follows: impl FnOnce(&Note) -> Follows,
     ) -> Result<Note> {
         let to = to.into();
         for id in self.note_ids(product, vec![to]).await? {
@@ -142,9 +143,11 @@ impl Store {
             self.db.put_in(Table::Findings, item, None, vec![])?,
             self.db.check_in(table, &owner, PRESENT)?,
         ];
+        let Follows { events, work } = follows(&note);
         for attempt in 0..TRIES {
             pause(attempt).await;
-            if self.db.transact(items.clone()).await? == Transacted::Done {
+            let written = self.transact_telling(items.clone(), &events, work.clone());
+            if written.await? == Transacted::Done {
                 audit::note("note", note.id.0, None, audit::note_fields(to, &note));
                 return Ok(note);
             }

@@ -354,7 +354,8 @@ impl Store {
         self.create_telling(entity, &[]).await
     }
 
-    async fn create_telling<T: Entity>(&self, entity: T, events: &[Event]) -> Result<T> {
+    /// Makes an entity under its reserved id with the events that tell of it: all are written or nothing.
+    pub async fn create_telling<T: Entity>(&self, entity: T, events: &[Event]) -> Result<T> {
         let id: u64 = entity.id().into();
         let name = entity.unique_name();
         let held = name.map(|(parent, name)| keys::name(T::KIND, parent, &folded(name)));

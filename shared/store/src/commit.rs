@@ -186,7 +186,8 @@ impl Store {
             items.push(self.db.put_in(Table::Jobs, item, Some(ABSENT), vec![])?);
         }
         let projects = self.jira_projects_lately().await?;
-        let work = work_of(commit.product, &commit.changes, &projects);
+        let noted: BTreeSet<FindingId> = commit.notes.iter().map(|(id, _)| *id).collect();
+        let work = work_of(commit.product, &commit.changes, &noted, &projects);
         if items.len() + usize::from(work.is_some()) + 3 * commit.events.len() > Commit::MAX_ITEMS {
             return Err(StoreError::Call {
                 call: "TransactWriteItems",

@@ -2,13 +2,14 @@
 //! the change that it follows from, is sent to its function's queue afterwards, and stays until that has
 //! done it. What was written and never sent, because a process died in between, is found by its age.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use aws_sdk_dynamodb::types::TransactWriteItem;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 use tatami_domain::{
-    Event, EventKey, EventKind, Finding, JiraObject, OutboxEntry, OutboxWork, ProductId,
+    Event, EventKey, EventKind, Finding, FindingId, JiraObject, OutboxEntry, OutboxWork, ProductId,
 };
 
 use crate::db::{ABSENT, Table, Transacted, document, number, read_document};
@@ -68,8 +69,13 @@ fn concerns_jira(kind: EventKind) -> bool {
     )
 }
 
-/// The findings among changes whose issues may have to follow, or that may have to get one.
-pub(crate) fn for_jira(changes: &[Change], projects: &JiraProjects) -> Vec<JiraObject> {
+/// The findings among changes, or among those that get notes, whose issues may have to follow, or that may
+/// have to get one.
+pub(crate) fn for_jira(
+    changes: &[Change],
+    noted: &BTreeSet<FindingId>,
+    projects: &JiraProjects,
+) -> Vec<JiraObject> {
     let linked = |finding: Option<&Finding>| finding.is_some_and(|f| !f.jira.is_none());
     let pushed = |finding: Option<&Finding>| {
         finding.is_some_and(|f| {
@@ -77,7 +83,8 @@ pub(crate) fn for_jira(changes: &[Change], projects: &JiraProjects) -> Vec<JiraO
         })
     };
     (changes.iter().map(Change::sides))
-        .filter(|(old, new)| old != new && (linked(*old) || linked(*new) || pushed(*new)))
+        .filter(|(old, new)| old != new || new.is_some_and(|finding| noted.contains(&finding.id)))
+        .filter(|(old, new)| linked(*old) || linked(*new) || pushed(*new))
         .filter_map(|(old, new)| new.or(old))
         .map(|finding| JiraObject::Finding(finding.id))
         .collect()
@@ -199,8 +206,9 @@ impl Store {
 pub(crate) fn work_of(
     product: ProductId,
     changes: &[Change],
+    noted: &BTreeSet<FindingId>,
     projects: &JiraProjects,
 ) -> Option<OutboxWork> {
-    let objects = for_jira(changes, projects);
+    let objects = for_jira(changes, noted, projects);
     (!objects.is_empty()).then_some(OutboxWork::Jira { product, objects })
 }

@@ -14,12 +14,13 @@ use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_blobs::BlobError;
 use tatami_domain::{
-    AttachedFile, Attachment, AttachmentId, Engagement, Finding, FindingId, Note, Owner,
-    RiskAcceptance, Test,
+    AttachedFile, Attachment, AttachmentId, Engagement, Event, EventData, Finding, FindingId,
+    JiraObject, MentionedIn, Note, OutboxWork, Owner, RiskAcceptance, Test, UserMentioned,
 };
-use tatami_store::Store;
+use tatami_store::{Follows, Store};
 
 use super::catalog::{Resource, check_references, id_in_path};
+use super::mentions::mentioned;
 use super::records::{NoteType, Record};
 use super::risk_acceptances;
 use crate::Api;
@@ -83,6 +84,13 @@ pub trait Annotated: Clone + Send + Sync + Sized + 'static {
     fn place(&self) -> Place;
     /// What its notes and files belong to.
     fn owner(&self) -> Owner;
+    /// What a note on it says that it's on, and the title of that.
+    fn named(&self) -> (MentionedIn, String);
+
+    /// As what it is in JIRA, or may have to go there.
+    fn in_jira(&self) -> Option<JiraObject> {
+        None
+    }
 
     /// Notes that it has notes or files, so that lists look for them.
     fn mark(&self, _store: &Store) -> impl Future<Output = Result<()>> + Send {
@@ -114,6 +122,14 @@ impl Annotated for Finding {
         Owner::Finding(self.id)
     }
 
+    fn named(&self) -> (MentionedIn, String) {
+        (MentionedIn::Finding(self.id), self.title.clone())
+    }
+
+    fn in_jira(&self) -> Option<JiraObject> {
+        (!self.jira.is_none()).then_some(JiraObject::Finding(self.id))
+    }
+
     async fn own_files(&self, api: &Api) -> Result<Vec<AttachedFile>> {
         let packs = Packs::load(&api.services.blobs, [self]).await?;
         Ok(packs.of(self).files.clone())
@@ -137,6 +153,10 @@ impl Annotated for Engagement {
 
     fn owner(&self) -> Owner {
         Owner::Engagement(self.id)
+    }
+
+    fn named(&self) -> (MentionedIn, String) {
+        (MentionedIn::Engagement(self.id), self.name.clone())
     }
 
     async fn mark(&self, store: &Store) -> Result<()> {
@@ -167,6 +187,10 @@ impl Annotated for RiskAcceptance {
         Owner::RiskAcceptance(self.id)
     }
 
+    fn named(&self) -> (MentionedIn, String) {
+        (MentionedIn::RiskAcceptance(self.id), self.name.clone())
+    }
+
     async fn mark(&self, store: &Store) -> Result<()> {
         let mark = |acceptance: &mut Self| {
             acceptance.annotated = true;
@@ -193,6 +217,11 @@ impl Annotated for Test {
 
     fn owner(&self) -> Owner {
         Owner::Test(self.id)
+    }
+
+    fn named(&self) -> (MentionedIn, String) {
+        let title = self.title.clone().or_else(|| self.scan_type.clone());
+        (MentionedIn::Test(self.id), title.unwrap_or_default())
     }
 
     async fn mark(&self, store: &Store) -> Result<()> {
@@ -277,8 +306,30 @@ async fn add_note<T: Annotated>(
     if let Some(kind) = new.note_type {
         check_type(store, to.owner(), kind).await?;
     }
-    let product = to.place().product().unwrap_or_default();
-    let note = store.add_note(product, to.owner(), new).await?;
+    let place = to.place();
+    let product = place.product().unwrap_or_default();
+    let mentioned = mentioned(store, caller.0.user, place, entry).await?;
+    let follows = |note: &Note| {
+        let (of, title) = to.named();
+        let data = UserMentioned::new(caller.0.user, of, title, &note.entry);
+        let data = EventData::UserMentioned(data);
+        let event = Event::new(&data, note.id, "written", Some(product), note.date);
+        let objects = to.in_jira();
+        Follows {
+            events: (!mentioned.is_empty())
+                .then(|| event.to(mentioned))
+                .into_iter()
+                .collect(),
+            work: objects
+                .map(|object| OutboxWork::Jira {
+                    product,
+                    objects: vec![object],
+                })
+                .into_iter()
+                .collect(),
+        }
+    };
+    let note = store.add_note(product, to.owner(), new, follows).await?;
     to.mark(store).await?;
     let mut views = note::views(store, &[note]).await?;
     Ok((StatusCode::CREATED, Json(views.pop().unwrap_or_default())))

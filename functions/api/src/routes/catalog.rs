@@ -12,7 +12,9 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{DevelopmentEnvironment, Engagement, Product, ProductType, TestType, User};
+use tatami_domain::{
+    DevelopmentEnvironment, Engagement, Event, Product, ProductType, TestType, User, UserId,
+};
 use tatami_store::{Entity, Store, StoreError};
 
 use crate::Api;
@@ -25,6 +27,9 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::page::{Links, Listing, Page, Sorting, cut_sorted, ordering};
 use crate::prefetch;
 use crate::query::{Query, day_of, today};
+
+/// The occasion on which something is added: there is one only.
+pub const ADDED: &str = "added";
 
 /// A thing of the product tree, as clients see it.
 pub trait Resource: Entity + 'static {
@@ -85,6 +90,37 @@ pub trait Resource: Entity + 'static {
         _sent: &Object,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
+    }
+
+    /// Has the caller a permission over it?
+    fn may(
+        &self,
+        caller: &Caller,
+        permission: Permission,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async move { caller.require(permission, self.place()).await }
+    }
+
+    /// Those of all that a list shows to the caller.
+    fn shown(all: Vec<Self>, caller: &Caller) -> impl Future<Output = Result<Vec<Self>>> + Send {
+        async move {
+            let visible = caller.visible(Self::VIEW).await?;
+            if Self::VIEW == Permission::ManageCommon {
+                // what is for administrators alone is no list of which others see nothing
+                caller.require(Self::VIEW, Place::Everywhere).await?;
+            }
+            let seen = all.into_iter().filter(|one| visible.sees(one.place()));
+            Ok(seen.collect())
+        }
+    }
+
+    /// What there is to tell of a new one that a user has made.
+    fn told(
+        &self,
+        _store: &Store,
+        _by: UserId,
+    ) -> impl Future<Output = Result<Option<Event>>> + Send {
+        async { Ok(None) }
     }
 
     /// What follows from a change of it, or of none left of it.
@@ -372,11 +408,6 @@ pub async fn list<T: Resource>(
     caller: Caller,
     listing: Listing,
 ) -> Result<Json<Page<Object>>> {
-    let visible = caller.visible(T::VIEW).await?;
-    if T::VIEW == Permission::ManageCommon {
-        // what is for administrators alone is no list of which others see nothing
-        caller.require(T::VIEW, Place::Everywhere).await?;
-    }
     let store = &api.services.store;
     let parent = match T::PARENT {
         Some((filter, kind)) => match listing.query.ids(filter)?[..] {
@@ -389,7 +420,8 @@ pub async fn list<T: Resource>(
         Some((kind, id)) => store.children(kind, id).await?,
         None => store.list().await?,
     };
-    all.retain(|entity| entity.is_one() && visible.sees(entity.place()));
+    all.retain(Resource::is_one);
+    let all = T::shown(all, &caller).await?;
     let mut views = all.iter().map(stored_view).collect::<Result<Vec<_>>>()?;
     T::join(store, &listing.query, &mut views).await?;
     let (links, mut page) = select(views, T::FILTERS, T::FIELDS, &listing)?;
@@ -467,7 +499,7 @@ async fn get<T: Resource>(
     query: Query,
 ) -> Result<Versioned<Json<Object>>> {
     let entity: T = one(&api.services.store, &id).await?;
-    caller.require(T::VIEW, entity.place()).await?;
+    entity.may(&caller, T::VIEW).await?;
     let Versioned(version, Json(view)) = versioned(&api.services.store, &entity).await?;
     let view = with_prefetch::<T>(&api, &caller, &query, view).await?;
     Ok(Versioned(version, Json(view)))
@@ -506,11 +538,13 @@ async fn create<T: Resource>(
     T::amend(&mut sent);
     let mut entity = merged(&T::fresh(), &encrypted::<T>(&api, &sent)?, true)?;
     entity.complete(store).await?;
-    caller.require(T::ADD, entity.place()).await?;
+    entity.may(&caller, T::ADD).await?;
     check_references(store, T::FIELDS, &sent).await?;
     entity.check(None)?;
     entity.permit(&caller, store, None).await?;
-    let entity = store.create(entity).await?;
+    entity.set_id(store.reserve::<T>().await?);
+    let told = entity.told(store, caller.0.user).await?;
+    let entity = store.create_telling(entity, told.as_slice()).await?;
     entity.apply(&caller, store, &sent).await?;
     T::changed(&api);
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))
@@ -526,7 +560,7 @@ async fn write<T: Resource>(
 ) -> Result<Versioned<Json<Object>>> {
     let store = &api.services.store;
     let old: T = one(store, &id).await?;
-    caller.require(T::EDIT, old.place()).await?;
+    old.may(&caller, T::EDIT).await?;
     if_match.check(&Version::of(&old))?;
     let mut sent = read(&body, T::FIELDS, mode).map_err(ApiError::Fields)?;
     T::amend(&mut sent);
@@ -556,7 +590,7 @@ async fn delete<T: Deletable>(
 ) -> Result<StatusCode> {
     let store = &api.services.store;
     let entity: T = one(store, &id).await?;
-    caller.require(T::EDIT, entity.place()).await?;
+    entity.may(&caller, T::EDIT).await?;
     if_match.check(&Version::of(&entity))?;
     if let Some(users) = entity.users(store).await? {
         let message = format!("This {} is in use by {users}.", T::WORD);
@@ -576,7 +610,7 @@ async fn delete_preview<T: Deletable>(
     listing: Listing,
 ) -> Result<Json<Page<Value>>> {
     let entity: T = one(&api.services.store, &id).await?;
-    caller.require(T::VIEW, entity.place()).await?;
+    entity.may(&caller, T::VIEW).await?;
     let id: u64 = entity.id().into();
     let gone = json!({"model": T::SCHEMA, "id": id, "name": entity.name()});
     Ok(Json(listing.cut(vec![gone])))

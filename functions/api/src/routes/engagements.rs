@@ -9,13 +9,14 @@ use jiff::{Timestamp, ToSpan as _};
 use serde_json::json;
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    AcceptanceState, Branch, Engagement, EngagementId, EngagementStatus, Owner, Product, ProductId,
+    AcceptanceState, Branch, Engagement, EngagementAdded, EngagementEnded, EngagementId,
+    EngagementStatus, Event, EventData, Owner, Product, ProductId, UserId,
 };
 use tatami_store::{Entity as _, Store};
 
 use super::attached;
 use super::cascade::{self, Rooted};
-use super::catalog::{self, Filter, How, Resource, constants, edit, id_in_path};
+use super::catalog::{self, ADDED, Filter, How, Resource, constants, id_in_path};
 use super::records::{CicdInfrastructure, EngagementPreset, Kept as _};
 use crate::Api;
 use crate::auth::Caller;
@@ -169,6 +170,21 @@ impl Resource for Engagement {
         Ok(())
     }
 
+    async fn told(&self, store: &Store, by: UserId) -> Result<Option<Event>> {
+        let product: Product = store.get(self.product).await?;
+        let data = EventData::EngagementAdded(EngagementAdded {
+            engagement: self.id,
+            name: self.name.clone(),
+            product_name: product.name,
+            lead: self.lead,
+            target_start: Some(self.target_start),
+            target_end: Some(self.target_end),
+            by: Some(by),
+        });
+        let (place, now) = (Some(self.product), Timestamp::now());
+        Ok(Some(Event::new(&data, self.id, ADDED, place, now)))
+    }
+
     async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {
         if query.pairs().any(|(name, _)| name.contains("product__")) {
             join_products(store, views, "product", "product").await?;
@@ -270,12 +286,30 @@ async fn set_state(
     caller
         .require(Permission::EditEngagement, engagement.place())
         .await?;
-    let engagement = edit::<Engagement>(store, id, |engagement| {
+    let product: Product = store.get(engagement.product).await?;
+    let change = |engagement: &mut Engagement| {
+        let now = Timestamp::now();
+        let closes = engagement.active && !active;
         engagement.active = active;
         engagement.status = status;
-        engagement.updated = Timestamp::now();
-        Ok(())
-    })
-    .await?;
+        engagement.updated = now;
+        let event = || closed(engagement, &product, caller.0.user, now);
+        Ok::<_, ApiError>(closes.then(event))
+    };
+    let engagement = store.change_told(id, change).await?;
     Ok(Json(catalog::view(store, &engagement).await?))
+}
+
+/// The event that somebody has closed an engagement.
+fn closed(engagement: &Engagement, product: &Product, by: UserId, now: Timestamp) -> Event {
+    let data = EventData::EngagementClosed(EngagementEnded {
+        engagement: engagement.id,
+        name: engagement.name.clone(),
+        product_name: product.name.clone(),
+        target_end: Some(engagement.target_end),
+        days: None,
+        by: Some(by),
+    });
+    let (occasion, place) = (now.to_string(), Some(engagement.product));
+    Event::new(&data, engagement.id, occasion, place, now)
 }

@@ -21,6 +21,7 @@ const FIELDS: &[Field] = &[
     Field::answer("product", Kind::Ref(Target::Product)).nullable(),
     Field::answer("time", Kind::DateTime),
     Field::answer("data", Kind::Other("", false)),
+    Field::answer("to", Kind::Refs(Target::User)),
 ];
 
 /// Adds the route.
@@ -29,7 +30,10 @@ pub fn add(routes: &mut Routes) {
         "/api/v2/events",
         "What happened on a day (UTC; today, where none is said), for 90 days",
     )
-    .query([Field::new("day", Kind::Date)])
+    .query([
+        Field::new("day", Kind::Date),
+        Field::new("kind", Kind::Choices(EventKind::NAMES)),
+    ])
     .answers(200, Answer::Page("Event"));
     routes.add(&list, self::list);
     routes.schemas("Event", FIELDS);
@@ -44,11 +48,13 @@ async fn list(
         .require(Permission::ManageCommon, Place::Everywhere)
         .await?;
     let day = listing.query.day("day")?.unwrap_or_else(today);
-    let events = api.services.store.events(day).await?;
+    let kinds = listing.query.all("kind");
+    let mut events = api.services.store.events(day).await?;
+    events.retain(|event| kinds.is_empty() || kinds.contains(&event.kind.name()));
     let view = events.iter().map(|event| {
         json!({
             "kind": event.kind, "object_id": event.object, "occasion": event.occasion,
-            "product": event.product, "time": event.time, "data": event.data,
+            "product": event.product, "time": event.time, "data": event.data, "to": event.to,
         })
     });
     Ok(Json(listing.cut(view.collect())))

@@ -15,8 +15,10 @@ mod finding_groups;
 mod findings;
 mod imports;
 mod jobs;
+mod mentions;
 mod metrics;
 mod notes;
+mod notifications;
 mod product_types;
 mod products;
 pub mod records;
@@ -62,6 +64,7 @@ pub fn all(file_bytes: usize) -> Routes {
     findings::add(&mut routes);
     attached::add(&mut routes);
     notes::add(&mut routes);
+    notifications::add(&mut routes);
     risk_acceptances::add(&mut routes);
     endpoints::add(&mut routes);
     finding_groups::add(&mut routes);

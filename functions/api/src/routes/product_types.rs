@@ -1,12 +1,15 @@
 //! Product types.
 
+use jiff::Timestamp;
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Branch, Membership, ProductType, ProductTypeId};
+use tatami_domain::{
+    Branch, Event, EventData, Membership, ProductType, ProductTypeAdded, ProductTypeId, UserId,
+};
 use tatami_store::Store;
 
 use super::access::members;
 use super::cascade::{self, Rooted};
-use super::catalog::{self, Filter, How, Resource};
+use super::catalog::{self, ADDED, Filter, How, Resource};
 use crate::Api;
 use crate::auth::Caller;
 use crate::error::Result;
@@ -66,6 +69,21 @@ impl Resource for ProductType {
             ..Membership::default()
         };
         members::authorize(caller, store, sent, &here).await
+    }
+
+    async fn told(&self, _: &Store, by: UserId) -> Result<Option<Event>> {
+        let data = EventData::ProductTypeAdded(ProductTypeAdded {
+            product_type: self.id,
+            name: self.name.clone(),
+            by: Some(by),
+        });
+        Ok(Some(Event::new(
+            &data,
+            self.id,
+            ADDED,
+            None,
+            Timestamp::now(),
+        )))
     }
 
     fn changed(api: &Api) {

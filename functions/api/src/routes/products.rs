@@ -7,16 +7,18 @@ use axum::Json;
 use axum::extract::{Path, State};
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::StatusCode;
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Branch, Finding, Membership, Product, ProductId, SeverityCounts, SlaConfiguration,
+    Branch, Event, EventData, Finding, Membership, Product, ProductAdded, ProductId, ProductType,
+    SeverityCounts, SlaConfiguration, UserId,
 };
 use tatami_store::{Entity as _, Sight, Store};
 
 use super::access::members;
 use super::cascade::{self, Rooted};
-use super::catalog::{self, Filter, How, Resource, constants, id_in_path};
+use super::catalog::{self, ADDED, Filter, How, Resource, constants, id_in_path};
 use super::records::{Kept as _, Regulation, metadata};
 use crate::Api;
 use crate::auth::Caller;
@@ -159,6 +161,18 @@ impl Resource for Product {
             ..Membership::default()
         };
         members::authorize(caller, store, sent, &here).await
+    }
+
+    async fn told(&self, store: &Store, by: UserId) -> Result<Option<Event>> {
+        let product_type: ProductType = store.get(self.prod_type).await?;
+        let data = EventData::ProductAdded(ProductAdded {
+            product: self.id,
+            name: self.name.clone(),
+            product_type_name: product_type.name,
+            by: Some(by),
+        });
+        let (place, now) = (Some(self.id), Timestamp::now());
+        Ok(Some(Event::new(&data, self.id, ADDED, place, now)))
     }
 
     fn changed(api: &Api) {

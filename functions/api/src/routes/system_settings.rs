@@ -47,9 +47,15 @@ const FIELDS: &[Field] = &[
     Field::new("add_vulnerability_id_to_jira_label", Kind::Bool),
     Field::new("enable_github", Kind::Bool),
     Field::new("enable_slack_notifications", Kind::Bool),
+    Field::new("slack_token", Kind::Secret(200))
+        .nullable()
+        .write_only(),
     Field::new("slack_channel", Kind::Text(100)),
     Field::new("slack_username", Kind::Text(100)),
     Field::new("enable_msteams_notifications", Kind::Bool),
+    Field::new("msteams_url", Kind::Secret(400))
+        .nullable()
+        .write_only(),
     Field::new("enable_mail_notifications", Kind::Bool),
     Field::new("mail_notifications_to", Kind::Text(200)),
     Field::new("enable_webhooks_notifications", Kind::Bool),
@@ -140,7 +146,7 @@ pub fn add(routes: &mut Routes) {
     routes.add(&restore, self::restore);
     routes.schemas("SystemSettings", FIELDS);
     let kept: Vec<Field> = (FIELDS.iter())
-        .filter(|field| !is_dedupe(field.name))
+        .filter(|field| !is_dedupe(field.name) && !field.write_only)
         .map(|field| Field {
             read_only: true,
             ..*field
@@ -164,6 +170,30 @@ fn stored(settings: &SystemSettings) -> Result<Object> {
     Ok(view)
 }
 
+/// The same as clients see it: without secrets.
+fn shown(settings: &SystemSettings) -> Result<Object> {
+    let mut view = stored(settings)?;
+    view.retain(|name, _| !FIELDS.iter().any(|f| f.name == name && f.write_only));
+    Ok(view)
+}
+
+/// Encrypts the secrets of notifications among what was sent. An empty one is none.
+fn encrypt(api: &Api, sent: &mut Object) -> Result<()> {
+    for (name, purpose) in SystemSettings::SECRETS {
+        let Some(value) = sent.get_mut(*name) else {
+            continue;
+        };
+        match value.as_str().map(str::trim) {
+            None | Some("") => *value = Value::Null,
+            Some(text) => {
+                let key = api.services.secret_key()?;
+                *value = json!(key.encrypt(purpose, &text.into())?);
+            }
+        }
+    }
+    Ok(())
+}
+
 /// The version of the whole document, in both places where it is kept.
 fn version(settings: &SystemSettings, level: &DedupeLevel) -> Version {
     Version::of(&[settings.version, level.version])
@@ -177,7 +207,7 @@ async fn versioned(api: &Api, settings: &SystemSettings) -> Result<Versioned<Jso
 
 fn view(settings: &SystemSettings, level: &DedupeLevel) -> Result<Object> {
     let resolved = tatami_domain::ResolvedDedupe::default().overruled(&level.settings);
-    let mut view = stored(settings)?;
+    let mut view = shown(settings)?;
     view.insert("enable_deduplication".into(), json!(resolved.enabled));
     view.insert(
         "false_positive_history".into(),
@@ -239,6 +269,7 @@ async fn change(
     let level = store.dedupe_level(DedupeScope::System).await?;
     if_match.check(&version(&seen, &level))?;
     let mut sent = read(&body, FIELDS, Mode::Change).map_err(ApiError::Fields)?;
+    encrypt(&api, &mut sent)?;
     let mut said = |name: &str| sent.remove(name).and_then(|value| value.as_bool());
     let enabled = said("enable_deduplication");
     let history = said("false_positive_history");
@@ -340,7 +371,7 @@ async fn versions(
     permit(&caller).await?;
     is_the_one(&id)?;
     let versions = api.services.store.settings_versions().await?;
-    let views: Result<Vec<Object>> = versions.iter().rev().map(stored).collect();
+    let views: Result<Vec<Object>> = versions.iter().rev().map(shown).collect();
     Ok(Json(listing.cut(views?)))
 }
 
@@ -354,7 +385,8 @@ async fn restore(
     let version = id_in_path(&version)?;
     let versions = api.services.store.settings_versions().await?;
     let wanted = versions.iter().find(|settings| settings.version == version);
-    let wanted = stored(wanted.ok_or_else(ApiError::not_found)?)?;
+    // but for secrets, which may be known since
+    let wanted = shown(wanted.ok_or_else(ApiError::not_found)?)?;
     let settings = write(&api, &caller, &wanted, |_| false).await?;
     versioned(&api, &settings).await
 }

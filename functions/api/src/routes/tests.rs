@@ -3,14 +3,19 @@
 use std::collections::HashMap;
 
 use futures::{StreamExt as _, TryStreamExt as _};
+use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Branch, Engagement, FindingGroup, Owner, Test, TestId, TestType, TestTypeId};
+use tatami_domain::{
+    Branch, Engagement, Event, EventData, FindingGroup, Owner, Product, Test, TestAdded, TestId,
+    TestType, TestTypeId, UserId,
+};
+use tatami_duplicates::title_of_test;
 use tatami_store::{Entity as _, Store};
 
 use super::attached;
 use super::cascade::{self, Rooted};
-use super::catalog::{self, Filter, How, Resource};
+use super::catalog::{self, ADDED, Filter, How, Resource};
 use super::engagements::join_products;
 use super::records::{ApiScanConfiguration, Kept as _, check_configuration};
 use crate::auth::Caller;
@@ -152,6 +157,23 @@ impl Resource for Test {
         let known = old.and_then(|old| old.api_scan_configuration);
         let new = self.api_scan_configuration.filter(|id| known != Some(*id));
         check_configuration(store, new, self.product).await
+    }
+
+    async fn told(&self, store: &Store, by: UserId) -> Result<Option<Event>> {
+        let engagement: Engagement = store.get(self.engagement).await?;
+        let product: Product = store.get(self.product).await?;
+        let test_type: TestType = store.get(self.test_type).await?;
+        let data = EventData::TestAdded(TestAdded {
+            test: self.id,
+            title: title_of_test(store, self).await?,
+            test_type: test_type.name,
+            engagement: engagement.id,
+            engagement_name: engagement.name,
+            product_name: product.name,
+            by: Some(by),
+        });
+        let (place, now) = (Some(self.product), Timestamp::now());
+        Ok(Some(Event::new(&data, self.id, ADDED, place, now)))
     }
 
     async fn join(store: &Store, query: &Query, views: &mut [Object]) -> Result<()> {

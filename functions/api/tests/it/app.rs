@@ -25,7 +25,7 @@ pub struct TestApp {
     pub services: Services,
     router: Router,
     pub dynamodb: aws_sdk_dynamodb::Client,
-    _local: LocalAws,
+    pub local: LocalAws,
     _directory: tempfile::TempDir,
 }
 
@@ -63,10 +63,13 @@ impl TestApp {
             .endpoint_url(local.endpoint())
             .build();
         let queues = local.queues();
-        let made = queues.ensure("findings", tatami_local_aws::sqs::QueueSettings::default());
-        made.await.unwrap();
+        for queue in ["findings", "notify"] {
+            let made = queues.ensure(queue, tatami_local_aws::sqs::QueueSettings::default());
+            made.await.unwrap();
+        }
         let mut settings = Settings {
             findings_queue_url: format!("{}/000000000000/findings", local.endpoint()),
+            notify_queue_url: format!("{}/000000000000/notify", local.endpoint()),
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
             secret_key: Some(SecretKey::parse(SECRET_KEY).unwrap()),
@@ -85,7 +88,7 @@ impl TestApp {
             router: tatami_api::router(services.clone()),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             services,
-            _local: local,
+            local,
             _directory: directory,
         }
     }

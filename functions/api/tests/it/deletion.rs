@@ -2,6 +2,7 @@
 
 use http::{Method, Request};
 use serde_json::{Value, json};
+use tatami_store::Follows;
 
 use crate::app::TestApp;
 
@@ -149,7 +150,7 @@ async fn nothing_comes_into_what_was_taken_away_meanwhile() {
     let owner = tatami_domain::Owner::Test(test.into());
     assert!(
         store
-            .add_note(known.product, owner, note)
+            .add_note(known.product, owner, note, |_| Follows::default())
             .await
             .unwrap_err()
             .is_not_found()

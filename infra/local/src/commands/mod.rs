@@ -7,6 +7,7 @@ pub mod findings;
 pub mod import;
 pub mod imports;
 pub mod metrics;
+pub mod notify;
 pub mod parse;
 pub mod scanners;
 pub mod sla;

@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use super::EventKind;
 use crate::{
-    EngagementId, FindingGroupId, FindingId, ImportId, ProductId, ProductTypeId, Severity, TestId,
-    UserId,
+    EngagementId, FindingGroupId, FindingId, ImportId, ProductId, ProductTypeId, RiskAcceptanceId,
+    Severity, TestId, UserId,
 };
 
 /// An event names so many findings at most, the worst first. (One that tells what is due names more.)
@@ -399,6 +399,7 @@ pub enum MentionedIn {
     Finding(FindingId),
     Engagement(EngagementId),
     Test(TestId),
+    RiskAcceptance(RiskAcceptanceId),
 }
 
 impl NamedFinding {

@@ -248,6 +248,7 @@ impl Build<'_> {
                     MentionedIn::Finding(id) => links.finding(id),
                     MentionedIn::Engagement(id) => links.engagement(id),
                     MentionedIn::Test(id) => links.test(id),
+                    MentionedIn::RiskAcceptance(id) => links.risk_acceptance(id),
                 }),
                 ..Draft::default()
             },

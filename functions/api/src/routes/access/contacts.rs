@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::Permission;
 use tatami_domain::{ContactInfo, User, UserId};
+use tatami_notifications::{Digest, DigestSchedule};
 use tatami_store::{Entity as _, Store, StoreError};
 
 use super::permit_over;
@@ -21,11 +22,26 @@ pub fn add(routes: &mut Routes) {
     catalog::add_delete::<ContactInfo>(routes);
 }
 
+/// How often mails of notifications come.
+pub const DIGESTS: &[&str] = &["off", "daily", "weekly"];
 const MODES: &[&str] = &["async", "async_wait", "sync"];
 /// What stands with the user, under other names.
 const FORCE_RESET: &str = "force_password_reset";
 const TOKEN_RESET: &str = "token_last_reset";
 const PASSWORD_RESET: &str = "password_last_reset";
+
+/// When somebody's mails of notifications come; an error where there is no such time zone.
+pub fn schedule_of(contact: &ContactInfo) -> std::result::Result<DigestSchedule, String> {
+    let schedule = DigestSchedule::of(contact);
+    let tried = DigestSchedule {
+        digest: Digest::Daily,
+        ..schedule.clone()
+    };
+    match tried.next(Timestamp::now()) {
+        Ok(_) => Ok(schedule),
+        Err(error) => Err(format!("{error}.")),
+    }
+}
 
 impl Resource for ContactInfo {
     const PATH: &'static str = "/api/v2/user_contact_infos";
@@ -46,6 +62,9 @@ impl Resource for ContactInfo {
         Field::new("ui_use_tailwind", Kind::Bool),
         Field::new(TOKEN_RESET, Kind::DateTime).nullable(),
         Field::new(PASSWORD_RESET, Kind::DateTime).nullable(),
+        Field::new("digest", Kind::Choice(DIGESTS)).nullable(),
+        Field::new("digest_hour", Kind::Integer(0, 23)).nullable(),
+        Field::new("time_zone", Kind::Text(64)).nullable(),
         Field::new("user", Kind::Ref(Target::User))
             .required()
             .fixed(),
@@ -86,6 +105,9 @@ impl Resource for ContactInfo {
                 let message = "Use 9 to 15 digits, with or without a + in front: +999999999.";
                 problems.add(name, message);
             }
+        }
+        if let Err(error) = schedule_of(self) {
+            problems.add("time_zone", error);
         }
         problems.into_result()
     }

@@ -1,6 +1,6 @@
 //! Who there is, what they may do, and how they sign in.
 
-mod contacts;
+pub mod contacts;
 mod groups;
 mod login;
 pub mod members;

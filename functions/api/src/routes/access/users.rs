@@ -25,6 +25,7 @@ use crate::prefetch;
 use crate::routes::catalog::{
     self, Deletable as _, Filter, How, Resource, constants, id_in_path, merged, parameters,
 };
+use crate::routes::notifications;
 
 /// Adds the routes.
 pub fn add(routes: &mut Routes) {
@@ -322,6 +323,7 @@ async fn delete(
     if let Some(info) = contacts::of(store, user.id).await? {
         gone(store.delete::<ContactInfo>(info.id).await)?;
     }
+    notifications::forget(store, user.id).await?;
     gone(store.delete::<User>(user.id).await)?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
     BulkChange, BulkError, BulkOutcome, Finding, FindingId, Job, JobState, ProductId, Severity,
-    Work,
+    UserId, Work,
 };
-use tatami_duplicates::{Done, Duplicates, Listed, work_off};
+use tatami_duplicates::{Done, Duplicates, JobTold, Listed, keep_told, tell_of_job, work_off};
 
 use super::write::{flag_change, simple_acceptance};
 use super::{filter, selected};
@@ -30,7 +30,7 @@ use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::query::Query;
 use crate::routes::catalog::check_references;
-use crate::routes::jobs;
+use crate::routes::{jobs, mentions};
 
 /// So many findings at most are changed before the answer.
 pub const AT_ONCE: usize = 100;
@@ -144,7 +144,9 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
         done = if change.delete {
             None
         } else {
-            duplicates.change_together(&ids, &change).await?
+            let mentioned = mentioned(&api, &findings, &change, caller.0.user).await?;
+            let together = duplicates.change_together(&ids, &change, &mentioned);
+            together.await?
         };
     }
     let done = match done {
@@ -202,6 +204,7 @@ async fn in_order(
     job.step += 1;
     job.updated = now;
     job.finished = Some(now);
+    Box::pin(tell_of_job(&api.services.store, blobs, &job)).await?;
     // where it was so slow that the job went on, that says so itself
     api.services.store.put_job(&job).await?;
     Ok(done)
@@ -222,9 +225,27 @@ async fn begin(
     let key = tatami_blobs::list_key(&list);
     api.services.blobs.put_json(&key, &listed).await?;
     let by = duplicates.by().unwrap_or_default();
+    let mentioned = mentioned(api, findings, &change, by).await?;
+    let told = JobTold::new(findings, &change, by, &mentioned);
+    keep_told(&api.services.blobs, &list, &told).await?;
     let work = Work::Bulk { change, list };
     let job = Job::new(work, listed.len() as u64, by, Timestamp::now());
     Ok((jobs::start(api, job, delay_s).await?, listed))
+}
+
+/// Who is named in the note of a change and may see the first of the findings.
+async fn mentioned(
+    api: &Api,
+    findings: &[Finding],
+    change: &BulkChange,
+    by: UserId,
+) -> Result<Vec<UserId>> {
+    match (findings.first(), &change.note) {
+        (Some(first), Some(note)) => {
+            mentions::mentioned(&api.services.store, by, Place::from(first), note).await
+        }
+        _ => Ok(Vec::new()),
+    }
 }
 
 /// The findings that are meant, where the caller may change all of them.

@@ -1,6 +1,6 @@
-//! Findings: the list and one of them. Writing is in `write`, notes and tags in `annotate`, many at
-//! once in `bulk`, duplicates and merging in `clusters`, proposed ones in `duplicates`, deleting in
-//! `remove`.
+//! Findings: the list and one of them. Writing is in `write`, asking for a review in `review`, what is told
+//! of both in `told`, notes and tags in `annotate`, many at once in `bulk`, duplicates and merging in
+//! `clusters`, proposed ones in `duplicates`, deleting in `remove`.
 
 mod annotate;
 pub mod bulk;
@@ -10,6 +10,8 @@ pub mod filter;
 mod order;
 mod remove;
 mod requests;
+mod review;
+mod told;
 pub mod write;
 
 use std::collections::{HashMap, HashSet};
@@ -79,6 +81,7 @@ pub fn add(routes: &mut Routes) {
         .answers(200, Answer::One("Finding"));
     routes.add(&get, self::get);
     write::add(routes);
+    review::add(routes);
     annotate::add(routes);
     bulk::add(routes);
     clusters::add(routes);

@@ -15,11 +15,11 @@ use tatami_domain::{
     Dedupe, Endpoint, EndpointId, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId,
     ResolvedDedupe, ShortStatus, StatusPlace, Test, TestType, Texts, UserId,
 };
-use tatami_duplicates::{Duplicates, Held, as_duplicate, moves};
+use tatami_duplicates::{Duplicates, Held, as_duplicate, critical_event, moves, turned_critical};
 use tatami_store::{Change, Commit, Committed, EndpointBook, Store, StoreError};
 
 use super::filter::unknown_status;
-use super::{detail, permitted, version};
+use super::{detail, permitted, told, version};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
@@ -163,6 +163,9 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         }
         let mut commit = commit(&new, vec![Change::Create(Box::new(new.clone()))]);
         commit.claims = held.settled(&commit.changes);
+        let critical = turned_critical(&commit.changes);
+        let critical = critical_event(store, &critical, None, &commit.unique, now).await?;
+        commit.events.extend(critical);
         if store.commit(&commit).await? == Committed::Yes {
             new.version = 1;
             let mut response = detail(&api, &new).await?;
@@ -239,8 +242,8 @@ async fn verify(
 
 /// What is said about a change.
 pub struct Remark {
-    entry: String,
-    note_type: Option<u64>,
+    pub(super) entry: String,
+    pub(super) note_type: Option<u64>,
 }
 
 impl Remark {
@@ -349,6 +352,7 @@ async fn change_if(
                 note.note_type = remark.note_type;
             }
         }
+        commit.events = told::of_change(store, by, &commit, now).await?;
         if store.commit(&commit).await? == Committed::Yes {
             if let Some(original) = new.duplicate_finding.filter(|_| joins) {
                 duplicates.flatten(original).await?;
