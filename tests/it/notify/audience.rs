@@ -141,7 +141,7 @@ async fn an_event_that_names_users_is_for_them_alone() {
     let alerts = stage.lab.services.store.alerts(ada).await.unwrap();
     assert_eq!(alerts.len(), 1);
     assert_eq!(alerts[0].topic, "user_mentioned");
-    assert!(alerts[0].description.contains("bob"), "{alerts:?}");
+    assert!(alerts[0].title.contains("bob"), "{alerts:?}");
     let mails = stage.mails();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("To: ada@example.com"), "{}", mails[0]);

@@ -49,7 +49,11 @@ async fn what_is_collected_comes_as_one_mail_once_a_day() {
     let mails = stage.mails();
     assert_eq!(mails.len(), 1);
     assert!(mails[0].contains("To: ada@example.com"));
-    assert!(mails[0].contains("Your day in Tatami: 3 notifications"), "{}", mails[0]);
+    assert!(
+        mails[0].contains("Your day in Tatami: 3 notifications"),
+        "{}",
+        mails[0]
+    );
     let all = stage.deliveries().await;
     assert!(
         all.iter().all(|d| d.state == DeliveryState::Sent),

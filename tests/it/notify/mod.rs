@@ -4,6 +4,7 @@ mod audience;
 mod channels;
 mod digests;
 mod faults;
+mod imports;
 mod receiver;
 mod secrets;
 mod stage;

@@ -62,14 +62,10 @@ async fn a_message_is_signed_and_has_its_header() {
     assert_eq!(request.header("x-auth"), "v4lue");
     assert_eq!(request.header("x-tatami-event"), "scan_added");
     assert_eq!(request.header("content-type"), "application/json");
-    let at = request.header("x-tatami-timestamp");
-    let signed = verify(
-        b"s3cr3t",
-        at,
-        request.header("x-tatami-signature"),
-        &request.bytes,
-        Timestamp::now(),
-    );
+    let at: i64 = request.header("x-tatami-timestamp").parse().unwrap();
+    let at = Timestamp::from_second(at).unwrap();
+    let header = request.header("x-tatami-signature");
+    let signed = verify(b"s3cr3t", header, at, &request.bytes, Timestamp::now(), 60);
     assert_eq!(signed, Ok(()));
     let body = request.json();
     assert_eq!(body["id"], request.header("x-tatami-delivery"));
