@@ -26,6 +26,7 @@ mod imports;
 mod metrics;
 mod model;
 mod moves;
+mod notify;
 mod order;
 mod rehash;
 mod sla;

@@ -338,10 +338,7 @@ pub async fn rights(store: &Store, user: &User, token: Option<&Token>) -> Result
 
 /// Where a membership counts.
 pub fn place_of(member: &Membership) -> Place {
-    match member.product_type {
-        Some(id) => Place::ProductType(id),
-        None => Place::within(member.product, member.engagement),
-    }
+    Place::from(member)
 }
 
 async fn by_basic(api: &Api, secret: &str, address: Option<&str>) -> Result<User> {

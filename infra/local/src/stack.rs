@@ -139,7 +139,10 @@ impl Stack {
             aws.ensure_bucket(bucket).await?;
         }
         let config = sdk_config(&aws.endpoint()).await;
-        let services = Services::new(&config, settings).with_public_endpoint(&config, &url);
+        let services = Services::new(&config, settings)
+            .with_public_endpoint(&config, &url)
+            .with_mail(&config, Some(&options.data.join("mail")))
+            .map_err(StartError::from)?;
         services.store.create_tables().await?;
         services
             .store

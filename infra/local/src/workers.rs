@@ -32,6 +32,8 @@ const POLL: Duration = Duration::from_secs(20);
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// Seconds until a failed message is tried again, times the number of its tries.
 const RETRY_S: i64 = 2;
+/// The pause between scheduled runs of the notify function; in the template it's longer.
+const NOTIFY_PAUSE: Duration = Duration::from_secs(30);
 /// The hour (UTC) of the daily schedule, as in the template.
 const DAILY_HOUR: i8 = 2;
 
@@ -75,12 +77,13 @@ pub fn spawn(services: &Services, aws: &LocalAws, stop: &CancellationToken, task
         let services = for_queue.clone();
         async move { tatami_jira::handle(&services, event).await }
     }));
-    let (source, _) = start(NOTIFY_QUEUE, 1, 1);
+    let (source, _) = start(NOTIFY_QUEUE, 10, 1);
     let for_queue = services.clone();
     tasks.spawn(source.run(move |event| {
         let services = for_queue.clone();
         async move { tatami_notify::handle(&services, event).await }
     }));
+    tasks.spawn(notify_schedule(services.clone(), stop.clone()));
     tasks.spawn(daily(services.clone(), stop.clone()));
 }
 
@@ -205,6 +208,20 @@ async fn daily(services: Services, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(until_next_run(Timestamp::now())) => {}
+        }
+    }
+}
+
+/// Calls the notify function by its schedule.
+async fn notify_schedule(services: Services, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(NOTIFY_PAUSE) => {}
+        }
+        let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+        if let Err(error) = tatami_notify::handle(&services, event).await {
+            tracing::error!(%error, "the scheduled run of notifications failed");
         }
     }
 }

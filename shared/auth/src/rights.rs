@@ -1,6 +1,6 @@
 use std::collections::{BTreeSet, HashMap};
 
-use tatami_domain::{EngagementId, Finding, ProductId, ProductTypeId, Role, Test};
+use tatami_domain::{EngagementId, Finding, Membership, ProductId, ProductTypeId, Role, Test};
 
 use crate::{Permission, Permissions};
 
@@ -53,6 +53,16 @@ impl From<&Finding> for Place {
 impl From<&Test> for Place {
     fn from(test: &Test) -> Self {
         Self::Engagement(test.product, test.engagement)
+    }
+}
+
+/// Where it counts.
+impl From<&Membership> for Place {
+    fn from(member: &Membership) -> Self {
+        match member.product_type {
+            Some(id) => Self::ProductType(id),
+            None => Self::within(member.product, member.engagement),
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Where mails go.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use aws_sdk_sesv2::Client;
@@ -91,6 +92,22 @@ impl Mailer {
             Transport::Folder(folder) => Some(&folder.from),
             Transport::Off => None,
         }
+    }
+}
+
+impl fmt::Debug for Mailer {
+    /// Without what one needs to send.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let transport = match self.0 {
+            Transport::Smtp(_) => "smtp",
+            Transport::Ses(_) => "ses",
+            Transport::Folder(_) => "folder",
+            Transport::Off => "off",
+        };
+        let mut debug = f.debug_struct("Mailer");
+        debug.field("transport", &transport);
+        debug.field("from", &self.from());
+        debug.finish_non_exhaustive()
     }
 }
 

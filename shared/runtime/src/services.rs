@@ -1,3 +1,5 @@
+use std::path::Path;
+
 use aws_config::{BehaviorVersion, SdkConfig};
 use aws_smithy_http_client::Builder;
 use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
@@ -5,6 +7,8 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tatami_blobs::Blobs;
 use tatami_domain::{Token, User};
+use tatami_mail::{MailError, Mailbox, Mailer};
+use tatami_outbound::Outbound;
 use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
@@ -29,6 +33,10 @@ pub struct Services {
     pub jira: Sender,
     /// The queue to the notify function.
     pub notify: Sender,
+    /// Calls to addresses that people configured.
+    pub outbound: Outbound,
+    /// Mails; off until [`Services::with_mail`].
+    pub mailer: Mailer,
     pub(crate) seen: Seen,
 }
 
@@ -44,6 +52,9 @@ pub enum StartError {
     /// The key of secrets cannot be had.
     #[error(transparent)]
     Kms(#[from] KmsError),
+    /// The way that mails go can't be used.
+    #[error(transparent)]
+    Mail(#[from] MailError),
     /// The first admin's password cannot be hashed.
     #[error("the first admin cannot be made: {0}")]
     Admin(String),
@@ -57,7 +68,7 @@ impl Services {
             .http_client(http_client())
             .load()
             .await;
-        let mut services = Self::new(&config, settings);
+        let mut services = Self::new(&config, settings).with_mail(&config, None)?;
         if let (None, Some(kms_key)) = (&services.settings.secret_key, &services.settings.kms_key) {
             let key = kms::secret_key(&config, &services.store, kms_key).await?;
             services.settings.secret_key = Some(key);
@@ -76,6 +87,26 @@ impl Services {
         self
     }
 
+    /// The same, with mails by the SMTP server of the settings, or else into a folder where one is given, or else
+    /// by SES where a sender is set.
+    pub fn with_mail(
+        mut self,
+        config: &SdkConfig,
+        folder: Option<&Path>,
+    ) -> Result<Self, MailError> {
+        let from = self.settings.mail_from.clone();
+        self.mailer = match (self.settings.smtp.clone(), folder, from) {
+            (Some(smtp), ..) => Mailer::smtp(smtp)?,
+            (None, Some(folder), Some(from)) => Mailer::folder(folder, from),
+            (None, Some(folder), None) => {
+                Mailer::folder(folder, Mailbox::new("Tatami", "tatami@localhost")?)
+            }
+            (None, None, Some(from)) => Mailer::ses(aws_sdk_sesv2::Client::new(config), from, None),
+            (None, None, None) => Mailer::off(),
+        };
+        Ok(self)
+    }
+
     /// Services on the given AWS configuration.
     pub fn new(config: &SdkConfig, settings: Settings) -> Self {
         let s3 = aws_sdk_s3::config::Builder::from(config)
@@ -92,6 +123,8 @@ impl Services {
             sla: Sender::new(sqs.clone(), &settings.sla_queue_url),
             jira: Sender::new(sqs.clone(), &settings.jira_queue_url),
             notify: Sender::new(sqs, &settings.notify_queue_url),
+            outbound: Outbound::new(settings.outbound_allow.clone()),
+            mailer: Mailer::off(),
             seen: Seen::default(),
             settings,
         }

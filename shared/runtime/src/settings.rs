@@ -1,4 +1,6 @@
 use secrecy::SecretString;
+use tatami_mail::{MailError, Mailbox, SmtpSettings};
+use tatami_outbound::{AllowList, AllowListError};
 use tatami_store::Tables;
 
 use crate::SecretKey;
@@ -21,6 +23,15 @@ const SLA_QUEUE_URL: &str = "TATAMI_SLA_QUEUE_URL";
 const JIRA_QUEUE_URL: &str = "TATAMI_JIRA_QUEUE_URL";
 /// Queue to the notify function.
 const NOTIFY_QUEUE_URL: &str = "TATAMI_NOTIFY_QUEUE_URL";
+/// Hosts and networks that may be called although they aren't public, with commas between them (`AllowList`).
+const OUTBOUND_ALLOW: &str = "TATAMI_OUTBOUND_ALLOW";
+/// Whom mails come from, such as `Tatami <tatami@example.com>`. Without an SMTP server SES sends them; none are
+/// sent where both are absent, and `tatami serve` writes them into its data folder.
+const MAIL_FROM: &str = "TATAMI_MAIL_FROM";
+/// The SMTP server, as `smtps://user:password@host:465` (`SmtpSettings::from_url`).
+const SMTP_URL: &str = "TATAMI_SMTP_URL";
+/// Where Slack's API is, if it isn't the public one.
+const SLACK_URL: &str = "TATAMI_SLACK_URL";
 /// Where people reach the API; links in answers start with it where it is set.
 const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 /// Password of the first admin; random and logged once where absent.
@@ -58,6 +69,8 @@ const PUBLIC_EPSS_URL: &str = "https://epss.empiricalsecurity.com/epss_scores-cu
 /// CISA's catalogue as it is now.
 const PUBLIC_KEV_URL: &str =
     "https://www.cisa.gov/sites/default/files/feeds/known_exploited_vulnerabilities.json";
+/// Slack's API.
+const PUBLIC_SLACK_URL: &str = "https://slack.com/api/";
 /// Instead of an address: nothing is loaded.
 const OFF: &str = "off";
 
@@ -75,6 +88,12 @@ pub struct Settings {
     pub sla_queue_url: String,
     pub jira_queue_url: String,
     pub notify_queue_url: String,
+    /// What may be called beyond the public network.
+    pub outbound_allow: AllowList,
+    pub mail_from: Option<Mailbox>,
+    /// None: there is no SMTP server.
+    pub smtp: Option<SmtpSettings>,
+    pub slack_url: String,
     pub public_url: Option<String>,
     pub admin_password: Option<SecretString>,
     pub admin_token: Option<SecretString>,
@@ -127,6 +146,12 @@ pub enum SettingsError {
         "the environment variable {0} must be 32 bytes in base64: make one by `openssl rand -base64 32`"
     )]
     NotAKey(&'static str),
+    /// A variable doesn't list what may be called.
+    #[error("the environment variable {OUTBOUND_ALLOW}: {0}")]
+    NotAnAllowList(#[from] AllowListError),
+    /// A variable isn't what mails need.
+    #[error("the environment variable {0}: {1}")]
+    Mail(&'static str, MailError),
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
@@ -159,6 +184,24 @@ fn address(
         }
         Some(_) => Err(SettingsError::NotAnAddress(name)),
     }
+}
+
+/// Whom mails come from, and the SMTP server.
+fn mail(
+    from: Option<&str>,
+    smtp: Option<&str>,
+) -> Result<(Option<Mailbox>, Option<SmtpSettings>), SettingsError> {
+    let from = from.map(str::parse::<Mailbox>).transpose();
+    let from = from.map_err(|error| SettingsError::Mail(MAIL_FROM, error))?;
+    let smtp = match (smtp, &from) {
+        (None, _) => None,
+        (Some(_), None) => return Err(SettingsError::Missing(MAIL_FROM)),
+        (Some(url), Some(from)) => Some(
+            SmtpSettings::from_url(url, from.clone())
+                .map_err(|error| SettingsError::Mail(SMTP_URL, error))?,
+        ),
+    };
+    Ok((from, smtp))
 }
 
 fn required(name: &'static str) -> Result<String, SettingsError> {
@@ -200,6 +243,15 @@ impl Settings {
     pub fn local() -> Result<Self, SettingsError> {
         let secret_key = variable(SECRET_KEY).map(|text| SecretKey::parse(&text));
         let secret_key = secret_key.transpose();
+        let (mail_from, smtp) = mail(
+            variable(MAIL_FROM).as_deref(),
+            variable(SMTP_URL).as_deref(),
+        )?;
+        let slack_url = address(
+            SLACK_URL,
+            variable(SLACK_URL).as_deref(),
+            Some(PUBLIC_SLACK_URL),
+        )?;
         Ok(Self {
             uploads_bucket: "tatami-uploads".into(),
             data_bucket: "tatami-data".into(),
@@ -212,6 +264,10 @@ impl Settings {
             sla_queue_url: String::new(),
             jira_queue_url: String::new(),
             notify_queue_url: String::new(),
+            outbound_allow: variable(OUTBOUND_ALLOW).unwrap_or_default().parse()?,
+            mail_from,
+            smtp,
+            slack_url: slack_url.unwrap_or_else(|| PUBLIC_SLACK_URL.into()),
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD).map(Into::into),
             admin_token: variable(ADMIN_TOKEN).map(Into::into),
@@ -264,15 +320,42 @@ mod tests {
     }
 
     #[test]
+    fn mails_need_a_sender_and_a_url_that_is_one() {
+        assert_eq!(mail(None, None), Ok((None, None)));
+        let url = "smtp://u:hunter2@mail.example.com";
+        let missing = Err(SettingsError::Missing(MAIL_FROM));
+        assert_eq!(mail(None, Some(url)), missing);
+        let from = "Tatami <tatami@example.com>";
+        let (sender, smtp) = mail(Some(from), Some(url)).unwrap();
+        assert_eq!(sender.unwrap().to_string(), from);
+        assert_eq!(smtp.unwrap().user(), Some("u"));
+        for (from, url, name) in [("tatami", url, MAIL_FROM), (from, "ftp://x", SMTP_URL)] {
+            let error = mail(Some(from), Some(url)).unwrap_err();
+            assert!(matches!(error, SettingsError::Mail(n, _) if n == name));
+            assert!(
+                error
+                    .to_string()
+                    .starts_with("the environment variable TATAMI_")
+            );
+        }
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
+        let (_, smtp) = mail(
+            Some("tatami@example.com"),
+            Some("smtp://u:pa55word@mail.example.com"),
+        )
+        .unwrap();
         let settings = Settings {
+            smtp,
             admin_password: Some("hunter2".into()),
             admin_token: Some("0123456789abcdef".into()),
             ..Settings::local().unwrap()
         };
         let printed = format!("{settings:?}");
         assert!(printed.contains("tatami-uploads"));
-        for secret in ["hunter2", "0123456789abcdef"] {
+        for secret in ["hunter2", "0123456789abcdef", "pa55word"] {
             assert!(!printed.contains(secret), "{printed}");
         }
     }

@@ -497,6 +497,38 @@ pub(crate) fn deliveries(block: u64) -> String {
     format!("DELIVERIES#{block}")
 }
 
+/// Over so many partitions lies what waits.
+const WAITING_SHARDS: u64 = 4;
+
+/// A delivery that waits for a try.
+pub(crate) fn waiting(id: DeliveryId) -> Key {
+    key(waiting_shard(id.0 % WAITING_SHARDS), digits(id.0))
+}
+
+fn waiting_shard(shard: u64) -> String {
+    format!("WAITING#{shard}")
+}
+
+pub(crate) fn waiting_partitions() -> Vec<String> {
+    (0..WAITING_SHARDS).map(waiting_shard).collect()
+}
+
+/// A delivery that waits for its user's digest.
+pub(crate) fn collected(user: UserId, id: DeliveryId) -> Key {
+    key(all_collected(user), digits(id.0))
+}
+
+pub(crate) fn all_collected(user: UserId) -> String {
+    format!("COLLECTED#{user}")
+}
+
+/// The users who collect messages.
+pub(crate) const COLLECTING: &str = "COLLECTING";
+
+pub(crate) fn collecting(user: UserId) -> Key {
+    key(COLLECTING.into(), digits(user.0))
+}
+
 pub(crate) fn alert(user: UserId, alert: AlertId) -> Key {
     key(alerts(user), digits(alert.0))
 }
