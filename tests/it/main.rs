@@ -22,6 +22,7 @@ mod faults;
 mod groups;
 mod history;
 mod imports;
+mod jira;
 mod metrics;
 mod model;
 mod moves;

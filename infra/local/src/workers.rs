@@ -32,6 +32,8 @@ const POLL: Duration = Duration::from_secs(20);
 const AFTER_FAULT: Duration = Duration::from_secs(1);
 /// Seconds until a failed message is tried again, times the number of its tries.
 const RETRY_S: i64 = 2;
+/// The pause between scheduled runs of the jira function; in the template it's longer.
+const JIRA_PAUSE: Duration = Duration::from_mins(1);
 /// The hour (UTC) of the daily schedule, as in the template.
 const DAILY_HOUR: i8 = 2;
 
@@ -81,6 +83,7 @@ pub fn spawn(services: &Services, aws: &LocalAws, stop: &CancellationToken, task
         let services = for_queue.clone();
         async move { tatami_notify::handle(&services, event).await }
     }));
+    tasks.spawn(jira_schedule(services.clone(), stop.clone()));
     tasks.spawn(daily(services.clone(), stop.clone()));
 }
 
@@ -205,6 +208,20 @@ async fn daily(services: Services, stop: CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => return,
             () = tokio::time::sleep(until_next_run(Timestamp::now())) => {}
+        }
+    }
+}
+
+/// Calls the jira function by its schedule.
+async fn jira_schedule(services: Services, stop: CancellationToken) {
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(JIRA_PAUSE) => {}
+        }
+        let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
+        if let Err(error) = tatami_jira::handle(&services, event).await {
+            tracing::error!(%error, "the scheduled run of JIRA failed");
         }
     }
 }
