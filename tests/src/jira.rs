@@ -404,6 +404,8 @@ fn search(inner: &Inner, jql: &str) -> (u16, Value) {
             .values()
             .filter(|i| ids.contains(&i.id))
             .collect()
+    } else if jql.starts_with("project = ") {
+        inner.issues.values().rev().filter(seen).collect()
     } else if jql.contains("project in (") {
         if jql.contains("\"GONE\"") {
             return (400, json!({"errorMessages": ["no project GONE"]}));

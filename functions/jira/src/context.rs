@@ -1,6 +1,7 @@
 //! What all work needs, and changes of findings.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use jiff::Timestamp;
 use tatami_domain::{
@@ -29,6 +30,7 @@ pub(crate) struct Context {
     pub settings: SystemSettings,
     pub projects: Arc<JiraProjects>,
     base: String,
+    begin: Instant,
 }
 
 impl Context {
@@ -43,7 +45,13 @@ impl Context {
             settings,
             projects,
             base: base.trim_end_matches('/').to_owned(),
+            begin: Instant::now(),
         })
+    }
+
+    /// Has this message had its time?
+    pub fn is_late(&self) -> bool {
+        self.begin.elapsed() > crate::TIME
     }
 
     /// What goes from there into JIRA; nothing, where JIRA is switched off.
@@ -191,7 +199,7 @@ impl Context {
         Err(StoreError::Contention(format!("{} findings", ids.len())).into())
     }
 
-    /// Is a risk accepted in this product by itself, without a record?
+    /// A product, which says how its risks are accepted.
     pub async fn product(&self, id: ProductId) -> Result<Product> {
         Ok(self.store.get(id).await?)
     }

@@ -26,7 +26,7 @@ pub(crate) async fn create(
 ) -> Result<JiraIssue> {
     let store = &link.ctx.store;
     let label = own_label(&store.installation().await?, thing.object);
-    let content = Content::of(link.ctx, thing, project, link.instance(), order).await?;
+    let content = Content::of(link.ctx, thing, project, link.instance()).await?;
     let (made, sent) = match find(link, thing, &label).await? {
         Some(found) => (found, String::new()),
         None => (

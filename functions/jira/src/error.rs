@@ -37,6 +37,9 @@ pub enum JiraFunctionError {
         /// What is in the way.
         why: String,
     },
+    /// Some of it is done.
+    #[error("there is more to do than one call has time for")]
+    Unfinished,
     /// JIRA doesn't let us in; it works again when somebody has mended that.
     #[error("{0}")]
     Shut(String),

@@ -46,7 +46,6 @@ impl Content {
         thing: &Thing,
         project: &JiraProject,
         instance: &JiraInstance,
-        order: Option<&Order>,
     ) -> Result<Self> {
         let url = ctx.url(thing.object);
         let open = thing.findings.iter().filter(|f| f.flags.is_open());
@@ -86,7 +85,6 @@ impl Content {
             None => thing.title.clone(),
         };
         let priority = worst.map(|severity| instance.priority(severity).to_owned());
-        let priority = order.and_then(|order| order.priority.clone()).or(priority);
         Ok(Self {
             summary,
             description: rich(text, &url),
@@ -165,6 +163,9 @@ pub(crate) async fn once(
     let assignee = order.and_then(|order| order.assignee.clone());
     let assignee = assignee.or_else(|| project.default_assignee.clone());
     issue.assignee = assignee.filter(|name| !name.trim().is_empty());
+    if let Some(priority) = order.and_then(|order| order.priority.clone()) {
+        issue.priority = Some(priority);
+    }
     issue.custom = project.custom_fields.clone().unwrap_or_default();
     if thing.epic_of.is_some() {
         issue.epic_name = Some(thing.title.clone());

@@ -16,6 +16,8 @@ mod status;
 mod sync;
 mod thing;
 
+use std::time::Duration;
+
 use aws_lambda_events::sqs::SqsEvent;
 use jiff::SignedDuration;
 use serde_json::Value;
@@ -33,6 +35,8 @@ const PARALLEL: usize = 2;
 const SWEPT: SignedDuration = SignedDuration::from_mins(14);
 /// So many seconds later it's tried again where JIRA says nothing.
 const LATER_S: u16 = 60;
+/// So long one message is worked on; what is left then comes again at once.
+const TIME: Duration = Duration::from_mins(2);
 
 /// Handles a batch of the queue `jira`, or the schedule.
 pub async fn handle(services: &Services, event: Value) -> Result<Value, JiraFunctionError> {
@@ -66,6 +70,10 @@ async fn message(services: Services, delivery: Delivery) -> Result<()> {
                 let seconds = seconds.unwrap_or(LATER_S);
                 services.jira.send_later(delivery.body, seconds).await?;
             }
+            Ok(())
+        }
+        Err(JiraFunctionError::Unfinished) => {
+            services.jira.send_later(delivery.body, 1).await?;
             Ok(())
         }
         done => done,
@@ -109,6 +117,9 @@ async fn work(services: &Services, entry: &OutboxEntry) -> Result<()> {
         OutboxWork::Jira { objects, .. } => {
             let mut failed = None;
             for object in objects {
+                if ctx.is_late() {
+                    return Err(JiraFunctionError::Unfinished);
+                }
                 if let Err(error) = sync::sync(&ctx, *object, None).await {
                     failed = failed.or(Some(error));
                 }

@@ -26,6 +26,9 @@ pub(crate) async fn ordered(ctx: &Context, id: JiraPushId) -> Result<()> {
         if result.done {
             continue;
         }
+        if ctx.is_late() {
+            return Err(JiraFunctionError::Unfinished);
+        }
         match sync(ctx, result.object, Some(&order)).await {
             Ok(outcome) => note(ctx, id, n, outcome).await?,
             Err(error @ JiraFunctionError::Later { .. }) => failed = failed.or(Some(error)),

@@ -235,7 +235,8 @@ async fn send(link: &Link<'_>, issues: impl Iterator<Item = String>) -> Result<(
     Ok(link.ctx.services.jira.send(messages).await?)
 }
 
-/// Looks at every known issue: those that a search doesn't find are read one by one.
+/// Looks at every known issue: those that a search doesn't find, and those with an
+/// error, are read one by one.
 async fn missing(link: &Link<'_>, issues: &HashMap<String, JiraIssue>) -> Result<()> {
     let mut ids: Vec<&str> = issues.keys().map(String::as_str).collect();
     ids.sort_unstable();
@@ -262,8 +263,9 @@ async fn missing(link: &Link<'_>, issues: &HashMap<String, JiraIssue>) -> Result
                 break;
             }
         }
-        let gone = some.iter().filter(|id| !there.contains(**id));
-        news.extend(gone.map(|id| (*id).to_owned()));
+        let failed = |id: &str| issues.get(id).is_some_and(|one| one.error.is_some());
+        let others = (some.iter()).filter(|id| !there.contains(**id) || failed(id));
+        news.extend(others.map(|id| (*id).to_owned()));
         send(link, news.into_iter()).await?;
     }
     Ok(())

@@ -217,9 +217,9 @@ async fn hear(link: &Link<'_>, thing: &Thing, mapping: &JiraIssue, issue: &Issue
     if let Some(resolution) = resolution {
         how = format!("{how}, {resolution}");
     }
-    let second = issue.fields.updated.map_or(0, Timestamp::as_second);
+    let updated = issue.fields.updated.map_or(0, Timestamp::as_millisecond);
     let told = |what, text: &str| {
-        let occasion = format!("in-{}-{second}", mapping.id);
+        let occasion = format!("in-{}-{updated}", mapping.id);
         link.ctx
             .tell(thing, what, Some(key), occasion, text.to_owned())
     };

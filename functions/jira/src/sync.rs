@@ -289,13 +289,16 @@ async fn update(
     issue: &Issue,
     order: Option<&Order>,
 ) -> Result<()> {
-    let content = Content::of(link.ctx, thing, project, link.instance(), order).await?;
+    let content = Content::of(link.ctx, thing, project, link.instance()).await?;
     let digests = content.digests();
     let sent: BTreeMap<String, String> = serde_json::from_str(&next.sent).unwrap_or_default();
     let differs = |name: &&String| sent.get(*name) != digests.get(*name);
-    let changed: Vec<&String> = digests.keys().filter(differs).collect();
+    let mut changed: Vec<&str> = (digests.keys().filter(differs))
+        .map(String::as_str)
+        .collect();
     let assignee = order.and_then(|order| order.assignee.as_deref());
-    if changed.is_empty() && assignee.is_none() {
+    let priority = order.and_then(|order| order.priority.clone());
+    if changed.is_empty() && assignee.is_none() && priority.is_none() {
         return Ok(());
     }
     let key = issue
@@ -308,9 +311,14 @@ async fn update(
     let mut said = content.issue(key, Reference::Id(own.id));
     // words that people added stay
     said.labels.extend(issue.fields.labels.iter().cloned());
+    if let Some(priority) = priority {
+        // until the severity changes
+        said.priority = Some(priority);
+        changed.push("priority");
+    }
     let prepared = said.fields_for(&meta, link.jira().deployment());
     let mut fields: Map<String, Value> = (prepared.fields.into_iter())
-        .filter(|(name, _)| changed.contains(&name))
+        .filter(|(name, _)| changed.contains(&name.as_str()))
         .collect();
     if let Some(assignee) = assignee {
         let id = match link.jira().deployment() {

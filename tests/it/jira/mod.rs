@@ -11,7 +11,8 @@ use axum::http::Method;
 use secrecy::SecretString;
 use serde_json::json;
 use tatami_domain::{
-    Finding, FindingId, JiraInstance, JiraInstanceId, JiraIssue, JiraProject, Note, Product, Test,
+    Finding, FindingId, JiraInstance, JiraInstanceId, JiraIssue, JiraProject, Note, Product,
+    Severity, Test,
 };
 use tatami_outbound::Outbound;
 use tatami_runtime::SecretKey;
@@ -117,9 +118,11 @@ impl World {
         changed.await.unwrap();
     }
 
-    /// The findings by ascending id.
+    /// The findings that may have issues, by ascending id.
     async fn findings(&self) -> Vec<Finding> {
-        self.lab.findings(self.test.id).await
+        let mut findings = self.lab.findings(self.test.id).await;
+        findings.retain(|finding| finding.severity != Severity::Info);
+        findings
     }
 
     async fn finding(&self, id: FindingId) -> Finding {
@@ -195,11 +198,15 @@ impl World {
         self.lab.services.store.notes(finding).await.unwrap()
     }
 
-    /// What was told of JIRA today, as words.
+    /// What was told of JIRA in the last days, as words.
     async fn told(&self) -> Vec<String> {
         let store = &self.lab.services.store;
-        let day = store.now().to_zoned(jiff::tz::TimeZone::UTC).date();
-        let events = store.events(day).await.unwrap();
+        let mut events = Vec::new();
+        for days in 0..8 {
+            let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(24 * days);
+            let day = then.to_zoned(jiff::tz::TimeZone::UTC).date();
+            events.extend(store.events(day).await.unwrap());
+        }
         let jira = events
             .iter()
             .filter(|event| event.kind.name() == "jira_update");

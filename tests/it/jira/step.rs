@@ -275,7 +275,7 @@ async fn a_deleted_issue_is_unlinked_and_can_be_made_anew() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_has_one_issue_and_what_happens_to_that_happens_to_all() {
-    let world = World::new(5).await;
+    let world = World::new(6).await;
     let store = &world.lab.services.store;
     let group = FindingGroup {
         name: "Libraries".into(),
@@ -298,7 +298,12 @@ async fn a_group_has_one_issue_and_what_happens_to_that_happens_to_all() {
     let issue = world.jira.only();
     assert_eq!(issue.text("summary"), "Libraries (3 findings)");
     assert!(issue.text("description").contains(&findings[1].title));
-    assert_eq!(issue.fields["priority"]["name"], "Highest");
+    let worst = findings[..3].iter().map(|finding| finding.severity).min();
+    let priority = match worst.unwrap() {
+        Severity::Critical => "Highest",
+        other => other.name(),
+    };
+    assert_eq!(issue.fields["priority"]["name"], priority);
     let group: FindingGroup = store.get(group.id).await.unwrap();
     assert!(group.jira_issue.is_some() && !group.jira_push);
     world.push(findings[1].id).await;

@@ -2,13 +2,14 @@
 
 use axum::http::Method;
 use jiff::SignedDuration;
+use tatami_jira_connection::{Check, ConnectError, check, connect};
 use tatami_tests::jira::Fault;
 
 use super::World;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_jira_that_lets_nobody_in_is_left_alone_until_it_does() {
-    let world = World::new(4).await;
+    let world = World::new(5).await;
     let findings = world.findings().await;
     world.push(findings[0].id).await;
     world.settle().await;
@@ -160,4 +161,45 @@ async fn whichever_request_fails_it_is_done_in_the_end() {
             assert_eq!(world.told().await, ["created"], "{method} {path}");
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_is_tested_and_each_thing_that_is_wrong_is_named() {
+    let world = World::new(1).await;
+    let services = &world.lab.services;
+    let instance: tatami_domain::JiraInstance = services.store.get(world.instance).await.unwrap();
+    let connection = connect(services, &instance).await.unwrap();
+    let said = |checks: Vec<Check>| -> Vec<(&str, bool)> {
+        checks.iter().map(|one| (one.check, one.ok)).collect()
+    };
+    let good = check(&connection, Some("SEC"), Some("Bug"), &["High", "Low"]).await;
+    let all = [
+        ("authentication", true),
+        ("priorities", true),
+        ("project", true),
+        ("issue_type", true),
+        ("transitions", true),
+    ];
+    assert_eq!(said(good), all);
+    let bad = check(&connection, Some("SEC"), Some("Riddle"), &["Urgent"]).await;
+    let wrong: Vec<&str> = (bad.iter().filter(|one| !one.ok))
+        .map(|one| one.check)
+        .collect();
+    assert_eq!(wrong, ["priorities", "issue_type"]);
+    assert!(bad[1].message.contains("Urgent") && bad[1].message.contains("Highest"));
+    let none = check(&connection, Some("NOWHERE"), None, &[]).await;
+    assert_eq!(said(none).last(), Some(&("project", false)));
+    world.jira.shut(true);
+    let shut = check(&connection, Some("SEC"), Some("Bug"), &[]).await;
+    assert_eq!(said(shut), [("authentication", false)]);
+    // and the circuit, which that has opened, doesn't keep the next test from being made
+    world.jira.shut(false);
+    let again = check(&connection, Some("SEC"), Some("Bug"), &[]).await;
+    assert!(again.iter().all(|one| one.ok), "{again:?}");
+    let unset = tatami_domain::JiraInstance {
+        password: None,
+        ..instance
+    };
+    let error = connect(services, &unset).await.unwrap_err();
+    assert!(matches!(error, ConnectError::NoPassword), "{error}");
 }
