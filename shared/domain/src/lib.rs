@@ -68,7 +68,7 @@ pub use import::{
 };
 pub use jira::{
     FindingJira, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraPush, JiraPushResult,
-    JiraVerdict,
+    JiraVerdict, WhyNot, may_have_issue,
 };
 pub use job::{Branch, Job, JobState, Work};
 pub use notification::{Alert, Delivery, DeliveryState, NotificationWebhook, Receiver};
