@@ -44,7 +44,7 @@ TEMPLATE = ROOT / "infra" / "template.yaml"
 FIXTURES = HERE / "fixtures"
 FEEDS = ROOT / "shared" / "threat-intel" / "tests" / "fixtures"
 
-FUNCTIONS = ("parser", "dedup", "sla", "enrich", "api")
+FUNCTIONS = ("parser", "dedup", "sla", "jira", "notify", "enrich", "api")
 REGION = "eu-west-1"
 NAME = "tatami-test"
 CODE_BUCKET = "tatami-test-code"
@@ -534,10 +534,10 @@ def check_tables(cloud, outputs):
         )
 
 
-def check_schedule(cloud, function, expression):
+def check_schedule(cloud, function, expression, name="daily"):
     """The rule calls the function, and the function takes the event that the rule sends; gives its answer."""
     events = cloud.client("events")
-    rule = events.describe_rule(Name=f"{NAME}-{function}-daily")
+    rule = events.describe_rule(Name=f"{NAME}-{function}-{name}")
     check(rule["ScheduleExpression"] == expression, f"the schedule is {rule['ScheduleExpression']}")
     check(rule["State"] == "ENABLED", f"the schedule is {rule['State']}")
     targets = [target["Arn"] for target in events.list_targets_by_rule(Rule=rule["Name"])["Targets"]]
@@ -792,6 +792,11 @@ def run(checks, cloud, feeds_url):
     with checks.step("the daily schedule reaches the enrich function, which loads both files") as go:
         if go:
             check_enrich(cloud, outputs)
+
+    with checks.step("the schedules reach the jira and the notify function") as go:
+        if go:
+            check_schedule(cloud, "jira", "rate(10 minutes)", "sweep")
+            check_schedule(cloud, "notify", "rate(5 minutes)", "sweep")
 
     import_id, chunks = None, []
     with checks.step("an import whose findings wait is answered with 202", vital=True) as go:

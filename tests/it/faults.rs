@@ -146,7 +146,7 @@ async fn storm(lab: &Lab, name: &str, reports: &[Report], rng: &mut StdRng) -> D
                 let writes = match queue {
                     Queue::Uploads => 14,
                     Queue::Findings => 12,
-                    Queue::Sla => 1,
+                    Queue::Sla | Queue::Jira | Queue::Notify => 1,
                 };
                 let death = [Death::Before, Death::After][rng.random_range(0..2)];
                 lab.wire.die_at(rng.random_range(0..writes), death);

@@ -3,6 +3,7 @@
 
 mod batch;
 mod intel;
+mod kms;
 mod operator;
 mod relay;
 mod secrets;
@@ -11,6 +12,7 @@ mod settings;
 
 pub use batch::{Delivery, MAX_RECEIVES, each_message};
 pub use intel::IntelError;
+pub use kms::KmsError;
 pub use operator::{ResetError, reset_password};
 pub use relay::RelayError;
 pub use secrets::{SecretError, SecretKey};

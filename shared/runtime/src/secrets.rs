@@ -19,8 +19,8 @@ const NONCE: usize = 24;
 pub enum SecretError {
     /// There is no key.
     #[error(
-        "secrets cannot be kept: set TATAMI_SECRET_KEY to 32 random bytes in base64 \
-         (`openssl rand -base64 32`)"
+        "secrets cannot be kept: set TATAMI_KMS_KEY to a key of AWS KMS, or TATAMI_SECRET_KEY to 32 random \
+         bytes in base64 (`openssl rand -base64 32`)"
     )]
     NoKey,
     /// The key isn't one.
@@ -47,8 +47,12 @@ impl SecretKey {
     /// Reads a key: 32 bytes in base64.
     pub fn parse(text: &str) -> Result<Self, SecretError> {
         let bytes = STANDARD.decode(text.trim());
-        let bytes = bytes.map_err(|_| SecretError::NotAKey)?;
-        let key = Key::try_from(&bytes[..]).map_err(|_| SecretError::NotAKey)?;
+        Self::from_bytes(&bytes.map_err(|_| SecretError::NotAKey)?)
+    }
+
+    /// A key of 32 bytes.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, SecretError> {
+        let key = Key::try_from(bytes).map_err(|_| SecretError::NotAKey)?;
         Ok(Self(XChaCha20Poly1305::new(&key)))
     }
 

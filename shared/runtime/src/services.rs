@@ -5,10 +5,12 @@ use jiff::Timestamp;
 use secrecy::ExposeSecret as _;
 use tatami_blobs::Blobs;
 use tatami_domain::{Token, User};
+use tatami_outbound::Outbound;
 use tatami_queue::Sender;
 use tatami_store::{Store, StoreError};
 
 use crate::intel::Seen;
+use crate::kms::{self, KmsError};
 use crate::{SecretError, SecretKey, Settings, SettingsError};
 
 /// Everything a function works with.
@@ -28,6 +30,8 @@ pub struct Services {
     pub jira: Sender,
     /// The queue to the notify function.
     pub notify: Sender,
+    /// Calls to addresses that people configured.
+    pub outbound: Outbound,
     pub(crate) seen: Seen,
 }
 
@@ -40,6 +44,9 @@ pub enum StartError {
     /// The store cannot be reached or set up.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The key of secrets cannot be had.
+    #[error(transparent)]
+    Kms(#[from] KmsError),
     /// The first admin's password cannot be hashed.
     #[error("the first admin cannot be made: {0}")]
     Admin(String),
@@ -53,7 +60,12 @@ impl Services {
             .http_client(http_client())
             .load()
             .await;
-        Ok(Self::new(&config, settings))
+        let mut services = Self::new(&config, settings);
+        if let (None, Some(kms_key)) = (&services.settings.secret_key, &services.settings.kms_key) {
+            let key = kms::secret_key(&config, &services.store, kms_key).await?;
+            services.settings.secret_key = Some(key);
+        }
+        Ok(services)
     }
 
     /// The same, with links to S3 that lead to `endpoint`.
@@ -83,6 +95,7 @@ impl Services {
             sla: Sender::new(sqs.clone(), &settings.sla_queue_url),
             jira: Sender::new(sqs.clone(), &settings.jira_queue_url),
             notify: Sender::new(sqs, &settings.notify_queue_url),
+            outbound: Outbound::new(settings.outbound_allow.clone()),
             seen: Seen::default(),
             settings,
         }

@@ -1,4 +1,5 @@
 use secrecy::SecretString;
+use tatami_outbound::{AllowList, AllowListError};
 use tatami_store::Tables;
 
 use crate::SecretKey;
@@ -21,14 +22,18 @@ const SLA_QUEUE_URL: &str = "TATAMI_SLA_QUEUE_URL";
 const JIRA_QUEUE_URL: &str = "TATAMI_JIRA_QUEUE_URL";
 /// Queue to the notify function.
 const NOTIFY_QUEUE_URL: &str = "TATAMI_NOTIFY_QUEUE_URL";
+/// Hosts and networks that may be called although they aren't public, with commas between them (`AllowList`).
+const OUTBOUND_ALLOW: &str = "TATAMI_OUTBOUND_ALLOW";
 /// Where people reach the API; links in answers start with it where it is set.
 const PUBLIC_URL: &str = "TATAMI_PUBLIC_URL";
 /// Password of the first admin; random and logged once where absent.
 const ADMIN_PASSWORD: &str = "TATAMI_ADMIN_PASSWORD";
 /// A token of the first admin; none where absent.
 const ADMIN_TOKEN: &str = "TATAMI_ADMIN_TOKEN";
-/// 32 random bytes in base64 that secrets are encrypted with before they are stored; none can be kept where
-/// absent.
+/// Id or ARN of the key of AWS KMS that the key of secrets is encrypted with.
+const KMS_KEY: &str = "TATAMI_KMS_KEY";
+/// Instead of it: 32 random bytes in base64 that secrets are encrypted with before they are stored. Where both
+/// are absent, none can be kept; `tatami serve` keeps a key of its own.
 const SECRET_KEY: &str = "TATAMI_SECRET_KEY";
 /// Where the EPSS scores come from, `https://` or `http://`; FIRST's public address where absent, and with `off`
 /// they aren't loaded. `tatami serve` loads them only where an address is set.
@@ -73,9 +78,12 @@ pub struct Settings {
     pub sla_queue_url: String,
     pub jira_queue_url: String,
     pub notify_queue_url: String,
+    /// What may be called beyond the public network.
+    pub outbound_allow: AllowList,
     pub public_url: Option<String>,
     pub admin_password: Option<SecretString>,
     pub admin_token: Option<SecretString>,
+    pub kms_key: Option<String>,
     pub secret_key: Option<SecretKey>,
     pub max_report_bytes: u64,
     /// None: they aren't loaded.
@@ -124,6 +132,9 @@ pub enum SettingsError {
         "the environment variable {0} must be 32 bytes in base64: make one by `openssl rand -base64 32`"
     )]
     NotAKey(&'static str),
+    /// A variable doesn't list what may be called.
+    #[error("the environment variable {OUTBOUND_ALLOW}: {0}")]
+    NotAnAllowList(#[from] AllowListError),
 }
 
 #[allow(clippy::disallowed_methods, reason = "this is the one place")]
@@ -179,6 +190,7 @@ impl Settings {
             },
             findings_queue_url: required(FINDINGS_QUEUE_URL)?,
             sla_queue_url: required(SLA_QUEUE_URL)?,
+            kms_key: variable(KMS_KEY),
             jira_queue_url: required(JIRA_QUEUE_URL)?,
             notify_queue_url: required(NOTIFY_QUEUE_URL)?,
             epss_url: address(
@@ -208,9 +220,11 @@ impl Settings {
             sla_queue_url: String::new(),
             jira_queue_url: String::new(),
             notify_queue_url: String::new(),
+            outbound_allow: variable(OUTBOUND_ALLOW).unwrap_or_default().parse()?,
             public_url: variable(PUBLIC_URL),
             admin_password: variable(ADMIN_PASSWORD).map(Into::into),
             admin_token: variable(ADMIN_TOKEN).map(Into::into),
+            kms_key: None,
             secret_key: secret_key.map_err(|_| SettingsError::NotAKey(SECRET_KEY))?,
             max_report_bytes: number(MAX_REPORT_BYTES)?.unwrap_or(DEFAULT_MAX_REPORT_BYTES),
             epss_url: address(EPSS_URL, variable(EPSS_URL).as_deref(), None)?,

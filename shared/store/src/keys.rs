@@ -135,6 +135,11 @@ pub(crate) fn stamp(name: &str) -> Key {
     key("STAMP".into(), name)
 }
 
+/// The key of secrets, as KMS encrypted it.
+pub(crate) fn secret_key() -> Key {
+    key("SECRETKEY".into(), "KEY")
+}
+
 /// The system's settings as they are.
 pub(crate) fn settings() -> Key {
     key("SETTINGS".into(), "CURRENT")

@@ -5,7 +5,7 @@ use tatami_domain::SystemSettings;
 use crate::db::{
     ABSENT, Item, Table, Transacted, corrupt, document, number, number_of, read_document,
 };
-use crate::{Result, Store, audit, keys};
+use crate::{Result, Store, StoreError, audit, keys};
 
 /// The settings of which the audit log says only that they changed.
 const SECRETS: &[&str] = &["jira_webhook_secret"];
@@ -48,6 +48,29 @@ impl Store {
         let sides = || (fields(old), fields(&new));
         audit::note_but("system settings", 1, sides, SECRETS);
         Ok(Some(new))
+    }
+
+    /// The key of secrets as KMS encrypted it, in base64; none yet, where no function has started.
+    pub async fn encrypted_key(&self) -> Result<Option<String>> {
+        let item = self.db.get(Table::Catalog, &keys::secret_key()).await?;
+        item.as_ref().map(read_document).transpose()
+    }
+
+    /// Keeps a key of secrets, where there is none yet; gives the one that counts.
+    pub async fn keep_encrypted_key(&self, key: &str) -> Result<String> {
+        let item = document(&keys::secret_key(), &key)?;
+        match self
+            .db
+            .put(Table::Catalog, item, Some(ABSENT), vec![])
+            .await
+        {
+            Ok(()) => Ok(key.to_owned()),
+            Err(error) if error.is_condition() => {
+                let kept = self.encrypted_key().await?;
+                kept.ok_or_else(|| StoreError::Contention("the key of secrets".into()))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Every version there was, oldest first.

@@ -3,6 +3,9 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
+/// Longer texts keep their lines as they are: many lines deep within lists would become very many bytes.
+const MAX_INDENTED: usize = 1 << 18;
+
 /// The text of an ADF document. What isn't known is read for the text in it; what isn't ADF is empty.
 pub fn from_adf(document: &Value) -> String {
     let mut blocks = Vec::new();
@@ -120,6 +123,10 @@ fn row(node: &Value) -> String {
 
 fn indented(text: &str, first: &str, rest: &str) -> String {
     let mut out = String::new();
+    if text.len() > MAX_INDENTED {
+        out.extend([first, text]);
+        return out;
+    }
     for (at, line) in text.split('\n').enumerate() {
         if at > 0 {
             out.push('\n');

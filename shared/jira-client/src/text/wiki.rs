@@ -238,6 +238,10 @@ fn phrase(text: &str, marks: &Marks, next: Option<char>, out: &mut String) {
         Some(address) if address == inner && !marks.code => {
             out.extend(["[", &target(address), "]"]);
         }
+        // Within a link no escape keeps these from ending it.
+        Some(address) if inner.contains(['|', '[', ']']) => {
+            out.extend([&shown, " ([", &target(address), "])"]);
+        }
         Some(address) => out.extend(["[", &shown, "|", &target(address), "]"]),
         None => out.push_str(&shown),
     }
@@ -263,7 +267,8 @@ fn target(address: &str) -> String {
     target
 }
 
-/// A text in which nothing is markup. `before` and `after` are what it will stand between.
+/// A text in which nothing is markup. JIRA's escapes are a backslash before one of ``-#*_+?^~|%{}[]()!@`` that has no
+/// other before it; whatever else must be hidden is an HTML entity, which it leaves as it is. `before` and `after` are what it will stand between.
 fn escaped(text: &str, before: Option<char>, after: Option<char>) -> String {
     let mut out = String::with_capacity(text.len() + text.len() / 8);
     let mut before = before;
@@ -275,7 +280,7 @@ fn escaped(text: &str, before: Option<char>, after: Option<char>) -> String {
         let spaces = rest.len() - rest.trim_start().len();
         if words.iter().any(|word| rest[spaces..].starts_with(word)) {
             out.push_str(&rest[..spaces + 2]);
-            out.push_str("\\.");
+            out.push_str("&#46;");
             rest = &rest[spaces + 3..];
             before = Some('.');
         }
@@ -294,7 +299,8 @@ fn escaped(text: &str, before: Option<char>, after: Option<char>) -> String {
             '?' if next == Some('?') || before == Some('?') => out.extend(['\\', c]),
             '#' if !word(before) => out.extend(['\\', c]),
             '(' if SIGNS.iter().any(|sign| rest.starts_with(sign)) => out.extend(['\\', c]),
-            ':' | ';' if face(rest) => out.extend(['\\', c]),
+            ':' if face(rest) => out.push_str("&#58;"),
+            ';' if rest.starts_with(')') => out.push_str("&#59;"),
             '&' if entity(rest) => out.push_str("&amp;"),
             c => out.push(c),
         }
@@ -308,7 +314,7 @@ fn face(rest: &str) -> bool {
     let mut after = rest.chars();
     let mouth = after
         .next()
-        .is_some_and(|c| matches!(c, ')' | '(' | 'P' | 'D' | '-'));
+        .is_some_and(|c| matches!(c, ')' | '(' | 'P' | 'D'));
     mouth && !after.next().is_some_and(char::is_alphanumeric)
 }
 

@@ -22,14 +22,24 @@ pub fn errors(document: &Value) -> Vec<String> {
     if document["type"] != "doc" || document["version"] != 1 {
         errors.push("no document of version 1".to_owned());
     }
-    for node in content(document) {
-        block(node, BLOCKS, &mut errors);
-    }
+    blocks(document, BLOCKS, &mut errors);
     errors
 }
 
 fn content(node: &Value) -> &[Value] {
     node["content"].as_array().map_or(&[], Vec::as_slice)
+}
+
+fn blocks(node: &Value, allowed: &[&str], errors: &mut Vec<String>) {
+    for child in content(node) {
+        block(child, allowed, errors);
+    }
+}
+
+fn inlines(node: &Value, with_marks: bool, errors: &mut Vec<String>) {
+    for child in content(node) {
+        inline(child, with_marks, errors);
+    }
 }
 
 fn block(node: &Value, allowed: &[&str], errors: &mut Vec<String>) {
@@ -50,37 +60,21 @@ fn block(node: &Value, allowed: &[&str], errors: &mut Vec<String>) {
             {
                 wrong("has no level");
             }
-            content(node).iter().for_each(|n| inline(n, true, errors));
+            inlines(node, true, errors);
         }
-        "paragraph" => content(node).iter().for_each(|n| inline(n, true, errors)),
-        "codeBlock" => content(node).iter().for_each(|n| inline(n, false, errors)),
-        "blockquote" => content(node)
-            .iter()
-            .for_each(|n| block(n, IN_QUOTE, errors)),
-        "bulletList" | "orderedList" => {
-            for item in content(node) {
-                block(item, &["listItem"], errors);
-            }
-        }
+        "paragraph" => inlines(node, true, errors),
+        "codeBlock" => inlines(node, false, errors),
+        "blockquote" => blocks(node, IN_QUOTE, errors),
+        "bulletList" | "orderedList" => blocks(node, &["listItem"], errors),
         "listItem" => {
             for (at, child) in content(node).iter().enumerate() {
                 let first: &[&str] = &["paragraph", "codeBlock"];
                 block(child, if at == 0 { first } else { IN_QUOTE }, errors);
             }
         }
-        "table" => content(node)
-            .iter()
-            .for_each(|n| block(n, &["tableRow"], errors)),
-        "tableRow" => {
-            for cell in content(node) {
-                block(cell, &["tableCell", "tableHeader"], errors);
-            }
-        }
-        "tableCell" | "tableHeader" => {
-            content(node)
-                .iter()
-                .for_each(|n| block(n, &["paragraph"], errors));
-        }
+        "table" => blocks(node, &["tableRow"], errors),
+        "tableRow" => blocks(node, &["tableCell", "tableHeader"], errors),
+        "tableCell" | "tableHeader" => blocks(node, &["paragraph"], errors),
         _ => {}
     }
 }
@@ -304,10 +298,10 @@ fn what_is_too_long_ends_at_a_block_with_a_link() {
         let document = text::adf(&markdown, whole);
         assert_valid(&document);
         let nodes = document["content"].as_array().unwrap();
-        let last = nodes.last().unwrap().to_string();
+        let end = nodes.last().unwrap().to_string();
         assert!(
-            last.contains("cut here") && last.contains("/finding/1"),
-            "{last}"
+            end.contains("cut here") && end.contains("/finding/1"),
+            "{end}"
         );
         let length = document.to_string().len();
         assert!(length > MAX_TEXT * 9 / 10, "only {length} are left");

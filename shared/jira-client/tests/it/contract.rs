@@ -1,7 +1,8 @@
 //! Every request that the client makes, held against the official documents.
 //!
 //! They describe Cloud. Version 2 of them stands in for Data Center, whose API is where that of Cloud comes from;
-//! `NOT_DOCUMENTED` is what they don't have.
+//! `NOT_DOCUMENTED` is what they don't have. Nor do they have Data Center's pages of createmeta, whose list is `values`
+//! and not `issueTypes` or `fields`; `requests.rs` reads those.
 
 use std::collections::BTreeSet;
 

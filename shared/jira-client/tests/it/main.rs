@@ -1,5 +1,13 @@
 //! The client against recorded answers and the official documents, and rich text against its own rules.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a test that cannot go on shall stop"
+)]
+#![allow(clippy::format_collect, reason = "small texts")]
+
 mod adf;
 mod contract;
 mod errors;

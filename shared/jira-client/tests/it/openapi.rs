@@ -1,10 +1,11 @@
 //! The official documents of JIRA Cloud, versions 2 and 3 of the API.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
+use tatami_jira_client::parse_timestamp;
 
 pub struct Document(Value);
 
@@ -12,10 +13,7 @@ pub struct Document(Value);
 pub fn document(version: &str) -> Option<&'static Document> {
     static DOCUMENTS: OnceLock<BTreeMap<&str, Document>> = OnceLock::new();
     let documents = DOCUMENTS.get_or_init(|| {
-        let folder = crate::variable("TATAMI_OPENAPI").map_or_else(
-            || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/openapi"),
-            PathBuf::from,
-        );
+        let folder = crate::variable("TATAMI_OPENAPI").map_or_else(beside, PathBuf::from);
         let read = |version| {
             let path = folder.join(format!("jira-cloud-v{version}.json"));
             let Ok(bytes) = std::fs::read(&path) else {
@@ -27,6 +25,18 @@ pub fn document(version: &str) -> Option<&'static Document> {
         ["2", "3"].into_iter().filter_map(read).collect()
     });
     documents.get(version)
+}
+
+/// Beside the repository, or beside the folder that worktrees of it are in.
+fn beside() -> PathBuf {
+    let repository = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let near = repository.join("../shared/openapi");
+    let far = repository.join("../../shared/openapi");
+    if far.is_dir() && !near.is_dir() {
+        far
+    } else {
+        near
+    }
 }
 
 impl Document {
@@ -50,7 +60,11 @@ impl Document {
                 "components": root["components"], "$schema": root["$schema"] }),
             None => root,
         };
-        let validator = jsonschema::validator_for(&root).unwrap();
+        let validator = jsonschema::options()
+            // JIRA's own form isn't that of RFC 3339.
+            .with_format("date-time", |time: &str| parse_timestamp(time).is_ok())
+            .build(&root)
+            .unwrap();
         let error = |e: jsonschema::ValidationError| format!("{}: {e}", e.instance_path());
         validator.iter_errors(value).map(error).collect()
     }

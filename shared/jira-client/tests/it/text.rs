@@ -138,3 +138,24 @@ fn comments_come_back_as_text() {
         assert_eq!(from_adf(&odd), "");
     }
 }
+
+/// As deep as a body can be that is read, and as broad.
+#[test]
+fn hostile_documents_stay_small() {
+    for (outer, inner) in [
+        ("bulletList", "listItem"),
+        ("blockquote", "blockquote"),
+        ("x", "y"),
+    ] {
+        let code = "a\n".repeat(300_000);
+        let mut node =
+            json!({ "type": "codeBlock", "content": [{ "type": "text", "text": code }] });
+        for _ in 0..60 {
+            node = json!({ "type": inner, "content": [node] });
+            node = json!({ "type": outer, "content": [node] });
+        }
+        let text = from_adf(&json!({ "type": "doc", "content": [node] }));
+        assert!(text.contains("a\na\n"));
+        assert!(text.len() < 2 * code.len(), "{} bytes", text.len());
+    }
+}
