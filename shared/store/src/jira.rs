@@ -9,17 +9,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tatami_domain::{
     Engagement, EngagementId, FindingId, JiraInstance, JiraInstanceId, JiraIssue, JiraIssueId,
-    JiraProject, JiraProjectId, JiraPush, JiraPushId, Note, NoteId, Product, ProductId,
+    JiraObject, JiraProject, JiraProjectId, JiraPush, JiraPushId, Note, NoteId, Product, ProductId,
 };
 
 use crate::db::{
-    ABSENT, PRESENT, Table, Transacted, Update, document, key_of, number_of, read_document, text,
-    text_of, to_json,
+    ABSENT, PRESENT, Table, Transacted, Update, document, key_of, number, number_of, read_document,
+    text, text_of, to_json,
 };
 use crate::{Entity, Named, Result, Store, StoreError, audit, keys};
 
 /// Counts the changes of projects, whoever writes them.
 pub const JIRA_STAMP: &str = "JIRA";
+/// So long it's known that an issue was to be made, in seconds.
+const ATTEMPT_KEPT_S: u64 = 24 * 3600;
 /// So long a process goes by the projects as it last read them when it writes findings.
 const LATELY: Duration = Duration::from_secs(10);
 
@@ -200,6 +202,12 @@ pub struct JiraState {
     pub reconciled: Option<Timestamp>,
     /// Who we are there: JIRA's id of the account.
     pub account: Option<String>,
+    /// Which kind of JIRA is at which address, where that was found out.
+    pub deployment: Option<(String, String)>,
+    /// When all that is known to be there was last looked at.
+    pub swept: Option<Timestamp>,
+    /// When it was last tried whether it lets us in again.
+    pub tried: Option<Timestamp>,
 }
 
 /// What came over into a comment, or from one.
@@ -281,6 +289,51 @@ impl Store {
                 done => return done.map(drop),
             }
         }
+    }
+
+    /// What tells issues of this installation from those of others: 8 hexadecimal digits, made once.
+    pub async fn installation(&self) -> Result<String> {
+        let key = keys::installation();
+        loop {
+            if let Some(item) = self.db.get(Table::Catalog, &key).await? {
+                return read_document(&item);
+            }
+            let own = format!("{:08x}", rand::random::<u32>());
+            let item = document(&key, &own)?;
+            match self
+                .db
+                .put(Table::Catalog, item, Some(ABSENT), vec![])
+                .await
+            {
+                Err(error) if error.is_condition() => {}
+                made => return made.map(|()| own),
+            }
+        }
+    }
+
+    /// When it was last tried to make an issue of something, if nobody knows how that ended.
+    pub async fn jira_attempt(&self, object: JiraObject) -> Result<Option<Timestamp>> {
+        let item = self
+            .db
+            .get(Table::Jobs, &keys::jira_attempt(object))
+            .await?;
+        item.as_ref().map(read_document).transpose()
+    }
+
+    /// An issue is about to be made of something.
+    pub async fn begin_jira_attempt(&self, object: JiraObject) -> Result<()> {
+        let now = self.now();
+        let mut item = document(&keys::jira_attempt(object), &now)?;
+        let end = u64::try_from(now.as_second()).unwrap_or(0) + ATTEMPT_KEPT_S;
+        item.insert("ttl".into(), number(end));
+        self.db.put(Table::Jobs, item, None, vec![]).await
+    }
+
+    /// It's known how the attempt ended.
+    pub async fn end_jira_attempt(&self, object: JiraObject) -> Result<()> {
+        self.db
+            .delete(Table::Jobs, &keys::jira_attempt(object))
+            .await
     }
 
     /// The comments of an issue that came over, either way.

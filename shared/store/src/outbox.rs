@@ -192,6 +192,13 @@ impl Store {
         self.db.delete(Table::Jobs, &keys::outbox(&entry.id)).await
     }
 
+    /// For how long work has waited.
+    pub fn waited(&self, entry: &OutboxEntry) -> SignedDuration {
+        let at = keys::outbox_time(&entry.id);
+        let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
+        at.map_or(SignedDuration::ZERO, |at| self.now().duration_since(at))
+    }
+
     /// Is this work still to be done?
     pub async fn is_waiting(&self, entry: &OutboxEntry) -> Result<bool> {
         let found = self.db.get(Table::Jobs, &keys::outbox(&entry.id)).await?;
