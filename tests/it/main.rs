@@ -27,6 +27,7 @@ mod metrics;
 mod model;
 mod moves;
 mod order;
+mod pushed;
 mod rehash;
 mod sla;
 mod trouble;

@@ -57,6 +57,8 @@ enum Command {
     Accept(commands::acceptances::AcceptArgs),
     /// List the risk acceptances of a Tatami
     Acceptances(commands::acceptances::AcceptancesArgs),
+    /// Bring findings into JIRA, and see how it stands with it
+    Jira(commands::jira::JiraArgs),
     /// Verify or export the audit log of a Tatami
     Audit(commands::audit::AuditArgs),
     /// What an operator does without signing in
@@ -116,6 +118,7 @@ fn main() -> ExitCode {
         Command::Sla(args) => (commands::sla::run(&args), ExitCode::FAILURE),
         Command::Accept(args) => (commands::acceptances::accept(&args), ExitCode::FAILURE),
         Command::Acceptances(args) => (commands::acceptances::list(&args), ExitCode::FAILURE),
+        Command::Jira(args) => (commands::jira::run(&args), ExitCode::FAILURE),
         Command::Audit(args) => (commands::audit::run(&args), ExitCode::FAILURE),
         Command::Admin(args) => (
             block_on(async move { commands::admin::run(&args).await }),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     EngagementId, Finding, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId,
-    JiraPushId, ProductId, Severity, UserId,
+    JiraPushId, ProductId, Severity, SystemSettings, UserId,
 };
 
 /// Where a JIRA is and how one signs in there.
@@ -29,6 +29,8 @@ pub struct JiraInstance {
     /// `cloud` or `data_center`; found out by the first call where it isn't said.
     pub deployment: Option<String>,
     pub default_issue_type: Option<String>,
+    /// What counts where a project has none.
+    pub issue_template_dir: Option<String>,
     /// The number of the custom field "Epic Name"; 0 where there is none.
     pub epic_name_id: u64,
     /// The transition that reopens an issue; 0: whichever leads out of the states that are done.
@@ -195,6 +197,9 @@ pub struct JiraPush {
     pub assignee: Option<String>,
     /// A comment on each, in which `{title}`, `{severity}`, `{id}` and `{url}` are filled in.
     pub comment: Option<String>,
+    /// The name of an epic, in the place of its engagement's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// One for each thing, in the order of the request.
     pub results: Vec<JiraPushResult>,
 }
@@ -273,6 +278,31 @@ pub fn may_have_issue(
             Err(WhyNot::BelowMinimum(finding.severity, minimum))
         }
         _ => Ok(()),
+    }
+}
+
+/// What findings have to be so that they may have issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueRule {
+    /// May only verified ones?
+    pub enforce_verified: bool,
+    /// The least severity.
+    pub minimum: Option<Severity>,
+}
+
+impl IssueRule {
+    /// By the system's settings.
+    pub fn of(settings: &SystemSettings) -> Self {
+        Self {
+            enforce_verified: settings.enforce_verified_status
+                || settings.enforce_verified_status_jira,
+            minimum: settings.jira_minimum_severity,
+        }
+    }
+
+    /// May this finding have an issue?
+    pub fn check(self, finding: &Finding) -> Result<(), WhyNot> {
+        may_have_issue(finding, self.enforce_verified, self.minimum)
     }
 }
 

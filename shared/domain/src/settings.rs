@@ -29,6 +29,9 @@ pub struct SystemSettings {
     pub enable_jira: bool,
     pub enable_jira_web_hook: bool,
     pub disable_jira_webhook_secret: bool,
+    /// What the addresses end in to which JIRA sends what happens there; encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jira_webhook_secret: Option<String>,
     pub jira_minimum_severity: Option<Severity>,
     pub jira_labels: Option<String>,
     pub add_vulnerability_id_to_jira_label: bool,
@@ -101,9 +104,11 @@ impl Default for SystemSettings {
             delete_duplicates: false,
             max_dupes: None,
             email_from: String::new(),
-            enable_jira: false,
+            // a project that is enabled is what switches JIRA on
+            enable_jira: true,
             enable_jira_web_hook: false,
             disable_jira_webhook_secret: false,
+            jira_webhook_secret: None,
             jira_minimum_severity: Some(Severity::Low),
             jira_labels: None,
             add_vulnerability_id_to_jira_label: false,

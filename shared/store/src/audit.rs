@@ -198,7 +198,7 @@ pub(crate) fn note_fields(
     Some(fields)
 }
 
-fn note_but(
+pub(crate) fn note_but(
     object: &str,
     id: u64,
     sides: impl FnOnce() -> (Option<Value>, Option<Value>),

@@ -18,8 +18,8 @@ use crate::db::{
 };
 use crate::{Entity, Named, Result, Store, StoreError, audit, keys};
 
-/// Counts the changes of projects.
-const STAMP: &str = "JIRA";
+/// Counts the changes of projects, whoever writes them.
+pub const JIRA_STAMP: &str = "JIRA";
 /// So long it's known that an issue was to be made, in seconds.
 const ATTEMPT_KEPT_S: u64 = 24 * 3600;
 /// So long a process goes by the projects as it last read them when it writes findings.
@@ -59,7 +59,7 @@ impl Entity for JiraProject {
     }
 
     fn stamp(_: Option<&Self>, _: Option<&Self>) -> Option<&'static str> {
-        Some(STAMP)
+        Some(JIRA_STAMP)
     }
 }
 
@@ -225,7 +225,10 @@ impl Store {
     /// What goes into JIRA, as of now. Where nothing has changed since the last time, that costs one read of
     /// a small item.
     pub async fn jira_projects(&self) -> Result<Arc<JiraProjects>> {
-        let item = self.db.get(Table::Catalog, &keys::stamp(STAMP)).await?;
+        let item = self
+            .db
+            .get(Table::Catalog, &keys::stamp(JIRA_STAMP))
+            .await?;
         let stamp = item.and_then(|item| number_of(&item, "n")).unwrap_or(0);
         let projects = match self.jira.known() {
             Some((_, at, projects)) if at == stamp => projects,
@@ -367,15 +370,19 @@ impl Store {
         Ok(done)
     }
 
-    /// Forgets an issue, with what is known of its comments.
-    pub async fn forget_jira_issue(&self, issue: JiraIssueId) -> Result<()> {
+    /// Forgets which comments of an issue came over.
+    pub async fn forget_jira_comments(&self, issue: JiraIssueId) -> Result<()> {
         let items = self
             .db
             .query(Table::Jobs, &keys::jira_comments(issue), None)
             .await?;
-        self.db
-            .delete_all(Table::Jobs, items.iter().map(key_of).collect())
-            .await?;
+        let keys = items.iter().map(key_of).collect();
+        self.db.delete_all(Table::Jobs, keys).await
+    }
+
+    /// Forgets an issue, with what is known of its comments.
+    pub async fn forget_jira_issue(&self, issue: JiraIssueId) -> Result<()> {
+        self.forget_jira_comments(issue).await?;
         match self.delete::<JiraIssue>(issue).await {
             Err(StoreError::NotFound { .. }) => Ok(()),
             done => done,

@@ -41,6 +41,15 @@ pub struct Follows {
     pub work: Vec<OutboxWork>,
 }
 
+impl From<OutboxWork> for Follows {
+    fn from(work: OutboxWork) -> Self {
+        Self {
+            events: Vec::new(),
+            work: vec![work],
+        }
+    }
+}
+
 impl From<Option<Event>> for Follows {
     fn from(event: Option<Event>) -> Self {
         Self {

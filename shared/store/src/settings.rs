@@ -7,6 +7,9 @@ use crate::db::{
 };
 use crate::{Result, Store, StoreError, audit, keys};
 
+/// The settings of which the audit log says only that they changed.
+const SECRETS: &[&str] = &["jira_webhook_secret"];
+
 fn read_settings(item: &Item) -> Result<SystemSettings> {
     let mut settings: SystemSettings = read_document(item)?;
     settings.version = number_of(item, "v").ok_or_else(|| corrupt(item, "no version"))?;
@@ -42,7 +45,8 @@ impl Store {
             return Ok(None);
         }
         let fields = |settings: &SystemSettings| serde_json::to_value(settings).ok();
-        audit::note("system settings", 1, fields(old), fields(&new));
+        let sides = || (fields(old), fields(&new));
+        audit::note_but("system settings", 1, sides, SECRETS);
         Ok(Some(new))
     }
 

@@ -77,12 +77,13 @@ pub trait Resource: Entity + 'static {
         async { Ok(()) }
     }
 
-    /// Does what else was asked for with it, which is kept somewhere else.
+    /// Does what else was asked for with it, which is kept somewhere else; `old` is what it was.
     fn apply(
         &self,
         _caller: &Caller,
         _store: &Store,
         _sent: &Object,
+        _old: Option<&Self>,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -325,13 +326,20 @@ pub fn parameters<T: Resource>() -> impl Iterator<Item = Field> {
 
 /// Adds the routes of a resource.
 pub fn add<T: Resource>(routes: &mut Routes) {
+    add_under::<T>(routes, T::PATH);
+    routes.schemas(T::SCHEMA, T::FIELDS);
+    routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
+}
+
+/// Adds the routes of a resource under a path, which may be a second name of it.
+pub fn add_under<T: Resource>(routes: &mut Routes, path: &'static str) {
     let request = format!("{}Request", T::SCHEMA);
-    let one = format!("{}/{{id}}", T::PATH);
-    let list = Operation::get(T::PATH, "A page of the list")
+    let one = format!("{path}/{{id}}");
+    let list = Operation::get(path, "A page of the list")
         .query(parameters::<T>())
         .answers(200, Answer::Page(T::SCHEMA));
     routes.add(&list, self::list::<T>);
-    let create = Operation::post(T::PATH, "Make one")
+    let create = Operation::post(path, "Make one")
         .body(request.clone())
         .answers(201, Answer::One(T::SCHEMA));
     routes.add(&create, self::create::<T>);
@@ -345,14 +353,17 @@ pub fn add<T: Resource>(routes: &mut Routes) {
         .body(format!("Patched{}Request", T::SCHEMA))
         .answers(200, Answer::One(T::SCHEMA));
     routes.add(&change, write::<T>);
-    routes.schemas(T::SCHEMA, T::FIELDS);
-    routes.prefetches(T::PATH, T::SCHEMA, T::FIELDS, &[]);
-    routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
+    routes.prefetches(path, T::SCHEMA, T::FIELDS, &[]);
 }
 
 /// Adds the routes by which one of them is deleted.
 pub fn add_delete<T: Deletable>(routes: &mut Routes) {
-    let path = format!("{}/{{id}}", T::PATH);
+    add_delete_under::<T>(routes, T::PATH);
+}
+
+/// The same under a path, which may be a second name of the resource.
+pub fn add_delete_under<T: Deletable>(routes: &mut Routes, path: &'static str) {
+    let path = format!("{path}/{{id}}");
     let delete = Operation::delete(&*path, "Delete one").answers(204, Answer::Empty);
     routes.add(&delete, self::delete::<T>);
     let path = format!("{path}/delete_preview");
@@ -511,7 +522,7 @@ async fn create<T: Resource>(
     entity.check(None)?;
     entity.permit(&caller, store, None).await?;
     let entity = store.create(entity).await?;
-    entity.apply(&caller, store, &sent).await?;
+    entity.apply(&caller, store, &sent, None).await?;
     T::changed(&api);
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))
 }
@@ -543,7 +554,7 @@ async fn write<T: Resource>(
         Ok(())
     })
     .await?;
-    entity.apply(&caller, store, &sent).await?;
+    entity.apply(&caller, store, &sent, Some(&old)).await?;
     T::changed(&api);
     versioned(store, &entity).await
 }

@@ -5,6 +5,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::header;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
@@ -13,20 +15,26 @@ use tatami_store::StoreError;
 
 use super::catalog::id_in_path;
 use super::dedupe_settings;
+use super::jira::webhook;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
 use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
+use crate::idempotency::NO_STORE;
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page};
+use crate::page::{Base, Listing, Page};
 
 const PATH: &str = "/api/v2/system_settings";
 /// Their id: there is one document.
 const THE_ONE: u64 = 1;
 /// How often a change is tried again when others change them at the same time.
 const TRIES: usize = 10;
+/// What the address of the webhook ends in.
+const WEBHOOK_SECRET: &str = "jira_webhook_secret";
+/// So many characters it has at least, where somebody sets it.
+const SECRET_LENGTH: usize = 16;
 const COUNT: Kind = Kind::Integer(0, 100_000);
 
 const FIELDS: &[Field] = &[
@@ -42,6 +50,9 @@ const FIELDS: &[Field] = &[
     Field::new("enable_jira", Kind::Bool),
     Field::new("enable_jira_web_hook", Kind::Bool),
     Field::new("disable_jira_webhook_secret", Kind::Bool),
+    Field::new(WEBHOOK_SECRET, Kind::Secret(200))
+        .nullable()
+        .write_only(),
     Field::new("jira_minimum_severity", Kind::Severity).nullable(),
     Field::new("jira_labels", Kind::Text(200)).nullable(),
     Field::new("add_vulnerability_id_to_jira_label", Kind::Bool),
@@ -138,9 +149,17 @@ pub fn add(routes: &mut Routes) {
     )
     .answers(200, one);
     routes.add(&restore, self::restore);
+    let secret = Operation::post(
+        format!("{the_one}/new_webhook_secret"),
+        "Make a new secret for JIRA's webhook; the address with it is shown once",
+    )
+    .answers(200, Answer::One("JIRAWebhookAddress"));
+    routes.add(&secret, new_webhook_secret);
+    let address = [Field::answer("url", Kind::Text(0))];
+    routes.schemas("JIRAWebhookAddress", &address);
     routes.schemas("SystemSettings", FIELDS);
     let kept: Vec<Field> = (FIELDS.iter())
-        .filter(|field| !is_dedupe(field.name))
+        .filter(|field| !is_dedupe(field.name) && !field.write_only)
         .map(|field| Field {
             read_only: true,
             ..*field
@@ -164,6 +183,13 @@ fn stored(settings: &SystemSettings) -> Result<Object> {
     Ok(view)
 }
 
+/// The same as clients see it: without secrets.
+fn shown(settings: &SystemSettings) -> Result<Object> {
+    let mut view = stored(settings)?;
+    view.retain(|name, _| !FIELDS.iter().any(|f| f.name == name && f.write_only));
+    Ok(view)
+}
+
 /// The version of the whole document, in both places where it is kept.
 fn version(settings: &SystemSettings, level: &DedupeLevel) -> Version {
     Version::of(&[settings.version, level.version])
@@ -177,7 +203,7 @@ async fn versioned(api: &Api, settings: &SystemSettings) -> Result<Versioned<Jso
 
 fn view(settings: &SystemSettings, level: &DedupeLevel) -> Result<Object> {
     let resolved = tatami_domain::ResolvedDedupe::default().overruled(&level.settings);
-    let mut view = stored(settings)?;
+    let mut view = shown(settings)?;
     view.insert("enable_deduplication".into(), json!(resolved.enabled));
     view.insert(
         "false_positive_history".into(),
@@ -239,6 +265,14 @@ async fn change(
     let level = store.dedupe_level(DedupeScope::System).await?;
     if_match.check(&version(&seen, &level))?;
     let mut sent = read(&body, FIELDS, Mode::Change).map_err(ApiError::Fields)?;
+    if let Some(Value::String(secret)) = sent.get_mut(WEBHOOK_SECRET) {
+        if secret.chars().count() < SECRET_LENGTH {
+            let message = format!("Use {SECRET_LENGTH} characters or more.");
+            return Err(ApiError::field(WEBHOOK_SECRET, message));
+        }
+        let key = api.services.secret_key()?;
+        *secret = key.encrypt(webhook::PURPOSE, &secret.as_str().into())?;
+    }
     let mut said = |name: &str| sent.remove(name).and_then(|value| value.as_bool());
     let enabled = said("enable_deduplication");
     let history = said("false_positive_history");
@@ -331,6 +365,24 @@ fn check(settings: &SystemSettings) -> Result<()> {
     problems.into_result()
 }
 
+async fn new_webhook_secret(
+    State(api): State<Api>,
+    caller: Caller,
+    Base(base): Base,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse> {
+    permit(&caller).await?;
+    is_the_one(&id)?;
+    let secret = uuid::Uuid::new_v4().to_string();
+    let key = api.services.secret_key()?;
+    let encrypted = key.encrypt(webhook::PURPOSE, &secret.as_str().into())?;
+    let sent = Object::from_iter([(WEBHOOK_SECRET.to_owned(), json!(encrypted))]);
+    write(&api, &caller, &sent, |_| false).await?;
+    let url = format!("{base}{}/{secret}", webhook::PATH);
+    let no_store = [(header::CACHE_CONTROL, NO_STORE)];
+    Ok((no_store, Json(json!({"url": url}))))
+}
+
 async fn versions(
     State(api): State<Api>,
     caller: Caller,
@@ -340,7 +392,7 @@ async fn versions(
     permit(&caller).await?;
     is_the_one(&id)?;
     let versions = api.services.store.settings_versions().await?;
-    let views: Result<Vec<Object>> = versions.iter().rev().map(stored).collect();
+    let views: Result<Vec<Object>> = versions.iter().rev().map(shown).collect();
     Ok(Json(listing.cut(views?)))
 }
 
@@ -354,7 +406,8 @@ async fn restore(
     let version = id_in_path(&version)?;
     let versions = api.services.store.settings_versions().await?;
     let wanted = versions.iter().find(|settings| settings.version == version);
-    let wanted = stored(wanted.ok_or_else(ApiError::not_found)?)?;
+    // but for secrets, which may be known since
+    let wanted = shown(wanted.ok_or_else(ApiError::not_found)?)?;
     let settings = write(&api, &caller, &wanted, |_| false).await?;
     versioned(&api, &settings).await
 }

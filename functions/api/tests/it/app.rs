@@ -1,6 +1,7 @@
 //! The router on services of its own, in a temporary directory.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -25,7 +26,7 @@ pub struct TestApp {
     pub services: Services,
     router: Router,
     pub dynamodb: aws_sdk_dynamodb::Client,
-    _local: LocalAws,
+    local: LocalAws,
     _directory: tempfile::TempDir,
 }
 
@@ -63,10 +64,13 @@ impl TestApp {
             .endpoint_url(local.endpoint())
             .build();
         let queues = local.queues();
-        let made = queues.ensure("findings", tatami_local_aws::sqs::QueueSettings::default());
-        made.await.unwrap();
+        for queue in ["findings", "jira"] {
+            let made = queues.ensure(queue, tatami_local_aws::sqs::QueueSettings::default());
+            made.await.unwrap();
+        }
         let mut settings = Settings {
             findings_queue_url: format!("{}/000000000000/findings", local.endpoint()),
+            jira_queue_url: format!("{}/000000000000/jira", local.endpoint()),
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
             secret_key: Some(SecretKey::parse(SECRET_KEY).unwrap()),
@@ -85,7 +89,7 @@ impl TestApp {
             router: tatami_api::router(services.clone()),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
             services,
-            _local: local,
+            local,
             _directory: directory,
         }
     }
@@ -170,6 +174,19 @@ impl TestApp {
             .body(Body::from(body))
             .unwrap();
         self.send(request).await
+    }
+
+    /// Takes out of a queue what was sent to it.
+    pub async fn sent(&self, queue: &str) -> Vec<String> {
+        let (queues, wait) = (self.local.queues(), Some(Duration::ZERO));
+        let mut bodies = Vec::new();
+        loop {
+            let some = queues.receive(queue, 10, None, wait).await.unwrap();
+            if some.is_empty() {
+                return bodies;
+            }
+            bodies.extend(some.into_iter().map(|message| message.body));
+        }
     }
 
     /// Writes over a document in the catalog's table, as somebody with access to it could.
