@@ -15,7 +15,7 @@ use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Sight, Store, StoreError};
 
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
-use crate::{DedupError, delete, grouping, told};
+use crate::{DedupError, delete, grouping, jira, told};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -68,6 +68,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
         actions = store.import_actions(import.id).await?;
     }
     grouping::run(store, &import, &actions, test).await?;
+    jira::push_groups(store, &import, &actions).await?;
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))

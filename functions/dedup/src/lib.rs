@@ -8,6 +8,7 @@ mod bulk;
 mod delete;
 mod finalise;
 mod grouping;
+mod jira;
 mod jobs;
 mod part;
 mod plan;
