@@ -46,7 +46,7 @@ async fn connected(lab: &Lab) -> TestId {
     report(lab, &[], 4).await;
     let product = lab.product("Shop").await.unwrap().id;
     let instance = json!({
-        "url": "https://jira.example.com", "username": "bot", "password": "x",
+        "url": "https://jira.example.com", "username": "bot",
         "info_mapping_severity": "Low", "low_mapping_severity": "Low", "medium_mapping_severity": "Low",
         "high_mapping_severity": "High", "critical_mapping_severity": "High",
     });

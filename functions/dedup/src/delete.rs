@@ -12,6 +12,7 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tatami_domain::{
     AttachmentId, Branch, Engagement, EngagementId, Finding, FindingGroup, FindingId, Import,
@@ -132,8 +133,13 @@ pub async fn lost(services: &Services, import: &Import) -> Result<bool, DedupErr
     Ok(true)
 }
 
-/// Forgets those issues in JIRA of a product that are nobody's any more.
-async fn forget_issues(store: &Store, product: ProductId) -> Result<(), DedupError> {
+/// Forgets those issues in JIRA of a product that are nobody's any more. Boxed here, since what waits for it lies
+/// deep already.
+fn forget_issues(store: &Store, product: ProductId) -> BoxFuture<'_, Result<(), DedupError>> {
+    Box::pin(forget_all_issues(store, product))
+}
+
+async fn forget_all_issues(store: &Store, product: ProductId) -> Result<(), DedupError> {
     let issues = store.jira_issues_of(product).await?;
     if issues.is_empty() {
         return Ok(());
@@ -206,7 +212,7 @@ impl Remover<'_> {
                 here.engagement = Some(EngagementId(id));
                 here.engagement_gone = true;
             }
-            JiraIssue::KIND => store.forget_jira_comments(JiraIssueId(id)).await?,
+            JiraIssue::KIND => self.forget_comments(JiraIssueId(id)).await?,
             Test::KIND if !Box::pin(self.empty(TestId(id), here)).await? => return Ok(false),
             FILE_KIND => {
                 let blobs = &self.services.blobs;
@@ -260,6 +266,10 @@ impl Remover<'_> {
             _ => {}
         }
         Ok(true)
+    }
+
+    fn forget_comments(&self, issue: JiraIssueId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.services.store.forget_jira_comments(issue))
     }
 
     /// Removes the findings of a test, and then its imports: how findings are compared, their import

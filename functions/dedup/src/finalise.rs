@@ -68,7 +68,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
         actions = store.import_actions(import.id).await?;
     }
     grouping::run(store, &import, &actions, test).await?;
-    jira::push_groups(store, &import, &actions).await?;
+    Box::pin(jira::push_groups(store, &import, &actions)).await?;
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tatami_domain::{Finding, FindingId, JiraIssue, JiraIssueId, JiraObject, NoteId, ProductId};
 use tatami_store::{Change, Commit, Committed, StoreError};
@@ -160,11 +161,18 @@ impl Duplicates<'_> {
 
     /// What is known of the issues in JIRA that are those of findings about to go, and of nothing else; before
     /// them, since they alone say which those are.
-    async fn forget_issues(&self, findings: impl IntoIterator<Item = &Finding>) -> Result<()> {
+    fn forget_issues<'f>(
+        &self,
+        findings: impl IntoIterator<Item = &'f Finding>,
+    ) -> BoxFuture<'_, Result<()>> {
         let known = findings
             .into_iter()
             .filter_map(|finding| Some((finding.jira.issue?, finding.id)));
         let known: Vec<(JiraIssueId, FindingId)> = known.collect();
+        Box::pin(self.forget_known(known))
+    }
+
+    async fn forget_known(&self, known: Vec<(JiraIssueId, FindingId)>) -> Result<()> {
         if known.is_empty() {
             return Ok(());
         }

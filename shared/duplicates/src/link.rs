@@ -164,7 +164,7 @@ impl Duplicates<'_> {
         let commit = fitting(root.product, &held, &together, &others, notes);
         let committed = self.store.commit(&commit).await?;
         if committed == Committed::Yes && takes_issue(heir, root) {
-            self.hand_over_issue(root, heir).await?;
+            Box::pin(self.hand_over_issue(root, heir)).await?;
         }
         Ok(committed)
     }

@@ -4,15 +4,17 @@ use axum::Json;
 use axum::extract::{Path, State};
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{JiraInstance, JiraInstanceId, JiraIssue};
+use tatami_domain::{JiraInstance, JiraInstanceId, JiraIssue, Severity};
+use tatami_jira_connection::{Check, ConnectError, check, connect};
 use tatami_queue::{JiraMessage, Outgoing};
 use tatami_store::{Entity as _, JiraState, Store};
 
 use super::Projects;
 use crate::Api;
 use crate::auth::Caller;
+use crate::body::Body;
 use crate::error::{ApiError, Problems, Result};
-use crate::fields::{Field, Kind, Object, Target};
+use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::routes::catalog::{Filter, How, one};
 use crate::routes::records::{Kept, Record, add_also, add_kind, count};
@@ -28,6 +30,21 @@ const STATUS: &[Field] = &[
     Field::answer("paused_until", Kind::DateTime).nullable(),
     Field::answer("reconciled", Kind::DateTime).nullable(),
     Field::answer("account", Kind::Text(0)).nullable(),
+];
+
+/// What a test of a connection takes and gives.
+const TEST: &[Field] = &[
+    Field::new("project_key", Kind::Text(200))
+        .nullable()
+        .write_only(),
+    Field::answer("checks", Kind::Other("JIRAConnectionCheck", true)),
+];
+
+/// Something that has to be right.
+const CHECK: &[Field] = &[
+    Field::answer("check", Kind::Text(0)),
+    Field::answer("ok", Kind::Bool),
+    Field::answer("message", Kind::Text(0)),
 ];
 
 /// Adds the routes.
@@ -48,6 +65,15 @@ pub fn add(routes: &mut Routes) {
     .answers(200, Answer::One("JIRAInstanceStatus"));
     routes.add(&resume, self::resume);
     routes.schemas("JIRAInstanceStatus", STATUS);
+    let test = Operation::post(
+        format!("{path}/test_connection"),
+        "Try the connection: who we are there, and whether a project is as it has to be",
+    )
+    .body("JIRAConnectionTestRequest")
+    .answers(200, Answer::One("JIRAConnectionTest"));
+    routes.add(&test, test_connection);
+    routes.schemas("JIRAConnectionTest", TEST);
+    routes.schemas("JIRAConnectionCheck", CHECK);
 }
 
 /// The kind of these records.
@@ -210,6 +236,30 @@ async fn resume(
     let sent = api.services.jira.send([Outgoing { body, import: None }]);
     sent.await.map_err(|e| ApiError::Internal(e.to_string()))?;
     shown(&api, instance).await
+}
+
+async fn test_connection(
+    State(api): State<Api>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(body): Body,
+) -> Result<Json<Value>> {
+    let id = permitted(&api, &caller, &id).await?;
+    let sent = read(&body, TEST, Mode::Change).map_err(ApiError::Fields)?;
+    let instance: JiraInstance = api.services.store.get(id).await?;
+    let key = sent.get("project_key").and_then(Value::as_str);
+    let issue_type = instance.default_issue_type.as_deref();
+    let priorities = Severity::ALL.map(|severity| instance.priority(severity));
+    let checks = match connect(&api.services, &instance).await {
+        Ok(connection) => check(&connection, key, issue_type, &priorities).await,
+        Err(ConnectError::Store(error)) => return Err(error.into()),
+        Err(error) => vec![Check {
+            check: "connection",
+            ok: false,
+            message: error.to_string(),
+        }],
+    };
+    Ok(Json(json!({"checks": checks})))
 }
 
 async fn shown(api: &Api, id: JiraInstanceId) -> Result<Json<Value>> {

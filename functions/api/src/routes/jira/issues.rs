@@ -14,7 +14,7 @@ use tatami_domain::{
 };
 use tatami_store::{Entity as _, Follows, Store};
 
-use super::linking::{Linked, check_named, field_of, forget, named, project, set, taken};
+use super::linking::{Linked, field_of, forget, named, project, set, taken};
 use super::pushing::work;
 use crate::Api;
 use crate::auth::{Caller, Visible};
@@ -227,8 +227,8 @@ async fn link(
     caller.require(to_link(linked.object()), place).await?;
     check_references(store, FIELDS, &sent).await?;
     let project = project(store, &sent, &linked).await?;
-    let (jira_id, jira_key) = named(&sent)?;
     let instance = project.jira_instance.unwrap_or_default();
+    let (jira_id, jira_key) = named(&api.services, instance, &sent).await?;
     let new = JiraIssue {
         id: 0.into(),
         object: linked.object(),
@@ -297,27 +297,26 @@ async fn change(
             return Err(ApiError::field("jira_project", message));
         }
     }
-    let text = |name: &str| {
+    let differs = |name: &str, known: &str| {
         let text = sent.get(name).and_then(Value::as_str).map(str::trim);
-        text.filter(|text| !text.is_empty()).map(str::to_owned)
+        text.is_some_and(|text| !text.is_empty() && text != known)
     };
-    let (jira_id, jira_key) = (text("jira_id"), text("jira_key"));
+    let another = differs("jira_id", &old.jira_id) || differs("jira_key", &old.jira_key);
+    let another = if another {
+        Some(named(&api.services, old.instance, &sent).await?)
+    } else {
+        None
+    };
     let changed = store.change_with(old.id, |issue: &mut JiraIssue| {
         if_match.check(&Version::of(issue))?;
-        let before = (issue.jira_id.clone(), issue.jira_key.clone());
-        if let Some(id) = &jira_id {
-            issue.jira_id.clone_from(id);
-        }
-        if let Some(key) = &jira_key {
-            issue.jira_key.clone_from(key);
-        }
-        check_named(&issue.jira_id, &issue.jira_key)?;
         if let Some(project) = &project {
             issue.project = Some(project.id);
         }
-        if before == (issue.jira_id.clone(), issue.jira_key.clone()) {
+        let Some((id, key)) = &another else {
             return Ok(Follows::default());
-        }
+        };
+        issue.jira_id.clone_from(id);
+        issue.jira_key.clone_from(key);
         // of the other issue nothing is known yet
         issue.changed = None;
         issue.open = false;

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use jiff::Timestamp;
 use serde_json::Value;
 use tatami_domain::{
-    Engagement, EngagementId, Finding, FindingGroup, FindingId, FindingJira, JiraIssue,
-    JiraIssueId, JiraObject, JiraProject, ProductId,
+    Engagement, EngagementId, Finding, FindingGroup, FindingId, FindingJira, JiraInstance,
+    JiraInstanceId, JiraIssue, JiraIssueId, JiraObject, JiraProject, ProductId,
 };
+use tatami_jira_client::{Issue, IssueFields};
+use tatami_jira_connection::{ConnectError, connect};
+use tatami_runtime::Services;
 use tatami_store::{Change, Committed, Follows, Sight, Store, StoreError};
 
 use super::pushing::{Pushing, work};
@@ -127,23 +130,72 @@ pub async fn project(store: &Store, sent: &Object, linked: &Linked) -> Result<Ji
     }
 }
 
-/// Id and key of the issue that was sent.
-pub fn named(sent: &Object) -> Result<(String, String)> {
+/// Id and key of the issue that was sent, as JIRA has them; either is enough. Where JIRA can't be asked both are
+/// taken as they were sent: whoever keeps it in step finds out whether there is such an issue.
+pub async fn named(
+    services: &Services,
+    instance: JiraInstanceId,
+    sent: &Object,
+) -> Result<(String, String)> {
     let text = |name: &str| {
         let text = sent.get(name).and_then(Value::as_str).unwrap_or_default();
         text.trim().to_owned()
     };
     let (id, key) = (text("jira_id"), text("jira_key"));
-    check_named(&id, &key)?;
-    Ok((id, key))
+    let (name, asked) = match (&*id, &*key) {
+        ("", "") => return Err(ApiError::field("jira_key", "This field is required.")),
+        ("", key) => ("jira_key", key),
+        (id, _) => ("jira_id", id),
+    };
+    if !id.is_empty() {
+        check_id(&id)?;
+    }
+    if !key.is_empty() {
+        check_key(&key)?;
+    }
+    match ask(services, instance, asked).await? {
+        Ok(Some(issue)) if !key.is_empty() && issue.key != key => {
+            let message = format!("The issue {} is {}, not {key}.", issue.id, issue.key);
+            Err(ApiError::field("jira_key", message))
+        }
+        Ok(Some(issue)) => Ok((issue.id, issue.key)),
+        Ok(None) => {
+            let message = format!("JIRA has no issue {asked}, or its account may not see it.");
+            Err(ApiError::field(name, message))
+        }
+        Err(_) if !id.is_empty() && !key.is_empty() => Ok((id, key)),
+        Err(why) => {
+            let message = format!("Send both jira_id and jira_key: JIRA can't be asked ({why}).");
+            Err(ApiError::field(name, message))
+        }
+    }
 }
 
-/// Fails where these cannot be the id and the key of an issue.
-pub fn check_named(id: &str, key: &str) -> Result<()> {
+/// What JIRA says of an issue, or why it says nothing.
+async fn ask(
+    services: &Services,
+    instance: JiraInstanceId,
+    issue: &str,
+) -> Result<Result<Option<Issue>, String>> {
+    let instance: JiraInstance = services.store.get(instance).await?;
+    let connection = match connect(services, &instance).await {
+        Err(ConnectError::Store(error)) => return Err(error.into()),
+        Err(error) => return Ok(Err(error.to_string())),
+        Ok(connection) => connection,
+    };
+    let issue = connection.jira.issue(issue, IssueFields::NAMES).await;
+    Ok(issue.map_err(|error| error.to_string()))
+}
+
+fn check_id(id: &str) -> Result<()> {
     if id.is_empty() || !id.bytes().all(|b| b.is_ascii_digit()) {
         let message = "The id of an issue is a number, such as 10042.";
         return Err(ApiError::field("jira_id", message));
     }
+    Ok(())
+}
+
+fn check_key(key: &str) -> Result<()> {
     let parts = key.rsplit_once('-');
     let number = parts.map(|(_, number)| number).unwrap_or_default();
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {

@@ -136,6 +136,26 @@ async fn a_closed_circuit_is_seen_and_opened_by_hand_or_by_another_password() {
 }
 
 #[tokio::test]
+async fn a_test_says_why_there_is_no_connection() {
+    let app = TestApp::start().await;
+    let id = instance(&app).await;
+    let path = format!("jira_instances/{id}/test_connection/");
+    let (status, tested) = app.post(&path, json!({"project_key": "SEC"})).await;
+    assert_eq!(status, 200, "{tested}");
+    let checks = tested["checks"].as_array().unwrap();
+    assert_eq!(
+        (checks.len(), &checks[0]["ok"]),
+        (1, &json!(false)),
+        "{tested}"
+    );
+    let said = checks[0]["message"].as_str().unwrap();
+    assert!(
+        said.contains("192.0.2.7") && !said.contains("hunter2"),
+        "{said}"
+    );
+}
+
+#[tokio::test]
 async fn they_are_for_administrators() {
     let app = TestApp::start().await;
     let [product, ..] = app.tree().await;
@@ -147,6 +167,10 @@ async fn they_are_for_administrators() {
         (Method::GET, format!("jira_configurations/{id}/")),
         (Method::GET, format!("jira_instances/{id}/status/")),
         (Method::POST, format!("jira_instances/{id}/resume/")),
+        (
+            Method::POST,
+            format!("jira_instances/{id}/test_connection/"),
+        ),
         (Method::DELETE, format!("jira_configurations/{id}/")),
     ] {
         let (status, answer) = by(&app, &owner, method.clone(), &path, json!({})).await;

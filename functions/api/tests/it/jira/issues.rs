@@ -17,7 +17,7 @@ async fn an_issue_is_linked_shown_and_unlinked() {
     assert_eq!(before["related_fields"]["jira"], Value::Null);
     let (status, issue) = link(&app, 7, ("finding", finding)).await;
     assert_eq!(status, 201, "{issue}");
-    assert_eq!(issue["url"], "https://jira.example.com/browse/SEC-7");
+    assert_eq!(issue["url"], "https://192.0.2.7/browse/SEC-7");
     assert_eq!(
         (&issue["finding"], &issue["jira_project"]),
         (&json!(finding), &json!(project))
@@ -119,6 +119,10 @@ async fn neither_has_two() {
             json!({"jira_id": "5", "jira_key": "SEC", "finding": second}),
             "jira_key",
         ),
+        // one of them is enough only where JIRA can be asked
+        (json!({"jira_key": "SEC-5", "finding": second}), "jira_key"),
+        (json!({"jira_id": "5", "finding": second}), "jira_id"),
+        (json!({"finding": second}), "jira_key"),
         (
             json!({"jira_id": "5", "jira_key": "SEC-5", "finding": second, "jira_project": 9}),
             "jira_project",
@@ -274,7 +278,7 @@ async fn another_issue_takes_its_place() {
         (status.as_u16(), &changed["finding"]),
         (200, &json!(finding))
     );
-    assert_eq!(changed["url"], "https://jira.example.com/browse/SEC-2");
+    assert_eq!(changed["url"], "https://192.0.2.7/browse/SEC-2");
     let before = work(&app).await.len();
     assert_eq!(app.call(Method::PUT, &path, Some(other)).await.0, 200);
     assert_eq!(work(&app).await.len(), before, "nothing differs");

@@ -14,7 +14,7 @@ use crate::app::{Answer, TestApp};
 fn event(kind: &str) -> Value {
     let mut event = json!({
         "timestamp": 1_780_000_000_000_u64, "webhookEvent": kind,
-        "issue": {"id": "10042", "key": "SEC-7", "self": "https://jira.example.com/rest/api/2/issue/10042"},
+        "issue": {"id": "10042", "key": "SEC-7", "self": "https://192.0.2.7/rest/api/2/issue/10042"},
     });
     if kind.starts_with("comment") {
         event["comment"] = json!({"id": "5", "body": "fixed?"});
