@@ -59,7 +59,7 @@ pub(crate) async fn deliver(known: &Known, id: DeliveryId) -> Result<(), NotifyE
     }
     let outcome = channel(known, &begun, webhook.as_ref()).await?;
     if let Some(webhook) = &webhook {
-        webhook::note(known, webhook, &outcome).await?;
+        webhook::note(known, webhook, &begun, &outcome).await?;
     }
     end(known, begun, outcome).await
 }

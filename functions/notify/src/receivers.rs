@@ -148,7 +148,7 @@ async fn engagement(store: &Store, data: &EventData) -> Result<Option<Engagement
             Some(MentionedIn::Engagement(id)) => Ok(id),
             Some(MentionedIn::Test(id)) => of_test(id).await,
             Some(MentionedIn::Finding(id)) => of_finding(id).await,
-            None => return Ok(None),
+            Some(MentionedIn::RiskAcceptance(_)) | None => return Ok(None),
         },
         _ => return Ok(None),
     };

@@ -141,6 +141,7 @@ fn decrypted(
 pub(crate) async fn note(
     known: &Known,
     webhook: &NotificationWebhook,
+    delivery: &Delivery,
     outcome: &Outcome,
 ) -> Result<(), StoreError> {
     let (reason, for_good) = match outcome {
@@ -172,7 +173,7 @@ pub(crate) async fn note(
             INACTIVE_TMP
         };
         hook.status = status.into();
-        Ok((over && was != INACTIVE).then(|| given_up(hook, reason, now)))
+        Ok((over && was != INACTIVE).then(|| given_up(hook, reason, delivery, now)))
     };
     let changed = (known.services.store).change_told(webhook.id, change);
     match changed.await {
@@ -182,13 +183,18 @@ pub(crate) async fn note(
 }
 
 /// What is told of a webhook that was given up: to its owner, or to who sees everything.
-fn given_up(webhook: &NotificationWebhook, reason: &str, now: Timestamp) -> Event {
+fn given_up(
+    webhook: &NotificationWebhook,
+    reason: &str,
+    delivery: &Delivery,
+    now: Timestamp,
+) -> Event {
     let data = EventData::Other(OtherEvent {
         title: format!("The webhook {} is sent nothing any more", webhook.name),
         text: format!("{reason}. Reactivate it once this is mended."),
         path: None,
     });
-    let occasion = format!("webhook-{}", now.as_millisecond());
+    let occasion = format!("{}-{}", delivery.key, now.as_millisecond());
     let event = Event::new(&data, webhook.id, occasion, None, now);
     event.to(webhook.owner.into_iter().collect())
 }
