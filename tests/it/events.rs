@@ -308,7 +308,7 @@ async fn a_change_of_many_findings_tells_once() {
     for nth in [0, 3, 9, 20, 40] {
         let messages = lab.take(Queue::Findings).await;
         for message in &messages {
-            lab.wire.die_at(nth, DEATHS[usize::from(nth % 2 == 0)]);
+            lab.wire.die_at(nth, DEATHS[usize::from(nth > 9)]);
             lab.deliver(message, 1).await;
             lab.wire.live();
         }
