@@ -12,6 +12,7 @@ The last line is `N passed, N failed`; the exit code is 0 only if nothing failed
 """
 
 import argparse
+import base64
 import contextlib
 import functools
 import http.server
@@ -430,8 +431,10 @@ def deploy(cloud, token, feeds_url):
         s3.upload_file(str(zip_of(function, cloud.directory)), CODE_BUCKET, f"{function}.zip")
     # By its address, since a body may have 51,200 bytes at most.
     s3.put_object(Bucket=CODE_BUCKET, Key="template.json", Body=packaged_template().encode())
+    kms_key = cloud.client("kms").create_key(Description="secrets of Tatami")["KeyMetadata"]["Arn"]
     parameters = {
         "Name": NAME,
+        "KmsKeyArn": kms_key,
         "Architecture": "x86_64",
         "AdminPassword": secrets.token_urlsafe(18),
         "AdminToken": token,
@@ -487,7 +490,7 @@ def check_queues(cloud):
             f"{name} has no partial batch responses",
         )
         seen += 1
-    check(seen == 3, f"{seen} queues feed functions instead of 3")
+    check(seen == 5, f"{seen} queues feed functions instead of 5")
 
 
 def check_buckets(cloud, outputs):
@@ -707,6 +710,26 @@ def check_nothing_left(cloud, outputs):
     wait_for("empty queues", 30, drained)
 
 
+def check_secrets(cloud, api, outputs):
+    """A tool's password is taken, and lies in no table as it was sent; neither does the key of secrets."""
+
+    def post(path, body):
+        status, answer = api.request("POST", path, json.dumps(body).encode(), "application/json")
+        check(status == 201, f"POST {path}: {status} {answer}")
+        return answer["id"]
+
+    password = secrets.token_urlsafe(12)
+    kind = post("/api/v2/tool_types/", {"name": "Scanner"})
+    tool = {"name": "Scanner", "tool_type": kind, "username": "tatami", "password": password}
+    post("/api/v2/tool_configurations/", tool)
+    dynamodb = cloud.client("dynamodb")
+    items = dynamodb.scan(TableName=outputs["CatalogTable"])["Items"]
+    check(password not in json.dumps(items, default=str), "the password lies in the catalog as it was sent")
+    kept = [json.loads(item["d"]["S"]) for item in items if item["pk"]["S"] == "SECRETKEY"]
+    check(len(kept) == 1, f"{len(kept)} keys of secrets are kept")
+    check(len(base64.b64decode(kept[0])) > 32, "the key of secrets is kept as it is used")
+
+
 def check_rights(cloud):
     """No call of a function was refused. The functions may retry or go on, so their results don't tell."""
     refused = set()
@@ -792,6 +815,14 @@ def run(checks, cloud, feeds_url):
     with checks.step("the daily schedule reaches the enrich function, which loads both files") as go:
         if go:
             check_enrich(cloud, outputs)
+
+    with checks.step("a secret is kept under a key that KMS guards") as go:
+        if go:
+            check_secrets(cloud, api, outputs)
+
+    with checks.step("an import is told of: its alert arrives") as go:
+        if go:
+            wait_for("an alert", 60, lambda: api.get("/api/v2/alerts/?topic=scan_added")["results"])
 
     with checks.step("the schedules reach the jira and the notify function") as go:
         if go:

@@ -27,24 +27,26 @@ async fn cost(lab: &Lab, mode: &str, n: usize) -> Usage {
 async fn write_units_of_a_thousand_findings() {
     let lab = Lab::patient().await;
     let new = cost(&lab, "reimport", 1000).await;
-    assert!(new.write_units <= 4_200.0, "{new:?} for 1,000 new findings");
+    // with the events that the import is through and that some are Critical; these name findings, which are
+    // read for that
+    assert!(new.write_units <= 4_215.0, "{new:?} for 1,000 new findings");
     assert!(
         new.write_units >= 4_000.0,
         "{new:?}: two items a finding cost two units each"
     );
-    assert!(new.requests <= 140, "{new:?} for 1,000 new findings");
+    assert!(new.requests <= 160, "{new:?} for 1,000 new findings");
     let unchanged = cost(&lab, "reimport", 1000).await;
     assert!(
-        unchanged.write_units <= 15.0,
+        unchanged.write_units <= 20.0,
         "{unchanged:?} for 1,000 unchanged findings"
     );
-    assert!(unchanged.requests <= 65, "{unchanged:?}");
+    assert!(unchanged.requests <= 75, "{unchanged:?}");
     let duplicates = cost(&lab, "import", 1000).await;
     assert!(
-        duplicates.write_units <= 4_200.0,
+        duplicates.write_units <= 4_215.0,
         "{duplicates:?} for 1,000 duplicates"
     );
-    assert!(duplicates.requests <= 130, "{duplicates:?}");
+    assert!(duplicates.requests <= 150, "{duplicates:?}");
 }
 
 /// The bytes of a finding's item: its document, and about 60 for keys, version and names.

@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use axum::http::Method;
 use bytes::Bytes;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tatami_domain::{
-    Attachment, DedupeLevel, DedupeScope, DedupeSettings, ImportState, Job, JobState, Owner,
-    ProductId, SlaConfiguration, TestId, UserId,
+    Attachment, DedupeLevel, DedupeScope, DedupeSettings, Engagement, EngagementId, FindingGroup,
+    ImportState, JiraIssue, JiraObject, Job, JobState, Owner, ProductId, SlaConfiguration, TestId,
+    UserId,
 };
 use tatami_sla::{Sum, Summary};
-use tatami_store::Sight;
+use tatami_store::{Change, Commit, Committed, JiraComment, Sight, StoreError};
 use tatami_tests::{Death, Lab, Queue, generic_report};
 
 type Everything = BTreeMap<String, String>;
@@ -129,6 +130,7 @@ async fn grow(lab: &Lab, name: &str, findings: usize) -> Grown {
         ..DedupeLevel::default()
     };
     assert!(lab.services.store.put_dedupe_level(&level).await.unwrap());
+    linked(lab, product.into(), engagement.into(), test).await;
     Grown {
         product,
         engagement,
@@ -136,17 +138,88 @@ async fn grow(lab: &Lab, name: &str, findings: usize) -> Grown {
     }
 }
 
+/// JIRA has an issue of a finding, of a group and of the engagement, and comments came over.
+async fn linked(lab: &Lab, product: ProductId, engagement: EngagementId, test: TestId) {
+    let store = &lab.services.store;
+    let project = json!({"product": product, "project_key": "SEC", "enabled": false});
+    post(lab, "jira_projects/", project).await;
+    let project = json!({"engagement": engagement, "project_key": "SEC", "enabled": false});
+    post(lab, "jira_projects/", project).await;
+    let finding = lab.findings(test).await.remove(1);
+    let group = store.groups_of(test).await.unwrap().remove(0);
+    let issue = async |object: JiraObject| {
+        let issue = JiraIssue {
+            id: 0.into(),
+            object,
+            product,
+            project: None,
+            instance: 1.into(),
+            jira_id: format!("{product}.{object:?}"),
+            jira_key: "SEC-1".into(),
+            created: Timestamp::now(),
+            changed: None,
+            open: true,
+            in_progress: false,
+            status: String::new(),
+            sent: String::new(),
+            error: None,
+        };
+        let issue = store.create(issue).await.unwrap().id;
+        let comment = JiraComment::In("10100".into());
+        assert!(
+            store
+                .note_jira_comment(issue, &comment, None)
+                .await
+                .unwrap()
+        );
+        issue
+    };
+    let of_finding = issue(JiraObject::Finding(finding.id)).await;
+    let mut new = finding.clone();
+    new.jira.issue = Some(of_finding);
+    let commit = Commit {
+        product,
+        unique: format!("T{}", finding.id),
+        changes: vec![Change::Update {
+            old: Box::new(finding),
+            new: Box::new(new),
+        }],
+        claims: Vec::new(),
+        notes: Vec::new(),
+        events: Vec::new(),
+        marker: None,
+    };
+    assert_eq!(store.commit(&commit).await.unwrap(), Committed::Yes);
+    let of_group = issue(JiraObject::FindingGroup(group.id)).await;
+    let set = store.change(group.id, |group: &mut FindingGroup| {
+        group.jira_issue = Some(of_group);
+        Ok::<_, StoreError>(())
+    });
+    set.await.unwrap();
+    let of_engagement = issue(JiraObject::Engagement(engagement)).await;
+    let set = store.change(engagement, |engagement: &mut Engagement| {
+        engagement.jira_epic = Some(of_engagement);
+        Ok::<_, StoreError>(())
+    });
+    set.await.unwrap();
+    lab.services.relay().await;
+    lab.settle().await;
+}
+
 /// Makes what all products share.
 async fn ground(lab: &Lab) -> Everything {
-    report(lab, "Ground", "Nightly", "reimport", 3).await;
+    let test = report(lab, "Ground", "Nightly", "reimport", 3).await;
+    let product = get(lab, &format!("tests/{test}/")).await;
+    let project = json!({"engagement": product["engagement"], "enabled": false});
+    post(lab, "jira_projects/", project).await;
     lab.everything().await
 }
 
-/// What was not there before, but for counters, the records of jobs, what the audit log says, and whose
-/// notes and endpoints got which ids.
+/// What was not there before, but for counters, the records of jobs, what the audit log says, events (they are
+/// kept for 90 days, as what was told of them is), and whose notes and endpoints got which ids.
 fn left(before: &Everything, after: &Everything) -> BTreeSet<String> {
     let new = after.keys().filter(|key| !before.contains_key(*key));
-    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "NO#", "EO#"];
+    let kept = ["COUNTER ", "JOBS#", "AUDIT#", "EVENTS#", "NO#", "EO#"];
     new.filter(|key| !kept.iter().any(|kept| key.starts_with(kept)))
         .cloned()
         .collect()
@@ -188,6 +261,7 @@ async fn a_product_is_gone_at_once_and_nothing_is_left_of_it() {
         ),
         (1, 1, 1, 3)
     );
+    assert_eq!((of("JIRA_Project"), of("JIRA_Issue")), (2, 3));
     assert!(
         of("Finding_Group") > 10 && of("FileUpload") == 2 && of("Notes") == 2,
         "{rows:#?}"
@@ -406,6 +480,10 @@ async fn deliver_with_death(lab: &Lab, nth: u64, death: Death) -> bool {
     }
     lab.settle().await;
     assert!(lab.deliver(&messages[0], 3).await, "it comes once more");
+    lab.settle().await;
+    // what was written for others and not sent is sent by whoever sweeps
+    let swept = lab.services.sweep_outbox_after(SignedDuration::ZERO);
+    swept.await.unwrap();
     lab.settle().await;
     died
 }

@@ -34,8 +34,9 @@ async fn the_same_file_twice_writes_its_own_records_and_nothing_else() {
     // Findings are compared whole: their texts, their version, their last_status_update.
     assert_eq!(stored(&lab, "P").await, before);
     let writes = now.write_units - used.write_units;
-    assert!(writes <= 15.0, "{writes} write units, {calls:?}");
-    assert!(now.requests - used.requests <= 70, "{calls:?}");
+    // the event that it is through takes five of them
+    assert!(writes <= 20.0, "{writes} write units, {calls:?}");
+    assert!(now.requests - used.requests <= 75, "{calls:?}");
     let transactions = calls.get("TransactWriteItems").copied().unwrap_or(0);
     assert!(transactions <= 2, "{calls:?}");
     let product = lab.product("P").await.unwrap().id;

@@ -9,6 +9,7 @@
     reason = "only tests use it"
 )]
 
+pub mod jira;
 mod lab;
 pub mod model;
 pub mod play;

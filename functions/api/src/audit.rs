@@ -12,6 +12,7 @@ use crate::Api;
 use crate::auth::Caller;
 use crate::error::ApiError;
 use crate::request::RequestId;
+use crate::routes::jira::without_secret;
 use crate::throttle;
 
 /// Runs a request and records what it changes.
@@ -52,7 +53,7 @@ fn entry(request: &Request) -> AuditEntry {
         token: caller.and_then(|who| who.token),
         address: throttle::address(extensions),
         method: request.method().to_string(),
-        path: request.uri().path().to_owned(),
+        path: without_secret(request.uri().path()).into_owned(),
         ..AuditEntry::default()
     }
 }

@@ -213,6 +213,16 @@ impl From<StoreError> for ApiError {
                 kind: "contact info",
                 ..
             } => Self::field("user", "This user has contact info already."),
+            StoreError::NameTaken {
+                kind: "JIRA project",
+                name,
+            } => {
+                let text = format!("There is a JIRA project of {name} already: change that.");
+                Self::field("non_field_errors", text)
+            }
+            StoreError::NameTaken {
+                kind: "JIRA issue", ..
+            } => Self::field("jira_id", "This issue is linked to something else already."),
             StoreError::NameTaken { kind, name } => {
                 Self::field("name", format!("a {kind} named \"{name}\" exists already"))
             }

@@ -106,6 +106,7 @@ pub struct Operation {
     /// Other media types that the answer may have, where they are asked for.
     also: &'static [&'static str],
     may_be_missing: bool,
+    may_be_refused: bool,
 }
 
 enum Body {
@@ -144,6 +145,7 @@ impl Operation {
             answer: Answer::Object,
             also: &[],
             may_be_missing: false,
+            may_be_refused: false,
         }
     }
 
@@ -202,6 +204,12 @@ impl Operation {
         self
     }
 
+    /// Though it's for everybody, it takes a secret.
+    pub fn may_be_refused(mut self) -> Self {
+        self.may_be_refused = true;
+        self
+    }
+
     /// The answer when all goes well.
     pub fn answers(mut self, status: u16, answer: Answer) -> Self {
         self.status = status;
@@ -222,7 +230,7 @@ impl Operation {
             .filter_map(|step| step.strip_prefix('{')?.strip_suffix('}'))
             .map(|name| {
                 let kind = match name {
-                    "name" | "cve" | "token" => "string",
+                    "name" | "cve" | "token" | "secret" => "string",
                     _ => "integer",
                 };
                 json!({"name": name, "in": "path", "required": true, "schema": {"type": kind}})
@@ -321,7 +329,7 @@ impl Operation {
                 "400",
                 takes_body || !self.query.is_empty() || is_paged || is_keyed,
             ),
-            ("401", !public),
+            ("401", !public || self.may_be_refused),
             ("403", !public),
             ("404", self.path.contains('{') || self.may_be_missing),
             ("409", changes && !public),

@@ -10,6 +10,7 @@ use http::{HeaderName, HeaderValue};
 use tracing::Instrument as _;
 
 use crate::error::{ApiError, Broken};
+use crate::routes::jira::without_secret;
 
 /// The header with a request's id.
 const ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -48,7 +49,8 @@ where
 {
     let id = RequestId::of(&request);
     request.extensions_mut().insert(id.clone());
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let path = without_secret(request.uri().path()).into_owned();
+    let method = request.method().clone();
     let span = tracing::info_span!("request", request_id = id.as_str(), %method, path);
     let handled = AssertUnwindSafe(handle(request)).catch_unwind();
     let answer = async {

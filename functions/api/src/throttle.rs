@@ -45,6 +45,14 @@ impl Attempt {
         Self { counted }
     }
 
+    /// Whoever sends something to a webhook, from an address where that is known.
+    pub fn of_webhook(address: Option<&str>) -> Self {
+        let counted = address.map(|address| (format!("webhook {address}"), FROM_ADDRESS));
+        Self {
+            counted: counted.into_iter().collect(),
+        }
+    }
+
     /// Refuses it where too many failed before; 429.
     pub async fn allow(&self, api: &Api) -> Result<()> {
         let now = Timestamp::now();

@@ -8,20 +8,23 @@
 //! handles one looks for the test before and after, and where it isn't there removes what it has
 //! written itself ([`lost`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 use std::time::Instant;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
 use tatami_domain::{
-    AttachmentId, Branch, Engagement, EngagementId, Finding, FindingId, Import, ImportId,
-    Membership, Owner, Product, ProductId, ProductType, RiskAcceptance, RiskAcceptanceId, Test,
-    TestId,
+    AttachmentId, Branch, Engagement, EngagementId, Finding, FindingGroup, FindingId, Import,
+    ImportId, JiraIssue, JiraIssueId, JiraObject, Membership, Owner, Product, ProductId,
+    ProductType, RiskAcceptance, RiskAcceptanceId, Test, TestId,
 };
 use tatami_duplicates::{DuplicateError, Duplicates, remove_below};
 use tatami_queue::{Outgoing, SlaMessage};
 use tatami_runtime::Services;
 use tatami_store::{
-    Change, Commit, Committed, Entity as _, FILE_KIND, ImportLine, Scope, StoreError, kind_of,
+    Change, Commit, Committed, Entity as _, FILE_KIND, ImportLine, Scope, Sight, Store, StoreError,
+    kind_of,
 };
 
 use crate::DedupError;
@@ -73,6 +76,7 @@ pub async fn step(
     if let (Some(product), false) = (branch.product(), matches!(branch, Branch::Product(_))) {
         let body = tatami_queue::write(&SlaMessage::Product { product })?;
         services.sla.send([Outgoing { body, import: None }]).await?;
+        forget_issues(store, product).await?;
     }
     store.end_deletion(branch).await?;
     Ok(None)
@@ -113,6 +117,8 @@ pub async fn lost(services: &Services, import: &Import) -> Result<bool, DedupErr
         Box::pin(remover.remove(Test::KIND, test.0, above)).await?;
         if product_gone {
             store.forget_product(product).await?;
+        } else {
+            forget_issues(store, product).await?;
         }
     }
     remover.forget_parts(import).await?;
@@ -125,6 +131,35 @@ pub async fn lost(services: &Services, import: &Import) -> Result<bool, DedupErr
     }
     tracing::info!(import = %import.id, "what an import goes into was deleted");
     Ok(true)
+}
+
+/// Forgets those issues in JIRA of a product that are nobody's any more. Boxed here, since what waits for it lies
+/// deep already.
+fn forget_issues(store: &Store, product: ProductId) -> BoxFuture<'_, Result<(), DedupError>> {
+    Box::pin(forget_all_issues(store, product))
+}
+
+async fn forget_all_issues(store: &Store, product: ProductId) -> Result<(), DedupError> {
+    let issues = store.jira_issues_of(product).await?;
+    if issues.is_empty() {
+        return Ok(());
+    }
+    // that of a finding may be the one of another in its place
+    let mut held: HashSet<JiraIssueId> = HashSet::new();
+    let see = |finding: &Arc<Finding>| held.extend(finding.jira.issue);
+    store.sweep(Sight::Products(&[product]), see).await?;
+    for issue in issues {
+        let is_there = match issue.object {
+            JiraObject::Finding(_) if held.contains(&issue.id) => true,
+            JiraObject::Finding(finding) => !store.findings([finding]).await?.is_empty(),
+            JiraObject::FindingGroup(group) => store.exists(FindingGroup::KIND, group.0).await?,
+            JiraObject::Engagement(id) => store.exists(Engagement::KIND, id.0).await?,
+        };
+        if !is_there {
+            store.forget_jira_issue(issue.id).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Was the test of an import deleted, or what it's in? What was written into a test that is gone is removed;
@@ -177,6 +212,7 @@ impl Remover<'_> {
                 here.engagement = Some(EngagementId(id));
                 here.engagement_gone = true;
             }
+            JiraIssue::KIND => self.forget_comments(JiraIssueId(id)).await?,
             Test::KIND if !Box::pin(self.empty(TestId(id), here)).await? => return Ok(false),
             FILE_KIND => {
                 let blobs = &self.services.blobs;
@@ -230,6 +266,10 @@ impl Remover<'_> {
             _ => {}
         }
         Ok(true)
+    }
+
+    fn forget_comments(&self, issue: JiraIssueId) -> BoxFuture<'_, Result<(), StoreError>> {
+        Box::pin(self.services.store.forget_jira_comments(issue))
     }
 
     /// Removes the findings of a test, and then its imports: how findings are compared, their import

@@ -15,7 +15,7 @@ use tatami_runtime::Services;
 use tatami_store::{Change, Commit, Committed, Marker, Sight, Store, StoreError};
 
 use crate::plan::{CLOSED_BY_REPORT, REACTIVATED, Said, says};
-use crate::{DedupError, delete, grouping, told};
+use crate::{DedupError, delete, grouping, jira, told};
 
 /// So many findings are closed in one transaction, each with its note.
 const CLOSE: usize = 48;
@@ -36,7 +36,7 @@ pub async fn run(services: &Services, import: ImportId) -> Result<(), DedupError
     if Box::pin(delete::lost_place(services, &import)).await? {
         return Ok(());
     }
-    let finished = finish(services, import.clone()).await;
+    let finished = Box::pin(finish(services, import.clone())).await;
     if Box::pin(delete::lost(services, &import)).await? {
         return Ok(());
     }
@@ -68,6 +68,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
         actions = store.import_actions(import.id).await?;
     }
     grouping::run(store, &import, &actions, test).await?;
+    Box::pin(jira::push_groups(store, &import, &actions)).await?;
     import.counts = actions.counts();
     import.counts.untouched = (actions.untouched.iter())
         .filter(|id| !actions.created.contains(*id))
@@ -77,7 +78,7 @@ async fn finish(services: &Services, mut import: Import) -> Result<ProductId, De
     let now = Timestamp::now();
     if import.replay.is_none() {
         update_test(store, &import, test, now).await?;
-        told::run(store, &import, &actions, product, test).await?;
+        Box::pin(told::run(store, &import, &actions, product, test)).await?;
     }
     let body = tatami_queue::write(&SlaMessage::Product { product })?;
     services.sla.send([Outgoing { body, import: None }]).await?;

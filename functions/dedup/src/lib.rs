@@ -8,6 +8,7 @@ mod bulk;
 mod delete;
 mod finalise;
 mod grouping;
+mod jira;
 mod jobs;
 mod part;
 mod plan;
@@ -69,7 +70,7 @@ async fn message(services: Services, delivery: Delivery) -> Result<(), DedupErro
     let result = work(&services, &delivery.body).await;
     let Err(error) = result else { return Ok(()) };
     if let (true, Some(import)) = (delivery.is_last_try(), delivery.import) {
-        give_up(&services, import, &error).await?;
+        Box::pin(give_up(&services, import, &error)).await?;
     }
     if delivery.is_last_try() {
         match tatami_queue::read(&delivery.body) {
@@ -89,8 +90,8 @@ async fn work(services: &Services, body: &str) -> Result<(), DedupError> {
             import,
             part,
             chunks,
-        } => part::run(services, import, part, chunks).await,
-        FindingsMessage::Finalise { import } => finalise::run(services, import).await,
+        } => Box::pin(part::run(services, import, part, chunks)).await,
+        FindingsMessage::Finalise { import } => Box::pin(finalise::run(services, import)).await,
         FindingsMessage::Job { job, step } => Box::pin(jobs::run(services, job, step)).await,
         FindingsMessage::Deleted { import } => match services.store.import(import).await {
             Err(error) if error.is_not_found() => Ok(()),

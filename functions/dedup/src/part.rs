@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use tatami_domain::{
-    BlockId, FindingId, Import, ImportActions, ImportId, ImportState, Note, ProductId, TestId,
+    BlockId, FindingId, Import, ImportActions, ImportId, ImportState, IssueRule, Note, ProductId,
+    TestId,
 };
 use tatami_queue::Reported;
 use tatami_runtime::Services;
 use tatami_store::{Commit, Committed, Marker, Progress, Scope, Store, StoreError};
 
 use crate::plan::{Plan, STAYS_CLOSED, World};
-use crate::{DedupError, delete, finalise};
+use crate::{DedupError, delete, finalise, jira};
 
 /// How often a chunk is decided anew when others change the same claims.
 const TRIES: u32 = 25;
@@ -36,7 +37,7 @@ pub async fn run(
     }
     let worked = work(services, &import, &progress, part, chunks).await;
     match worked {
-        Ok(true) => finalise::run(services, import.id).await,
+        Ok(true) => Box::pin(finalise::run(services, import.id)).await,
         // Whoever writes looks afterwards whether it still has a place; finishing looks for itself.
         worked if Box::pin(delete::lost(services, &import)).await? => {
             drop(worked);
@@ -60,7 +61,12 @@ async fn work(
     if progress.done.contains(&part) {
         return Ok(progress.is_complete());
     }
-    let actions = Worker::new(store, import)?.part(part, chunks).await?;
+    let mut worker = Worker::new(store, import)?;
+    // what is grouped at the end is brought there in its groups
+    if import.options.group_by.is_none() {
+        worker.push = jira::rule(store, import).await?;
+    }
+    let actions = worker.part(part, chunks).await?;
     store.put_part(import.id, part, &actions).await?;
     Ok(store.part_done(import.id, part).await?.is_complete())
 }
@@ -74,6 +80,8 @@ struct Worker<'a> {
     now: Timestamp,
     /// Ids given to this part and not used yet.
     ids: Vec<FindingId>,
+    /// Which findings are brought into JIRA one by one.
+    push: Option<IssueRule>,
 }
 
 impl<'a> Worker<'a> {
@@ -93,6 +101,7 @@ impl<'a> Worker<'a> {
             },
             now: Timestamp::now(),
             ids: Vec::new(),
+            push: None,
         })
     }
 
@@ -147,6 +156,7 @@ impl<'a> Worker<'a> {
         let claims = self.store.claims(self.scope, keys).await?;
         let mut world = World {
             of_test: HashMap::new(),
+            push: self.push,
             findings: matched.into_iter().map(|f| (f.id, f)).collect(),
             claims,
         };

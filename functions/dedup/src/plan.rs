@@ -10,8 +10,8 @@ use tatami_dedup_rules::{
     original_of, replaced, was_false_positive,
 };
 use tatami_domain::{
-    DedupeMode, Finding, FindingId, Flags, Import, ImportActions, ImportKind, ResolvedDedupe,
-    TestId,
+    DedupeMode, Finding, FindingId, Flags, Import, ImportActions, ImportKind, IssueRule,
+    ResolvedDedupe, TestId,
 };
 use tatami_queue::Reported;
 use tatami_store::{Change, Claim, Member};
@@ -23,6 +23,8 @@ pub struct World {
     pub findings: HashMap<FindingId, Finding>,
     /// Findings of the import's test by key, for claims that don't list all their members.
     pub of_test: HashMap<String, Vec<FindingId>>,
+    /// What findings are brought into JIRA, where the sender asked for it and there is where to.
+    pub push: Option<IssueRule>,
 }
 
 /// What a chunk does.
@@ -230,6 +232,7 @@ impl World {
                 DedupeMode::Manual => new.proposed_duplicate = Some(original.id),
             }
         }
+        new.jira.push = self.pushes(&new);
         for key in &new.keys {
             if let Some(claim) = self.claims.get_mut(key) {
                 claim.add(Member {
@@ -248,6 +251,13 @@ impl World {
         };
         self.findings.insert(id, written);
         plan.changes.push(Change::Create(Box::new(new)));
+    }
+
+    /// Is this finding, which the import makes or opens again, to be brought into JIRA? One that has an issue
+    /// takes it along by itself.
+    fn pushes(&self, finding: &Finding) -> bool {
+        let may = self.push.map(|rule| rule.check(finding));
+        matches!(may, Some(Ok(()))) && finding.jira.issue.is_none()
     }
 
     /// The findings that a new one may be a duplicate of, by their keys.
@@ -297,6 +307,7 @@ impl World {
                 plan.actions.reactivated.insert(id);
                 plan.notes.push((id, REACTIVATED.into()));
                 take_state(&mut new, &flagged);
+                new.jira.push |= self.pushes(&new);
             }
             Said::Closed(flagged) => {
                 plan.actions.closed.insert(id);
@@ -684,6 +695,36 @@ mod tests {
         assert!(world.claims["h"].members.is_empty());
         assert_eq!(world.claims["i"].of_test(TEST).next(), Some(old.id));
         assert_eq!(plan.items(), 4, "finding, two claims, note");
+    }
+
+    #[test]
+    fn only_what_is_open_and_no_duplicate_is_pushed() {
+        let pushed = |plan: &Plan| -> Vec<(u64, bool)> {
+            let changed = plan.changes.iter().filter_map(|change| change.sides().1);
+            changed.map(|new| (new.id.0, new.jira.push)).collect()
+        };
+        let rule = IssueRule {
+            enforce_verified: false,
+            minimum: None,
+        };
+        let chunk = [reported("h", &[]), reported("h", &[])];
+        let mut asked = world(&[]);
+        asked.push = Some(rule);
+        let made = plan(&mut asked, ImportKind::Import, &chunk);
+        assert_eq!(pushed(&made), [(100, true), (101, false)]);
+        let made = plan(&mut world(&[]), ImportKind::Import, &chunk);
+        assert_eq!(pushed(&made), [(100, false), (101, false)]);
+        let mut closed = reported("h", &[]);
+        closed.id = FindingId(1);
+        closed.flags = Flags {
+            active: false,
+            is_mitigated: true,
+            ..Flags::OPEN
+        };
+        let mut asked = world(&[(TEST, closed)]);
+        asked.push = Some(rule);
+        let reopened = plan(&mut asked, ImportKind::Reimport, &chunk[..1]);
+        assert_eq!(pushed(&reopened), [(1, true)]);
     }
 
     #[test]

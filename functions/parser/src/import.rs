@@ -155,7 +155,7 @@ pub(crate) async fn run(
     import.state = ImportState::Failed;
     import.error = Some(error);
     import.finished = Some(Timestamp::now());
-    tell_failed(&services.store, &import).await?;
+    Box::pin(tell_failed(&services.store, &import)).await?;
     services.store.save_import(&import).await?;
     if let (Some(test), 1..) = (import.test, import.sequence) {
         services.store.end_import(test, import.id).await?;

@@ -31,7 +31,7 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, ParserEr
         return Ok(serde_json::to_value(response).map_err(EventError::from)?);
     }
     for upload in event::uploads(&event)? {
-        import::run(services, &upload, false).await?;
+        Box::pin(import::run(services, &upload, false)).await?;
     }
     services.relay().await;
     Ok(Value::Null)
@@ -40,7 +40,7 @@ pub async fn handle(services: &Services, event: Value) -> Result<Value, ParserEr
 async fn message(services: Services, delivery: Delivery) -> Result<(), ParserError> {
     let event: Value = serde_json::from_str(&delivery.body).map_err(EventError::from)?;
     for upload in event::uploads(&event)? {
-        import::run(&services, &upload, delivery.is_last_try()).await?;
+        Box::pin(import::run(&services, &upload, delivery.is_last_try())).await?;
     }
     Ok(())
 }

@@ -59,6 +59,8 @@ enum Command {
     Acceptances(commands::acceptances::AcceptancesArgs),
     /// Send test messages, and see to those that were not delivered
     Notify(commands::notify::NotifyArgs),
+    /// Bring findings into JIRA, and see how it stands with it
+    Jira(commands::jira::JiraArgs),
     /// Verify or export the audit log of a Tatami
     Audit(commands::audit::AuditArgs),
     /// What an operator does without signing in
@@ -119,6 +121,7 @@ fn main() -> ExitCode {
         Command::Accept(args) => (commands::acceptances::accept(&args), ExitCode::FAILURE),
         Command::Acceptances(args) => (commands::acceptances::list(&args), ExitCode::FAILURE),
         Command::Notify(args) => (commands::notify::run(&args), ExitCode::FAILURE),
+        Command::Jira(args) => (commands::jira::run(&args), ExitCode::FAILURE),
         Command::Audit(args) => (commands::audit::run(&args), ExitCode::FAILURE),
         Command::Admin(args) => (
             block_on(async move { commands::admin::run(&args).await }),

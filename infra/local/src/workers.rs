@@ -34,6 +34,8 @@ const AFTER_FAULT: Duration = Duration::from_secs(1);
 const RETRY_S: i64 = 2;
 /// The pause between scheduled runs of the notify function; in the template it's longer.
 const NOTIFY_PAUSE: Duration = Duration::from_secs(30);
+/// The pause between scheduled runs of the jira function; in the template it's longer.
+const JIRA_PAUSE: Duration = Duration::from_mins(1);
 /// The hour (UTC) of the daily schedule, as in the template.
 const DAILY_HOUR: i8 = 2;
 
@@ -83,7 +85,16 @@ pub fn spawn(services: &Services, aws: &LocalAws, stop: &CancellationToken, task
         let services = for_queue.clone();
         async move { tatami_notify::handle(&services, event).await }
     }));
-    tasks.spawn(notify_schedule(services.clone(), stop.clone()));
+    let for_schedule = services.clone();
+    tasks.spawn(every(NOTIFY_PAUSE, stop.clone(), move |event| {
+        let services = for_schedule.clone();
+        async move { tatami_notify::handle(&services, event).await }
+    }));
+    let for_schedule = services.clone();
+    tasks.spawn(every(JIRA_PAUSE, stop.clone(), move |event| {
+        let services = for_schedule.clone();
+        async move { tatami_jira::handle(&services, event).await }
+    }));
     tasks.spawn(daily(services.clone(), stop.clone()));
 }
 
@@ -212,16 +223,21 @@ async fn daily(services: Services, stop: CancellationToken) {
     }
 }
 
-/// Calls the notify function by its schedule.
-async fn notify_schedule(services: Services, stop: CancellationToken) {
+/// Calls a function by its schedule, from one pause to the next.
+async fn every<F, Fut, E>(pause: Duration, stop: CancellationToken, handle: F)
+where
+    F: Fn(Value) -> Fut,
+    Fut: Future<Output = Result<Value, E>>,
+    E: Display,
+{
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            () = tokio::time::sleep(NOTIFY_PAUSE) => {}
+            () = tokio::time::sleep(pause) => {}
         }
         let event = json!({ "source": "aws.events", "detail-type": "Scheduled Event" });
-        if let Err(error) = tatami_notify::handle(&services, event).await {
-            tracing::error!(%error, "the scheduled run of notifications failed");
+        if let Err(error) = handle(event).await {
+            tracing::error!(%error, "a scheduled run failed");
         }
     }
 }

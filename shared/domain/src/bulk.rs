@@ -1,7 +1,10 @@
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{AcceptanceChange, Finding, FlagChange, FlagError, NotAccepted, Severity, UserId};
+use crate::{
+    AcceptanceChange, Finding, FlagChange, FlagError, IssueRule, NotAccepted, Severity, UserId,
+    WhyNot,
+};
 
 /// The same change to many findings.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -32,6 +35,9 @@ pub struct BulkChange {
     /// What becomes of their places under a risk acceptance.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub acceptance: Option<AcceptanceChange>,
+    /// They are to be brought into JIRA, as far as this takes them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub push_to_jira: Option<IssueRule>,
     /// A note for each of them; with a risk acceptance, for those that it changes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -49,6 +55,9 @@ pub enum BulkError {
     /// The risk acceptance doesn't take it.
     #[error(transparent)]
     NotAccepted(#[from] NotAccepted),
+    /// It may have no issue in JIRA.
+    #[error(transparent)]
+    NoIssue(#[from] WhyNot),
 }
 
 impl BulkChange {
@@ -84,6 +93,13 @@ impl BulkChange {
             }
         }
         new.tags.retain(|tag| !self.remove_tags.contains(tag));
+        if let Some(rule) = self.push_to_jira {
+            // an issue that is there follows whatever becomes of its finding
+            if new.jira.issue.is_none() {
+                rule.check(&new)?;
+            }
+            new.jira.push = true;
+        }
         Ok(new)
     }
 }
@@ -141,6 +157,29 @@ mod tests {
         assert_eq!(change.apply(&new, false, None, now).unwrap(), new);
         let stored = serde_json::to_string(&change).unwrap();
         assert_eq!(serde_json::from_str::<BulkChange>(&stored).unwrap(), change);
+    }
+
+    #[test]
+    fn what_may_have_no_issue_is_not_pushed() {
+        let push = BulkChange {
+            push_to_jira: Some(IssueRule {
+                enforce_verified: false,
+                minimum: Some(Severity::High),
+            }),
+            ..BulkChange::default()
+        };
+        let now = Timestamp::now();
+        let mut finding = Finding {
+            severity: Severity::High,
+            flags: Flags::OPEN,
+            ..Finding::default()
+        };
+        assert!(push.apply(&finding, false, None, now).unwrap().jira.push);
+        finding.flags.active = false;
+        let refused = push.apply(&finding, false, None, now);
+        assert_eq!(refused, Err(BulkError::NoIssue(WhyNot::Inactive)));
+        finding.jira.issue = Some(crate::JiraIssueId(3));
+        assert!(push.apply(&finding, false, None, now).unwrap().jira.push);
     }
 
     #[test]

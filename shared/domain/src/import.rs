@@ -105,6 +105,9 @@ pub struct ImportOptions {
     /// Is one finding enough for a group? Default: true.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub create_finding_groups_for_all_findings: Option<bool>,
+    /// Are the findings that it makes or opens again to be brought into JIRA?
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub push_to_jira: bool,
 }
 
 impl ImportOptions {

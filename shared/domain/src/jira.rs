@@ -5,8 +5,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::{
-    EngagementId, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId,
-    JiraPushId, ProductId, Severity, UserId,
+    EngagementId, Finding, FindingGroupId, FindingId, JiraInstanceId, JiraIssueId, JiraProjectId,
+    JiraPushId, ProductId, Severity, SystemSettings, UserId,
 };
 
 /// Where a JIRA is and how one signs in there.
@@ -29,6 +29,8 @@ pub struct JiraInstance {
     /// `cloud` or `data_center`; found out by the first call where it isn't said.
     pub deployment: Option<String>,
     pub default_issue_type: Option<String>,
+    /// What counts where a project has none.
+    pub issue_template_dir: Option<String>,
     /// The number of the custom field "Epic Name"; 0 where there is none.
     pub epic_name_id: u64,
     /// The transition that reopens an issue; 0: whichever leads out of the states that are done.
@@ -195,6 +197,9 @@ pub struct JiraPush {
     pub assignee: Option<String>,
     /// A comment on each, in which `{title}`, `{severity}`, `{id}` and `{url}` are filled in.
     pub comment: Option<String>,
+    /// The name of an epic, in the place of its engagement's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
     /// One for each thing, in the order of the request.
     pub results: Vec<JiraPushResult>,
 }
@@ -234,9 +239,103 @@ impl FindingJira {
     }
 }
 
+/// Why a finding may not have an issue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum WhyNot {
+    /// It's another finding's duplicate, whose issue stands for both.
+    #[error("the finding is a duplicate: push its original")]
+    Duplicate,
+    /// It is closed.
+    #[error("the finding is not active")]
+    Inactive,
+    /// Findings have to be verified first.
+    #[error("the finding is not verified, which the system settings ask for")]
+    Unverified,
+    /// It's less severe than issues are.
+    #[error("the severity {} is below the minimum for JIRA, {}", .0.name(), .1.name())]
+    BelowMinimum(Severity, Severity),
+}
+
+/// May this finding have an issue? `enforce_verified`: only verified ones may; `minimum`: none may that is less
+/// severe.
+pub fn may_have_issue(
+    finding: &Finding,
+    enforce_verified: bool,
+    minimum: Option<Severity>,
+) -> Result<(), WhyNot> {
+    if finding.flags.duplicate {
+        return Err(WhyNot::Duplicate);
+    }
+    if !finding.flags.active {
+        return Err(WhyNot::Inactive);
+    }
+    if enforce_verified && !finding.flags.verified {
+        return Err(WhyNot::Unverified);
+    }
+    match minimum {
+        // the worst come first
+        Some(minimum) if finding.severity > minimum => {
+            Err(WhyNot::BelowMinimum(finding.severity, minimum))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What findings have to be so that they may have issues.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IssueRule {
+    /// May only verified ones?
+    pub enforce_verified: bool,
+    /// The least severity.
+    pub minimum: Option<Severity>,
+}
+
+impl IssueRule {
+    /// By the system's settings.
+    pub fn of(settings: &SystemSettings) -> Self {
+        Self {
+            enforce_verified: settings.enforce_verified_status
+                || settings.enforce_verified_status_jira,
+            minimum: settings.jira_minimum_severity,
+        }
+    }
+
+    /// May this finding have an issue?
+    pub fn check(self, finding: &Finding) -> Result<(), WhyNot> {
+        may_have_issue(finding, self.enforce_verified, self.minimum)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Flags;
+
+    #[test]
+    fn what_may_have_an_issue_is_active_verified_where_asked_and_severe_enough() {
+        let open = Finding {
+            severity: Severity::Medium,
+            flags: Flags {
+                active: true,
+                ..Flags::default()
+            },
+            ..Finding::default()
+        };
+        assert_eq!(may_have_issue(&open, false, None), Ok(()));
+        assert_eq!(may_have_issue(&open, false, Some(Severity::Medium)), Ok(()));
+        let error = may_have_issue(&open, false, Some(Severity::High)).unwrap_err();
+        let text = "the severity Medium is below the minimum for JIRA, High";
+        assert_eq!(error.to_string(), text);
+        assert_eq!(may_have_issue(&open, true, None), Err(WhyNot::Unverified));
+        let with = |change: fn(&mut Flags)| {
+            let mut finding = open.clone();
+            change(&mut finding.flags);
+            may_have_issue(&finding, true, None)
+        };
+        assert_eq!(with(|flags| flags.verified = true), Ok(()));
+        assert_eq!(with(|flags| flags.active = false), Err(WhyNot::Inactive));
+        assert_eq!(with(|flags| flags.duplicate = true), Err(WhyNot::Duplicate));
+    }
 
     #[test]
     fn a_resolution_says_what_becomes_of_a_finding() {

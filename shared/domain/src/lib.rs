@@ -67,8 +67,8 @@ pub use import::{
     ImportState, ImportWarning, MAX_IMPORT_WARNINGS, ReplayCounts, ReplayOf, SeverityCounts,
 };
 pub use jira::{
-    FindingJira, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraPush, JiraPushResult,
-    JiraVerdict,
+    FindingJira, IssueRule, JiraInstance, JiraIssue, JiraObject, JiraProject, JiraPush,
+    JiraPushResult, JiraVerdict, WhyNot, may_have_issue,
 };
 pub use job::{Branch, Job, JobState, Work};
 pub use notification::{

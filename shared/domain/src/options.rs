@@ -133,6 +133,7 @@ impl ImportOptions {
             "create_finding_groups_for_all_findings" => {
                 self.create_finding_groups_for_all_findings = Some(boolean()?);
             }
+            "push_to_jira" => self.push_to_jira = boolean()?,
             _ => return Ok(false),
         }
         Ok(true)
@@ -178,6 +179,7 @@ impl ImportOptions {
         "deduplication_on_engagement",
         "group_by",
         "create_finding_groups_for_all_findings",
+        "push_to_jira",
     ];
 }
 

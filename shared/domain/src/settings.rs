@@ -29,6 +29,9 @@ pub struct SystemSettings {
     pub enable_jira: bool,
     pub enable_jira_web_hook: bool,
     pub disable_jira_webhook_secret: bool,
+    /// What the addresses end in to which JIRA sends what happens there; encrypted.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jira_webhook_secret: Option<String>,
     pub jira_minimum_severity: Option<Severity>,
     pub jira_labels: Option<String>,
     pub add_vulnerability_id_to_jira_label: bool,
@@ -99,10 +102,13 @@ pub struct SystemSettings {
 }
 
 impl SystemSettings {
+    /// For what the end of the webhook's address is encrypted.
+    pub const WEBHOOK_SECRET: &str = "SETTINGS.jira_webhook_secret";
     /// Settings that are stored encrypted, each with the purpose that it's encrypted for.
     pub const SECRETS: &[(&str, &str)] = &[
         ("slack_token", "SETTINGS.slack_token"),
         ("msteams_url", "SETTINGS.msteams_url"),
+        ("jira_webhook_secret", Self::WEBHOOK_SECRET),
     ];
 }
 
@@ -115,9 +121,11 @@ impl Default for SystemSettings {
             delete_duplicates: false,
             max_dupes: None,
             email_from: String::new(),
-            enable_jira: false,
+            // a project that is enabled is what switches JIRA on
+            enable_jira: true,
             enable_jira_web_hook: false,
             disable_jira_webhook_secret: false,
+            jira_webhook_secret: None,
             jira_minimum_severity: Some(Severity::Low),
             jira_labels: None,
             add_vulnerability_id_to_jira_label: false,

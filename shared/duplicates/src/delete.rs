@@ -2,8 +2,9 @@
 
 use std::collections::HashSet;
 
+use futures::future::BoxFuture;
 use futures::{StreamExt as _, TryStreamExt as _};
-use tatami_domain::{Finding, FindingId, NoteId, ProductId};
+use tatami_domain::{Finding, FindingId, JiraIssue, JiraIssueId, JiraObject, NoteId, ProductId};
 use tatami_store::{Change, Commit, Committed, StoreError};
 
 use crate::{DuplicateError, Duplicates, Held, Result, TRIES, contention, fitting, pause};
@@ -44,6 +45,7 @@ impl Duplicates<'_> {
             let heir = clusters.pointing_at(finding).map(|f| f.id).min();
             let committed = match (heir, old.duplicate_finding) {
                 (None, _) => {
+                    self.forget_issues(std::slice::from_ref(&old)).await?;
                     let gone = Change::Delete {
                         old: Box::new(old.clone()),
                         notes: self.notes_to_go(finding).await?,
@@ -126,10 +128,11 @@ impl Duplicates<'_> {
             .collect();
         // All of them before the first commit, which is a write as they may be: who writes first also begins
         // the entry in the audit log, and nobody goes on with a stream that waits for another writer.
-        let read: Vec<_> = futures::stream::iter(reads)
+        let read: Vec<(Finding, Vec<NoteId>)> = futures::stream::iter(reads)
             .buffered(PARALLEL)
             .try_collect()
             .await?;
+        self.forget_issues(read.iter().map(|(old, _)| old)).await?;
         let mut read = read.into_iter();
         let mut changes = Vec::new();
         let mut items = ITEMS_BESIDE;
@@ -154,6 +157,36 @@ impl Duplicates<'_> {
                 notes,
             });
         }
+    }
+
+    /// What is known of the issues in JIRA that are those of findings about to go, and of nothing else; before
+    /// them, since they alone say which those are.
+    fn forget_issues<'f>(
+        &self,
+        findings: impl IntoIterator<Item = &'f Finding>,
+    ) -> BoxFuture<'_, Result<()>> {
+        let known = findings
+            .into_iter()
+            .filter_map(|finding| Some((finding.jira.issue?, finding.id)));
+        let known: Vec<(JiraIssueId, FindingId)> = known.collect();
+        Box::pin(self.forget_known(known))
+    }
+
+    async fn forget_known(&self, known: Vec<(JiraIssueId, FindingId)>) -> Result<()> {
+        if known.is_empty() {
+            return Ok(());
+        }
+        let ids = known.iter().map(|(issue, _)| *issue);
+        let issues: Vec<JiraIssue> = self.store.get_all(ids).await?;
+        for issue in issues {
+            let of = |(id, finding): &(JiraIssueId, FindingId)| {
+                *id == issue.id && issue.object == JiraObject::Finding(*finding)
+            };
+            if known.iter().any(of) {
+                self.store.forget_jira_issue(issue.id).await?;
+            }
+        }
+        Ok(())
     }
 
     /// The notes that go with a finding in one transaction; the first ones of more go ahead.

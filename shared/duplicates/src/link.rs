@@ -1,10 +1,10 @@
 //! Linking, resetting, setting the original.
 
 use jiff::Timestamp;
-use tatami_domain::{Finding, FindingId};
-use tatami_store::{Change, Commit, Committed};
+use tatami_domain::{Finding, FindingId, JiraIssue, JiraObject};
+use tatami_store::{Change, Commit, Committed, StoreError};
 
-use crate::state::{as_duplicate, as_original, promoted};
+use crate::state::{as_duplicate, as_original, demoted, promoted, takes_issue};
 use crate::{
     CHUNK, DuplicateError, Duplicates, Held, Result, TRIES, contention, fitting, pause, repoint,
     same_product, same_scope, update,
@@ -157,12 +157,34 @@ impl Duplicates<'_> {
         ];
         let together = [
             update(heir, promoted(heir, root, now)),
-            update(root, as_duplicate(root, heir.id, self.by, now)),
+            update(root, demoted(root, heir, self.by, now)),
         ];
         let others: Vec<Change> = others.iter().map(|f| repoint(f, heir.id)).collect();
         let notes = self.notes(root.product, &notes, now).await?;
         let commit = fitting(root.product, &held, &together, &others, notes);
-        Ok(self.store.commit(&commit).await?)
+        let committed = self.store.commit(&commit).await?;
+        if committed == Committed::Yes && takes_issue(heir, root) {
+            Box::pin(self.hand_over_issue(root, heir)).await?;
+        }
+        Ok(committed)
+    }
+
+    /// The issue of a finding says that it's another's now. Where this comes to no end, whoever keeps JIRA in
+    /// step finds it by the finding that has it.
+    async fn hand_over_issue(&self, from: &Finding, to: &Finding) -> Result<()> {
+        let Some(issue) = from.jira.issue else {
+            return Ok(());
+        };
+        let handed = self.store.change(issue, |issue: &mut JiraIssue| {
+            if issue.object == JiraObject::Finding(from.id) {
+                issue.object = JiraObject::Finding(to.id);
+            }
+            Ok::<_, StoreError>(())
+        });
+        match handed.await {
+            Err(error) if error.is_not_found() => Ok(()),
+            handed => Ok(handed.map(drop)?),
+        }
     }
 
     /// Lets every duplicate that is behind a chain point to the original itself. When it's done, all

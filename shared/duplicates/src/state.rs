@@ -1,7 +1,7 @@
 //! What becomes of a finding's state: pure.
 
 use jiff::Timestamp;
-use tatami_domain::{Finding, FindingId, Flags, UserId};
+use tatami_domain::{Finding, FindingId, FindingJira, Flags, UserId};
 
 /// The finding as a duplicate of another: neither active nor verified.
 pub fn as_duplicate(
@@ -44,13 +44,30 @@ pub fn promoted(finding: &Finding, original: &Finding, now: Timestamp) -> Findin
     new.mitigated = original.mitigated;
     new.mitigated_by = original.mitigated_by;
     new.acceptance = original.acceptance;
-    new.jira = original.jira;
+    if takes_issue(finding, original) {
+        new.jira = original.jira;
+    }
     new
+}
+
+/// An original as the duplicate of the finding in its place.
+pub fn demoted(original: &Finding, heir: &Finding, by: Option<UserId>, now: Timestamp) -> Finding {
+    let mut new = as_duplicate(original, heir.id, by, now);
+    if takes_issue(heir, original) {
+        new.jira = FindingJira::default();
+    }
+    new
+}
+
+/// Does a finding take over the issue of the original in whose place it comes? Not where it has one of its own,
+/// nor where that is the issue of a group.
+pub fn takes_issue(heir: &Finding, original: &Finding) -> bool {
+    heir.jira.issue.is_none() && original.group.is_none()
 }
 
 #[cfg(test)]
 mod tests {
-    use tatami_domain::RiskAcceptanceId;
+    use tatami_domain::{FindingGroupId, JiraIssueId, RiskAcceptanceId};
 
     use super::*;
 
@@ -84,6 +101,24 @@ mod tests {
         closed.flags.is_mitigated = true;
         let again = as_original(&as_duplicate(&closed, FindingId(9), None, NOW), None, NOW);
         assert!(again.flags.is_mitigated && !again.flags.active);
+    }
+
+    #[test]
+    fn an_issue_has_one_finding_at_a_time() {
+        let issue = |finding: &Finding| finding.jira.issue.map(|issue| issue.0);
+        let mut root = open();
+        root.jira.issue = Some(JiraIssueId(5));
+        let mut heir = as_duplicate(&open(), root.id, None, NOW);
+        let issues = |heir: &Finding, root: &Finding| {
+            let after = (promoted(heir, root, NOW), demoted(root, heir, None, NOW));
+            (issue(&after.0), issue(&after.1))
+        };
+        assert_eq!(issues(&heir, &root), (Some(5), None));
+        heir.jira.issue = Some(JiraIssueId(6));
+        assert_eq!(issues(&heir, &root), (Some(6), Some(5)));
+        heir.jira.issue = None;
+        root.group = Some(FindingGroupId(1));
+        assert_eq!(issues(&heir, &root), (None, Some(5)));
     }
 
     #[test]

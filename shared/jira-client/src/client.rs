@@ -86,6 +86,11 @@ impl Auth {
             Self::Basic { secret, .. } | Self::Bearer(secret) => secret.expose_secret(),
         }
     }
+
+    /// What must be in no text.
+    pub(crate) fn secrets(&self) -> [String; 2] {
+        [self.secret().to_owned(), self.encoded().unwrap_or_default()]
+    }
 }
 
 /// A client of one JIRA. It keeps nothing between requests, tries none of them twice, and has no clock.
@@ -120,6 +125,11 @@ impl<T: Transport> Jira<T> {
         self.deployment
     }
 
+    /// Where it is, without a slash at the end.
+    pub fn base_url(&self) -> &str {
+        &self.base
+    }
+
     /// Where people see an issue.
     pub fn browse_url(&self, key: &str) -> String {
         format!("{}/browse/{}", self.base, segment(key))
@@ -135,7 +145,7 @@ impl<T: Transport> Jira<T> {
             } else {
                 e.to_string()
             };
-            unreadable(what, why).without(&self.secrets().each_ref().map(String::as_str))
+            unreadable(what, why).without(&self.auth.secrets().each_ref().map(String::as_str))
         })
     }
 
@@ -146,7 +156,7 @@ impl<T: Transport> Jira<T> {
             Ok(response) => JiraError::of(&response),
             Err(error) => JiraError::Transport(error),
         };
-        Err(answer.without(&self.secrets().each_ref().map(String::as_str)))
+        Err(answer.without(&self.auth.secrets().each_ref().map(String::as_str)))
     }
 
     fn request(&self, call: &Call<'_>) -> Result<http::Request<Vec<u8>>, JiraError> {
@@ -189,13 +199,6 @@ impl<T: Transport> Jira<T> {
             uri.push_str(&query.finish());
         }
         uri
-    }
-
-    fn secrets(&self) -> [String; 2] {
-        [
-            self.auth.secret().to_owned(),
-            self.auth.encoded().unwrap_or_default(),
-        ]
     }
 }
 

@@ -110,6 +110,30 @@ impl JiraError {
         }
     }
 
+    /// What an answer says where it doesn't let us in at all: 401, 403, or what stands for them. For whoever
+    /// carries the answers and wants to stop then; `auth` is taken out of the text.
+    pub fn refusal(response: &http::Response<Vec<u8>>, auth: &crate::Auth) -> Option<String> {
+        if response.status().is_success() {
+            return None;
+        }
+        match Self::of(response) {
+            error @ (Self::Unauthorised { .. } | Self::Forbidden { .. }) => {
+                let secrets = auth.secrets();
+                let error = error.without(&secrets.each_ref().map(String::as_str));
+                Some(error.to_string())
+            }
+            _ => None,
+        }
+    }
+
+    /// For how long an answer asks to be left alone, if it does; `default` where it doesn't say.
+    pub fn pause(response: &http::Response<Vec<u8>>, default: Duration) -> Option<Duration> {
+        match Self::of(response) {
+            Self::RateLimited { retry_after } => Some(retry_after.unwrap_or(default)),
+            _ => None,
+        }
+    }
+
     /// Reads an answer whose status isn't 2xx.
     pub(crate) fn of(response: &http::Response<Vec<u8>>) -> Self {
         let status = response.status().as_u16();

@@ -170,11 +170,13 @@ mod tests {
     use std::thread;
     use std::time::Duration;
 
+    use base64::Engine as _;
+    use base64::engine::general_purpose::STANDARD;
     use rustls::pki_types::PrivatePkcs8KeyDer;
     use rustls::{ServerConfig, ServerConnection, StreamOwned};
-    use ureq::tls::Certificate;
 
     use super::*;
+    use crate::Authorities;
     use crate::resolve::Resolve;
 
     const AUTHORITY: &[u8] = include_bytes!("../tests/fixtures/authority.der");
@@ -234,8 +236,9 @@ mod tests {
         let allow = "a.example, b.example, 127.0.0.1".parse().unwrap();
         let mut guard = Guard::new(allow, Arc::new(Here(port)));
         if trusted {
-            let authority = Certificate::from_der(AUTHORITY).to_owned();
-            guard.roots = RootCerts::new_with_certs(&[authority]);
+            let der = STANDARD.encode(AUTHORITY);
+            let pem = format!("-----BEGIN CERTIFICATE-----\n{der}\n-----END CERTIFICATE-----\n");
+            guard = guard.trusting(pem.parse::<Authorities>().unwrap().roots());
         }
         let url = format!("https://{host}:{port}/x");
         let deadline = Instant::now() + Duration::from_secs(20);

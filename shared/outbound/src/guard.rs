@@ -27,6 +27,13 @@ impl Guard {
         }
     }
 
+    pub(crate) fn trusting(&self, roots: RootCerts) -> Self {
+        Self {
+            roots,
+            ..Self::new(self.allow.clone(), Arc::clone(&self.resolver))
+        }
+    }
+
     pub(crate) const fn allow(&self) -> &AllowList {
         &self.allow
     }

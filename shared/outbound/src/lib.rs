@@ -10,6 +10,7 @@
 
 mod address;
 mod allow;
+mod authorities;
 mod call;
 mod error;
 mod guard;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant};
 use http::{Request, Response, Uri};
 
 pub use allow::{AllowList, AllowListError};
+pub use authorities::{Authorities, AuthoritiesError};
 pub use error::OutboundError;
 pub use resolve::Resolve;
 pub use target::shown;
@@ -64,6 +66,15 @@ impl Outbound {
     /// With the resolver of the system.
     pub fn new(allow: AllowList) -> Self {
         Self::with_resolver(allow, System)
+    }
+
+    /// The same, that trusts the certificates of some more authorities.
+    #[must_use]
+    pub fn trusting(self, authorities: &Authorities) -> Self {
+        let guard = self.guard.trusting(authorities.roots());
+        Self {
+            guard: Arc::new(guard),
+        }
     }
 
     /// With another resolver, for tests.

@@ -341,21 +341,34 @@ impl Store {
     /// Makes a new entity with the events that tell of it: all are written or nothing.
     pub async fn create_told<T: Entity>(
         &self,
-        mut entity: T,
+        entity: T,
         events: impl FnOnce(&T) -> Vec<Event>,
+    ) -> Result<T> {
+        let follows = |entity: &T| Follows {
+            events: events(entity),
+            work: Vec::new(),
+        };
+        self.create_with(entity, follows).await
+    }
+
+    /// The same, with all that follows from it.
+    pub async fn create_with<T: Entity>(
+        &self,
+        mut entity: T,
+        follows: impl FnOnce(&T) -> Follows,
     ) -> Result<T> {
         let id = self.next_ids(T::KIND, 1).await?;
         entity.set_id(id.into());
-        let events = events(&entity);
-        self.create_telling(entity, &events).await
+        let follows = follows(&entity);
+        self.create_telling(entity, &follows).await
     }
 
     async fn create_with_id<T: Entity>(&self, entity: T) -> Result<T> {
-        self.create_telling(entity, &[]).await
+        self.create_telling(entity, &Follows::default()).await
     }
 
-    /// Makes an entity under its reserved id with the events that tell of it: all are written or nothing.
-    pub async fn create_telling<T: Entity>(&self, entity: T, events: &[Event]) -> Result<T> {
+    /// Makes an entity under its reserved id with all that follows from it: all are written or nothing.
+    pub async fn create_telling<T: Entity>(&self, entity: T, follows: &Follows) -> Result<T> {
         let id: u64 = entity.id().into();
         let name = entity.unique_name();
         let held = name.map(|(parent, name)| keys::name(T::KIND, parent, &folded(name)));
@@ -367,7 +380,8 @@ impl Store {
         items.extend(self.stamp_in(None, Some(&entity))?);
         for attempt in 0..TRIES {
             pause(attempt).await;
-            let written = self.transact_telling(items.clone(), events, vec![]);
+            let (events, work) = (&follows.events, follows.work.clone());
+            let written = self.transact_telling(items.clone(), events, work);
             if written.await? == Transacted::Done {
                 self.stamped(T::stamp(None, Some(&entity)));
                 audit::note_entity(None, Some(&entity));

@@ -282,7 +282,7 @@ impl Store {
         let mut by_key: HashMap<keys::Key, String> = HashMap::new();
         for item in &items {
             let document: serde_json::Value = read_document(item)?;
-            let mut own = ["name", "title", "file_name"].into_iter();
+            let mut own = ["name", "title", "file_name", "jira_key", "project_key"].into_iter();
             let name = own.find_map(|field| document[field].as_str());
             by_key.insert(key_of(item), name.unwrap_or_default().to_owned());
         }

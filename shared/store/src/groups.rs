@@ -12,11 +12,12 @@ use futures::{StreamExt as _, TryStreamExt as _};
 use jiff::Timestamp;
 use sha2::{Digest as _, Sha256};
 use tatami_domain::{
-    Finding, FindingGroup, FindingGroupId, FindingId, GroupBy, IdSet, ImportId, ProductId, Test,
-    TestId, UserId,
+    Finding, FindingGroup, FindingGroupId, FindingId, FindingJira, GroupBy, IdSet, ImportId,
+    JiraObject, OutboxWork, ProductId, Test, TestId, UserId,
 };
 
 use crate::catalog::folded;
+use crate::outbox::Follows;
 use crate::{Change, Commit, Committed, Entity as _, Result, Store, StoreError};
 
 /// So many findings change their group in one transaction.
@@ -206,6 +207,10 @@ impl Store {
                 self.take_out_of_groups(group.product, group.test, &members)
                     .await?;
             }
+            // before the group goes, which alone knows of it
+            if let Some(issue) = group.jira_issue {
+                self.forget_jira_issue(issue).await?;
+            }
             if self.remove(&item, &group).await? {
                 return Ok(true);
             }
@@ -226,12 +231,16 @@ impl Store {
     }
 
     /// Says whether the group is still there, and makes that those who are about to remove it look
-    /// again.
+    /// again. Its issue in JIRA is that of its new findings too.
     async fn touch_group(&self, id: FindingGroupId) -> Result<bool> {
         let touched = self
-            .change(id, |group: &mut FindingGroup| {
+            .change_with(id, |group: &mut FindingGroup| {
                 group.updated = Timestamp::now();
-                Ok::<_, StoreError>(())
+                let work = group.jira_issue.map(|_| OutboxWork::Jira {
+                    product: group.product,
+                    objects: vec![JiraObject::FindingGroup(id)],
+                });
+                Ok::<_, StoreError>(work.map(Follows::from).unwrap_or_default())
             })
             .await;
         match touched {
@@ -251,12 +260,20 @@ impl Store {
     ) -> Result<u64> {
         moves.retain(|(finding, to)| finding.group != *to);
         moves.sort_by_key(|(finding, _)| finding.id);
+        // the issue of a group is not that of those who leave it
+        let left = moves.iter().filter(|(f, _)| f.jira.issue.is_some());
+        let left: Vec<FindingGroupId> = left.filter_map(|(f, _)| f.group).collect();
+        let left: Vec<FindingGroup> = if left.is_empty() {
+            Vec::new()
+        } else {
+            self.get_all(left).await?
+        };
         let mut written = 0;
         for some in moves.chunks(MOVE) {
             let some = some
                 .iter()
                 .map(|(finding, to)| (Finding::clone(finding), *to));
-            written += self.move_some(product, test, some.collect()).await?;
+            written += self.move_some(product, test, some.collect(), &left).await?;
         }
         Ok(written)
     }
@@ -266,7 +283,12 @@ impl Store {
         product: ProductId,
         test: TestId,
         mut moves: Vec<(Finding, Option<FindingGroupId>)>,
+        left: &[FindingGroup],
     ) -> Result<u64> {
+        let keeps = |finding: &Finding| {
+            let mut left = left.iter().filter(|group| Some(group.id) == finding.group);
+            left.all(|group| group.jira_issue.is_none() || group.jira_issue != finding.jira.issue)
+        };
         for attempt in 0..TRIES {
             if attempt > 0 {
                 pause(attempt).await;
@@ -292,6 +314,11 @@ impl Store {
                     old: Box::new(old.clone()),
                     new: Box::new(Finding {
                         group: *to,
+                        jira: if keeps(old) {
+                            old.jira
+                        } else {
+                            FindingJira::default()
+                        },
                         ..old.clone()
                     }),
                 })

@@ -9,17 +9,19 @@ use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tatami_domain::{
     Engagement, EngagementId, FindingId, JiraInstance, JiraInstanceId, JiraIssue, JiraIssueId,
-    JiraProject, JiraProjectId, JiraPush, JiraPushId, Note, NoteId, Product, ProductId,
+    JiraObject, JiraProject, JiraProjectId, JiraPush, JiraPushId, Note, NoteId, Product, ProductId,
 };
 
 use crate::db::{
-    ABSENT, PRESENT, Table, Transacted, Update, document, key_of, number_of, read_document, text,
-    text_of, to_json,
+    ABSENT, PRESENT, Table, Transacted, Update, document, key_of, number, number_of, read_document,
+    text, text_of, to_json,
 };
 use crate::{Entity, Named, Result, Store, StoreError, audit, keys};
 
-/// Counts the changes of projects.
-const STAMP: &str = "JIRA";
+/// Counts the changes of projects, whoever writes them.
+pub const JIRA_STAMP: &str = "JIRA";
+/// So long it's known that an issue was to be made, in seconds.
+const ATTEMPT_KEPT_S: u64 = 24 * 3600;
 /// So long a process goes by the projects as it last read them when it writes findings.
 const LATELY: Duration = Duration::from_secs(10);
 
@@ -57,7 +59,7 @@ impl Entity for JiraProject {
     }
 
     fn stamp(_: Option<&Self>, _: Option<&Self>) -> Option<&'static str> {
-        Some(STAMP)
+        Some(JIRA_STAMP)
     }
 }
 
@@ -200,6 +202,12 @@ pub struct JiraState {
     pub reconciled: Option<Timestamp>,
     /// Who we are there: JIRA's id of the account.
     pub account: Option<String>,
+    /// Which kind of JIRA is at which address, where that was found out.
+    pub deployment: Option<(String, String)>,
+    /// When all that is known to be there was last looked at.
+    pub swept: Option<Timestamp>,
+    /// When it was last tried whether it lets us in again.
+    pub tried: Option<Timestamp>,
 }
 
 /// What came over into a comment, or from one.
@@ -217,7 +225,10 @@ impl Store {
     /// What goes into JIRA, as of now. Where nothing has changed since the last time, that costs one read of
     /// a small item.
     pub async fn jira_projects(&self) -> Result<Arc<JiraProjects>> {
-        let item = self.db.get(Table::Catalog, &keys::stamp(STAMP)).await?;
+        let item = self
+            .db
+            .get(Table::Catalog, &keys::stamp(JIRA_STAMP))
+            .await?;
         let stamp = item.and_then(|item| number_of(&item, "n")).unwrap_or(0);
         let projects = match self.jira.known() {
             Some((_, at, projects)) if at == stamp => projects,
@@ -280,6 +291,51 @@ impl Store {
         }
     }
 
+    /// What tells issues of this installation from those of others: 8 hexadecimal digits, made once.
+    pub async fn installation(&self) -> Result<String> {
+        let key = keys::installation();
+        loop {
+            if let Some(item) = self.db.get(Table::Catalog, &key).await? {
+                return read_document(&item);
+            }
+            let own = format!("{:08x}", rand::random::<u32>());
+            let item = document(&key, &own)?;
+            match self
+                .db
+                .put(Table::Catalog, item, Some(ABSENT), vec![])
+                .await
+            {
+                Err(error) if error.is_condition() => {}
+                made => return made.map(|()| own),
+            }
+        }
+    }
+
+    /// When it was last tried to make an issue of something, if nobody knows how that ended.
+    pub async fn jira_attempt(&self, object: JiraObject) -> Result<Option<Timestamp>> {
+        let item = self
+            .db
+            .get(Table::Jobs, &keys::jira_attempt(object))
+            .await?;
+        item.as_ref().map(read_document).transpose()
+    }
+
+    /// An issue is about to be made of something.
+    pub async fn begin_jira_attempt(&self, object: JiraObject) -> Result<()> {
+        let now = self.now();
+        let mut item = document(&keys::jira_attempt(object), &now)?;
+        let end = u64::try_from(now.as_second()).unwrap_or(0) + ATTEMPT_KEPT_S;
+        item.insert("ttl".into(), number(end));
+        self.db.put(Table::Jobs, item, None, vec![]).await
+    }
+
+    /// It's known how the attempt ended.
+    pub async fn end_jira_attempt(&self, object: JiraObject) -> Result<()> {
+        self.db
+            .delete(Table::Jobs, &keys::jira_attempt(object))
+            .await
+    }
+
     /// The comments of an issue that came over, either way.
     pub async fn jira_comments(&self, issue: JiraIssueId) -> Result<Vec<JiraComment>> {
         let pk = keys::jira_comments(issue);
@@ -314,15 +370,19 @@ impl Store {
         Ok(done)
     }
 
-    /// Forgets an issue, with what is known of its comments.
-    pub async fn forget_jira_issue(&self, issue: JiraIssueId) -> Result<()> {
+    /// Forgets which comments of an issue came over.
+    pub async fn forget_jira_comments(&self, issue: JiraIssueId) -> Result<()> {
         let items = self
             .db
             .query(Table::Jobs, &keys::jira_comments(issue), None)
             .await?;
-        self.db
-            .delete_all(Table::Jobs, items.iter().map(key_of).collect())
-            .await?;
+        let keys = items.iter().map(key_of).collect();
+        self.db.delete_all(Table::Jobs, keys).await
+    }
+
+    /// Forgets an issue, with what is known of its comments.
+    pub async fn forget_jira_issue(&self, issue: JiraIssueId) -> Result<()> {
+        self.forget_jira_comments(issue).await?;
         match self.delete::<JiraIssue>(issue).await {
             Err(StoreError::NotFound { .. }) => Ok(()),
             done => done,

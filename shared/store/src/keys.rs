@@ -4,8 +4,8 @@ use crate::JiraComment;
 use jiff::civil::Date;
 use tatami_domain::{
     AlertId, BlockId, DedupeScope, DeliveryId, EngagementId, FindingId, ImportId, JiraInstanceId,
-    JiraIssueId, JobId, NoteId, Owner, ProductId, RehashJobId, RiskAcceptanceId, StatusPlace,
-    TestId, TestTypeId, UserId,
+    JiraIssueId, JiraObject, JobId, NoteId, Owner, ProductId, RehashJobId, RiskAcceptanceId,
+    StatusPlace, TestId, TestTypeId, UserId,
 };
 
 /// Partition and sort key.
@@ -466,6 +466,11 @@ pub(crate) fn outbox_id(at_ms: i64, random: u64) -> String {
     format!("{at_ms:013}-{random:016x}")
 }
 
+/// When an entry of the outbox was written, in milliseconds.
+pub(crate) fn outbox_time(id: &str) -> Option<i64> {
+    id.split_once('-')?.0.parse().ok()
+}
+
 pub(crate) fn outbox(id: &str) -> Key {
     let last = id.as_bytes().last().copied().unwrap_or_default();
     key(outbox_shard(u64::from(last) % OUTBOX_SHARDS), id)
@@ -540,6 +545,21 @@ pub(crate) fn alerts(user: UserId) -> String {
 /// How it stands with a JIRA.
 pub(crate) fn jira_state(instance: JiraInstanceId) -> Key {
     key(format!("JIRA#{instance}"), "STATE")
+}
+
+/// That an issue is about to be made of something.
+pub(crate) fn jira_attempt(object: JiraObject) -> Key {
+    let object = match object {
+        JiraObject::Finding(id) => format!("F{id}"),
+        JiraObject::FindingGroup(id) => format!("G{id}"),
+        JiraObject::Engagement(id) => format!("E{id}"),
+    };
+    key(format!("JIRAA#{object}"), "ATTEMPT")
+}
+
+/// What tells this installation from others.
+pub(crate) fn installation() -> Key {
+    key("INSTALLATION".into(), "INSTALLATION")
 }
 
 /// The comments of an issue that came over, either way.

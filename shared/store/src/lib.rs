@@ -66,7 +66,7 @@ pub use groups::{Grouped, Grouping};
 pub use history::ImportLine;
 pub use idempotency::{Begun, KeptAnswer, Turn};
 pub use imports::{ImportRecord, Progress};
-pub use jira::{JiraComment, JiraProjects, JiraState};
+pub use jira::{JIRA_STAMP, JiraComment, JiraProjects, JiraState};
 pub use keys::Scope;
 pub use leases::Lease;
 pub use outbox::{Follows, key_of_event};

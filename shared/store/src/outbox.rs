@@ -42,6 +42,15 @@ pub struct Follows {
     pub work: Vec<OutboxWork>,
 }
 
+impl From<OutboxWork> for Follows {
+    fn from(work: OutboxWork) -> Self {
+        Self {
+            events: Vec::new(),
+            work: vec![work],
+        }
+    }
+}
+
 impl From<Option<Event>> for Follows {
     fn from(event: Option<Event>) -> Self {
         Self {
@@ -188,6 +197,13 @@ impl Store {
     /// Work is done.
     pub async fn done(&self, entry: &OutboxEntry) -> Result<()> {
         self.db.delete(Table::Jobs, &keys::outbox(&entry.id)).await
+    }
+
+    /// For how long work has waited.
+    pub fn waited(&self, entry: &OutboxEntry) -> SignedDuration {
+        let at = keys::outbox_time(&entry.id);
+        let at = at.and_then(|at| Timestamp::from_millisecond(at).ok());
+        at.map_or(SignedDuration::ZERO, |at| self.now().duration_since(at))
     }
 
     /// Is this work still to be done?

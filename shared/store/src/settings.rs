@@ -7,9 +7,6 @@ use crate::db::{
 };
 use crate::{Result, Store, StoreError, audit, keys};
 
-/// The settings of which the audit log says only that they changed.
-const SECRETS: &[&str] = &["slack_token", "msteams_url"];
-
 fn read_settings(item: &Item) -> Result<SystemSettings> {
     let mut settings: SystemSettings = read_document(item)?;
     settings.version = number_of(item, "v").ok_or_else(|| corrupt(item, "no version"))?;
@@ -46,7 +43,11 @@ impl Store {
         }
         let fields = |settings: &SystemSettings| serde_json::to_value(settings).ok();
         let sides = || (fields(old), fields(&new));
-        audit::note_but("system settings", 1, sides, SECRETS);
+        let secrets: Vec<&str> = SystemSettings::SECRETS
+            .iter()
+            .map(|(name, _)| *name)
+            .collect();
+        audit::note_but("system settings", 1, sides, &secrets);
         Ok(Some(new))
     }
 

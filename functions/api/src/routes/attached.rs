@@ -308,7 +308,7 @@ async fn add_note<T: Annotated>(
     }
     let place = to.place();
     let product = place.product().unwrap_or_default();
-    let mentioned = mentioned(store, caller.0.user, place, entry).await?;
+    let mentioned = Box::pin(mentioned(store, caller.0.user, place, entry)).await?;
     let follows = |note: &Note| {
         let (of, title) = to.named();
         let data = UserMentioned::new(caller.0.user, of, title, &note.entry);

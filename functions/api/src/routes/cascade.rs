@@ -7,8 +7,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::Permission;
 use tatami_domain::{
-    Attachment, Branch, Engagement, Finding, FindingGroup, Job, Membership, Note, NotificationRow,
-    Owner, Product, ProductType, RiskAcceptance, Test, Work,
+    Attachment, Branch, Engagement, Finding, FindingGroup, JiraIssue, JiraProject, Job, Membership,
+    Note, NotificationRow, Owner, Product, ProductType, RiskAcceptance, Test, Work,
 };
 use tatami_store::{Entity as _, Sight, Store, kind_of};
 
@@ -163,6 +163,8 @@ fn model(kind: &str) -> &str {
         RiskAcceptance::KIND => "Risk_Acceptance",
         Attachment::KIND => "FileUpload",
         NotificationRow::KIND => NotificationRow::SCHEMA,
+        JiraProject::KIND => "JIRA_Project",
+        JiraIssue::KIND => "JIRA_Issue",
         other => records::schema_of(other).unwrap_or(other),
     }
 }

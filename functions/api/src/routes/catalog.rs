@@ -15,7 +15,7 @@ use tatami_auth::{Permission, Place};
 use tatami_domain::{
     DevelopmentEnvironment, Engagement, Event, Product, ProductType, TestType, User, UserId,
 };
-use tatami_store::{Entity, Store, StoreError};
+use tatami_store::{Entity, Follows, Store, StoreError};
 
 use crate::Api;
 use crate::auth::Caller;
@@ -82,12 +82,13 @@ pub trait Resource: Entity + 'static {
         async { Ok(()) }
     }
 
-    /// Does what else was asked for with it, which is kept somewhere else.
+    /// Does what else was asked for with it, which is kept somewhere else; `old` is what it was.
     fn apply(
         &self,
         _caller: &Caller,
         _store: &Store,
         _sent: &Object,
+        _old: Option<&Self>,
     ) -> impl Future<Output = Result<()>> + Send {
         async { Ok(()) }
     }
@@ -361,13 +362,20 @@ pub fn parameters<T: Resource>() -> impl Iterator<Item = Field> {
 
 /// Adds the routes of a resource.
 pub fn add<T: Resource>(routes: &mut Routes) {
+    add_under::<T>(routes, T::PATH);
+    routes.schemas(T::SCHEMA, T::FIELDS);
+    routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
+}
+
+/// Adds the routes of a resource under a path, which may be a second name of it.
+pub fn add_under<T: Resource>(routes: &mut Routes, path: &'static str) {
     let request = format!("{}Request", T::SCHEMA);
-    let one = format!("{}/{{id}}", T::PATH);
-    let list = Operation::get(T::PATH, "A page of the list")
+    let one = format!("{path}/{{id}}");
+    let list = Operation::get(path, "A page of the list")
         .query(parameters::<T>())
         .answers(200, Answer::Page(T::SCHEMA));
     routes.add(&list, self::list::<T>);
-    let create = Operation::post(T::PATH, "Make one")
+    let create = Operation::post(path, "Make one")
         .body(request.clone())
         .answers(201, Answer::One(T::SCHEMA));
     routes.add(&create, self::create::<T>);
@@ -381,14 +389,17 @@ pub fn add<T: Resource>(routes: &mut Routes) {
         .body(format!("Patched{}Request", T::SCHEMA))
         .answers(200, Answer::One(T::SCHEMA));
     routes.add(&change, write::<T>);
-    routes.schemas(T::SCHEMA, T::FIELDS);
-    routes.prefetches(T::PATH, T::SCHEMA, T::FIELDS, &[]);
-    routes.loads(T::KIND, T::SCHEMA, prefetch::load::<T>);
+    routes.prefetches(path, T::SCHEMA, T::FIELDS, &[]);
 }
 
 /// Adds the routes by which one of them is deleted.
 pub fn add_delete<T: Deletable>(routes: &mut Routes) {
-    let path = format!("{}/{{id}}", T::PATH);
+    add_delete_under::<T>(routes, T::PATH);
+}
+
+/// The same under a path, which may be a second name of the resource.
+pub fn add_delete_under<T: Deletable>(routes: &mut Routes, path: &'static str) {
+    let path = format!("{path}/{{id}}");
     let delete = Operation::delete(&*path, "Delete one").answers(204, Answer::Empty);
     routes.add(&delete, self::delete::<T>);
     let path = format!("{path}/delete_preview");
@@ -543,9 +554,9 @@ async fn create<T: Resource>(
     entity.check(None)?;
     entity.permit(&caller, store, None).await?;
     entity.set_id(store.reserve::<T>().await?);
-    let told = entity.told(store, caller.0.user).await?;
-    let entity = store.create_telling(entity, told.as_slice()).await?;
-    entity.apply(&caller, store, &sent).await?;
+    let told = Box::pin(entity.told(store, caller.0.user)).await?;
+    let entity = Box::pin(store.create_telling(entity, &Follows::from(told))).await?;
+    entity.apply(&caller, store, &sent, None).await?;
     T::changed(&api);
     Ok((StatusCode::CREATED, versioned(store, &entity).await?))
 }
@@ -577,7 +588,7 @@ async fn write<T: Resource>(
         Ok(())
     })
     .await?;
-    entity.apply(&caller, store, &sent).await?;
+    entity.apply(&caller, store, &sent, Some(&old)).await?;
     T::changed(&api);
     versioned(store, &entity).await
 }

@@ -12,10 +12,14 @@ use http::StatusCode;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
-use tatami_domain::{Finding, FindingGroup, FindingGroupId, FindingId, GroupBy, Test, TestId};
-use tatami_store::{Entity as _, Grouping, Sight, Store, StoreError};
+use tatami_domain::{
+    EngagementId, Finding, FindingGroup, FindingGroupId, FindingId, GroupBy, JiraObject, ProductId,
+    Test, TestId,
+};
+use tatami_store::{Entity as _, Follows, Grouping, Sight, Store, StoreError};
 
 use super::catalog::{self, Filter, How, Resource, edit, id_in_path};
+use super::jira::pushing::{self, PUSH, Pushing};
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
@@ -34,6 +38,7 @@ const CHANGES: &[Field] = &[
     Field::new("findings", Kind::Refs(Target::Finding)),
     Field::new("add_findings", Kind::Refs(Target::Finding)),
     Field::new("remove_findings", Kind::Refs(Target::Finding)),
+    Field::new(PUSH, Kind::Bool),
 ];
 
 /// What grouping a test by a mode takes.
@@ -222,6 +227,10 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         return Err(ApiError::field("findings", message));
     }
     let findings = free(store, test.id, None, &[("findings", &ids)]).await?;
+    let push = wants_push(&sent);
+    if push {
+        check_push(store, test.product, test.engagement, &findings).await?;
+    }
     let now = Timestamp::now();
     let group = FindingGroup {
         name: sent["name"].as_str().unwrap_or_default().to_owned(),
@@ -243,8 +252,47 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         // somebody put all of them elsewhere meanwhile
         return Err(StoreError::Contention(format!("findings of test {}", test.id)).into());
     }
+    if push {
+        push_group(store, group.id).await?;
+    }
     let view = versioned(&api, &store.get(group.id).await?).await?;
     Ok((StatusCode::CREATED, view).into_response())
+}
+
+/// Is the group to be brought into JIRA?
+fn wants_push(sent: &Object) -> bool {
+    sent.get(PUSH).and_then(Value::as_bool) == Some(true)
+}
+
+/// Fails where a group of these findings may have no issue.
+async fn check_push<'f>(
+    store: &Store,
+    product: ProductId,
+    engagement: EngagementId,
+    findings: impl IntoIterator<Item = &'f Finding>,
+) -> Result<()> {
+    let pushing = Pushing::read(store).await?;
+    let project = pushing.project(product, engagement);
+    project.map_err(pushing::refused)?;
+    let mut why = None;
+    for finding in findings {
+        match pushing.check(finding) {
+            Ok(()) => return Ok(()),
+            Err(not) => why = Some(not),
+        }
+    }
+    let why = why.unwrap_or_else(|| "It has no findings.".to_owned());
+    Err(pushing::refused(why))
+}
+
+/// Asks that a group be brought into JIRA as one issue.
+async fn push_group(store: &Store, id: FindingGroupId) -> Result<()> {
+    let asked = store.change_with(id, |group: &mut FindingGroup| {
+        group.jira_push = true;
+        let work = pushing::work(group.product, JiraObject::FindingGroup(id));
+        Ok::<_, ApiError>(Follows::from(work))
+    });
+    asked.await.map(drop)
 }
 
 fn taken(name: &str) -> ApiError {
@@ -321,6 +369,14 @@ async fn write(
     }
     let asked = [("findings", &whole), ("add_findings", &add)];
     let new = free(store, group.test, Some(group.id), &asked).await?;
+    let push = wants_push(sent);
+    if push {
+        let stay = inside
+            .iter()
+            .filter(|finding| !remove.contains(&finding.id));
+        let all = stay.chain(&new);
+        check_push(store, group.product, group.engagement, all).await?;
+    }
     // Whoever says what it writes over writes the group first, so that of two at once one is refused.
     let name = sent.get("name").and_then(Value::as_str);
     if name.is_some() || if_match.is_set() {
@@ -348,6 +404,9 @@ async fn write(
         if store.remove_group(group.id, false).await? {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
+    }
+    if push {
+        push_group(store, group.id).await?;
     }
     let group: FindingGroup = store.get(group.id).await?;
     Ok(versioned(api, &group).await?.into_response())

@@ -14,6 +14,7 @@ mod exploitation;
 mod finding_groups;
 mod findings;
 mod imports;
+pub mod jira;
 mod jobs;
 mod mentions;
 mod metrics;
@@ -51,6 +52,7 @@ pub fn all(file_bytes: usize) -> Routes {
     records::add(&mut routes);
     dedupe_settings::add(&mut routes);
     rehash_jobs::add(&mut routes);
+    jira::add(&mut routes);
     jobs::add(&mut routes);
     events::add(&mut routes);
     scans::add(&mut routes);

@@ -63,7 +63,13 @@ impl Resource for ProductType {
         }
     }
 
-    async fn apply(&self, caller: &Caller, store: &Store, sent: &Object) -> Result<()> {
+    async fn apply(
+        &self,
+        caller: &Caller,
+        store: &Store,
+        sent: &Object,
+        _: Option<&Self>,
+    ) -> Result<()> {
         let here = Membership {
             product_type: Some(self.id),
             ..Membership::default()

@@ -155,7 +155,13 @@ impl Resource for Product {
         }
     }
 
-    async fn apply(&self, caller: &Caller, store: &Store, sent: &Object) -> Result<()> {
+    async fn apply(
+        &self,
+        caller: &Caller,
+        store: &Store,
+        sent: &Object,
+        _: Option<&Self>,
+    ) -> Result<()> {
         let here = Membership {
             product: Some(self.id),
             ..Membership::default()

@@ -86,7 +86,8 @@ pub fn request_schema(others: impl IntoIterator<Item = (String, Value)>) -> Valu
             | "close_old_findings"
             | "close_old_findings_product_scope"
             | "do_not_reactivate"
-            | "deduplication_on_engagement" => json!({"type": "boolean"}),
+            | "deduplication_on_engagement"
+            | "push_to_jira" => json!({"type": "boolean"}),
             "create_finding_groups_for_all_findings" => {
                 json!({"type": "boolean", "default": true})
             }
@@ -113,7 +114,6 @@ fn answer_schema() -> Value {
         "import_id": whole,
         "scan_type": {"type": "string"},
         "deduplication_complete": {"type": "boolean"},
-        "push_to_jira": {"type": "boolean"},
         "pro": {"type": "array", "items": {"type": "string"}},
         "statistics": {"type": "object"},
         "counts": {"type": "object"},

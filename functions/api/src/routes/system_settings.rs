@@ -5,6 +5,8 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::IntoResponse;
+use http::header;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
@@ -13,20 +15,26 @@ use tatami_store::StoreError;
 
 use super::catalog::id_in_path;
 use super::dedupe_settings;
+use super::jira::webhook;
 use crate::Api;
 use crate::auth::Caller;
 use crate::body::Body;
 use crate::conditional::{IfMatch, Version, Versioned};
 use crate::error::{ApiError, Problems, Result};
 use crate::fields::{Field, Kind, Mode, Object, Target, read};
+use crate::idempotency::NO_STORE;
 use crate::openapi::{Answer, Operation, Routes};
-use crate::page::{Listing, Page};
+use crate::page::{Base, Listing, Page};
 
 const PATH: &str = "/api/v2/system_settings";
 /// Their id: there is one document.
 const THE_ONE: u64 = 1;
 /// How often a change is tried again when others change them at the same time.
 const TRIES: usize = 10;
+/// What the address of the webhook ends in.
+const WEBHOOK_SECRET: &str = "jira_webhook_secret";
+/// So many characters it has at least, where somebody sets it.
+const SECRET_LENGTH: usize = 16;
 const COUNT: Kind = Kind::Integer(0, 100_000);
 
 const FIELDS: &[Field] = &[
@@ -42,6 +50,9 @@ const FIELDS: &[Field] = &[
     Field::new("enable_jira", Kind::Bool),
     Field::new("enable_jira_web_hook", Kind::Bool),
     Field::new("disable_jira_webhook_secret", Kind::Bool),
+    Field::new(WEBHOOK_SECRET, Kind::Secret(200))
+        .nullable()
+        .write_only(),
     Field::new("jira_minimum_severity", Kind::Severity).nullable(),
     Field::new("jira_labels", Kind::Text(200)).nullable(),
     Field::new("add_vulnerability_id_to_jira_label", Kind::Bool),
@@ -144,6 +155,14 @@ pub fn add(routes: &mut Routes) {
     )
     .answers(200, one);
     routes.add(&restore, self::restore);
+    let secret = Operation::post(
+        format!("{the_one}/new_webhook_secret"),
+        "Make a new secret for JIRA's webhook; the address with it is shown once",
+    )
+    .answers(200, Answer::One("JIRAWebhookAddress"));
+    routes.add(&secret, new_webhook_secret);
+    let address = [Field::answer("url", Kind::Text(0))];
+    routes.schemas("JIRAWebhookAddress", &address);
     routes.schemas("SystemSettings", FIELDS);
     let kept: Vec<Field> = (FIELDS.iter())
         .filter(|field| !is_dedupe(field.name) && !field.write_only)
@@ -269,6 +288,12 @@ async fn change(
     let level = store.dedupe_level(DedupeScope::System).await?;
     if_match.check(&version(&seen, &level))?;
     let mut sent = read(&body, FIELDS, Mode::Change).map_err(ApiError::Fields)?;
+    if let Some(secret) = sent.get(WEBHOOK_SECRET).and_then(Value::as_str)
+        && secret.chars().count() < SECRET_LENGTH
+    {
+        let message = format!("Use {SECRET_LENGTH} characters or more.");
+        return Err(ApiError::field(WEBHOOK_SECRET, message));
+    }
     encrypt(&api, &mut sent)?;
     let mut said = |name: &str| sent.remove(name).and_then(|value| value.as_bool());
     let enabled = said("enable_deduplication");
@@ -360,6 +385,24 @@ fn check(settings: &SystemSettings) -> Result<()> {
         }
     }
     problems.into_result()
+}
+
+async fn new_webhook_secret(
+    State(api): State<Api>,
+    caller: Caller,
+    Base(base): Base,
+    Path(id): Path<String>,
+) -> Result<impl IntoResponse> {
+    permit(&caller).await?;
+    is_the_one(&id)?;
+    let secret = uuid::Uuid::new_v4().to_string();
+    let key = api.services.secret_key()?;
+    let encrypted = key.encrypt(SystemSettings::WEBHOOK_SECRET, &secret.as_str().into())?;
+    let sent = Object::from_iter([(WEBHOOK_SECRET.to_owned(), json!(encrypted))]);
+    write(&api, &caller, &sent, |_| false).await?;
+    let url = format!("{base}{}/{secret}", webhook::PATH);
+    let no_store = [(header::CACHE_CONTROL, NO_STORE)];
+    Ok((no_store, Json(json!({"url": url}))))
 }
 
 async fn versions(

@@ -24,6 +24,7 @@ use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
 use crate::query::Query;
 use crate::view::group::GroupStub;
+use crate::view::jira::Issues;
 
 /// The groups of how many tests are read side by side.
 const PARALLEL: usize = 8;
@@ -215,8 +216,11 @@ impl Resource for Test {
             .buffered(PARALLEL)
             .try_collect()
             .await?;
+        let issues = groups.iter().flatten().filter_map(|group| group.jira_issue);
+        let issues = Issues::load(store, issues).await?;
         for (view, groups) in views.iter_mut().zip(&groups) {
-            let stubs: Vec<GroupStub<'_>> = groups.iter().map(GroupStub::from).collect();
+            let stub = |group| GroupStub::new(group, &issues);
+            let stubs: Vec<GroupStub<'_>> = groups.iter().map(stub).collect();
             view.insert("finding_groups".into(), json!(stubs));
         }
         let type_id = |view: &Object| TestTypeId(view["test_type"].as_u64().unwrap_or_default());

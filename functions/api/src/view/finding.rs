@@ -122,7 +122,7 @@ pub const FIELDS: &[Field] = &[
     Field::answer("request_response", Kind::Other("", false)),
     Field::answer("files", Kind::Refs(Target::Unknown)),
     Field::answer("notes", Kind::Other("Note", true)),
-    Field::answer("push_to_jira", Kind::Bool),
+    Field::new("push_to_jira", Kind::Bool),
 ];
 
 /// What isn't in a finding but in the day, the settings and the daily files.
@@ -438,19 +438,23 @@ impl<'a> FindingView<'a> {
             },
             files: Vec::new(),
             notes: Vec::new(),
-            push_to_jira: false,
+            push_to_jira: f.jira.push,
         }
     }
 
-    /// With its group, its endpoints and the risk acceptance that it's under.
+    /// With its group, its endpoints, its issue in JIRA and the risk acceptance that it's under.
     pub fn with_group(mut self, finding: &Finding, groups: &'a Groups) -> Self {
         self.endpoints = groups.endpoints_of(finding);
         self.accepted_risks = groups.acceptance_of(finding).into_iter().collect();
         self.finding_groups = groups
             .of(finding)
-            .map(GroupStub::from)
+            .map(|group| GroupStub::new(group, groups.issues()))
             .into_iter()
             .collect();
+        if let Some(issue) = groups.issues().get(finding.jira.issue) {
+            self.jira_creation = Some(issue.created);
+            self.jira_change = issue.changed;
+        }
         self
     }
 

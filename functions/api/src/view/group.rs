@@ -6,8 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_domain::{
-    Finding, FindingGroup, FindingGroupId, ProductId, RiskAcceptanceId, Severity, SeverityCounts,
-    TestId,
+    Finding, FindingGroup, FindingGroupId, JiraIssueId, ProductId, RiskAcceptanceId, Severity,
+    SeverityCounts, TestId,
 };
 use tatami_store::{EndpointBook, Sight, Store};
 
@@ -17,6 +17,7 @@ use crate::fields::{Field, Kind, Object, Target};
 use crate::view::acceptance;
 use crate::view::finding::Packs;
 use crate::view::import::severities;
+use crate::view::jira::Issues;
 
 /// The fields of a finding group.
 pub const FIELDS: &[Field] = &[
@@ -37,7 +38,8 @@ pub const FIELDS: &[Field] = &[
     Field::answer("active", Kind::Bool),
     Field::answer("statistics", Kind::Other("", false)),
     Field::answer("endpoints", Kind::Texts),
-    Field::answer("jira_issue", Kind::Other("", false)).nullable(),
+    Field::answer("jira_issue", Kind::Other("JIRAIssue", false)).nullable(),
+    Field::new("push_to_jira", Kind::Bool).write_only(),
 ];
 
 /// The fields of a finding group where it is shown on something else.
@@ -45,7 +47,7 @@ pub const STUB: &[Field] = &[
     Field::answer("id", Kind::Ref(Target::Unknown)),
     Field::answer("name", Kind::Text(FindingGroup::MAX_NAME)),
     Field::answer("test", Kind::Ref(Target::Test)),
-    Field::answer("jira_issue", Kind::Other("", false)).nullable(),
+    Field::answer("jira_issue", Kind::Other("JIRAIssue", false)).nullable(),
 ];
 
 /// A finding group where it is shown on something else.
@@ -54,27 +56,29 @@ pub struct GroupStub<'a> {
     id: u64,
     name: &'a str,
     test: u64,
-    jira_issue: Option<u64>,
+    jira_issue: Option<&'a Object>,
 }
 
-impl<'a> From<&'a FindingGroup> for GroupStub<'a> {
-    fn from(group: &'a FindingGroup) -> Self {
+impl<'a> GroupStub<'a> {
+    /// A group with its issue, as far as that's among these.
+    pub fn new(group: &'a FindingGroup, issues: &'a Issues) -> Self {
         Self {
             id: group.id.0,
             name: &group.name,
             test: group.test.0,
-            jira_issue: None,
+            jira_issue: issues.view(group.jira_issue),
         }
     }
 }
 
-/// The groups of some findings, the risk acceptances that they are under, and the books that their endpoints
-/// are in.
+/// The groups of some findings, the risk acceptances that they are under, the books that their endpoints
+/// are in, and their issues in JIRA.
 #[derive(Default)]
 pub struct Groups {
     by_id: HashMap<FindingGroupId, FindingGroup>,
     books: HashMap<ProductId, Arc<EndpointBook>>,
     acceptances: HashMap<RiskAcceptanceId, Object>,
+    issues: Issues,
 }
 
 impl Groups {
@@ -94,11 +98,19 @@ impl Groups {
             let groups: Vec<FindingGroup> = store.get_all(ids).await?;
             all.by_id = groups.into_iter().map(|g| (g.id, g)).collect();
         }
+        let issues = findings.iter().filter_map(|finding| finding.jira.issue);
+        let issues = issues.chain(all.by_id.values().filter_map(|group| group.jira_issue));
+        all.issues = Issues::load(store, issues).await?;
         all.acceptances = acceptance::on_findings(store, findings).await?;
         for product in products {
             all.books.insert(product, store.endpoints(product).await?);
         }
         Ok(all)
+    }
+
+    /// Their issues in JIRA.
+    pub fn issues(&self) -> &Issues {
+        &self.issues
     }
 
     /// The group of a finding.
@@ -125,8 +137,18 @@ impl Groups {
     }
 }
 
-/// Adds to groups what follows from their findings.
+/// Adds to groups what follows from their findings, and their issues in JIRA.
 pub async fn decorate(api: &Api, views: &mut [Object]) -> Result<()> {
+    let issue = |view: &Object| view.get("jira_issue")?.as_u64().map(JiraIssueId);
+    let issues = views.iter().filter_map(issue);
+    let issues = Issues::load(&api.services.store, issues).await?;
+    for view in views.iter_mut() {
+        // what was decorated already has it as it's shown
+        if !view.get("jira_issue").is_some_and(Value::is_object) {
+            let issue = json!(issues.view(issue(view)));
+            view.insert("jira_issue".to_owned(), issue);
+        }
+    }
     let id = |view: &Object, name: &str| view[name].as_u64().unwrap_or_default();
     let tests: BTreeSet<(ProductId, TestId)> = (views.iter())
         .map(|view| (ProductId(id(view, "product")), TestId(id(view, "test"))))
@@ -168,7 +190,6 @@ fn add_members(view: &mut Object, members: &[&Finding], packs: &Packs) {
         "active": members.iter().any(|f| f.flags.active),
         "statistics": severities(&counts),
         "endpoints": endpoints,
-        "jira_issue": null,
     });
     if let Value::Object(fields) = fields {
         view.extend(fields);

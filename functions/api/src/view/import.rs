@@ -215,7 +215,7 @@ pub fn imported(base: &str, import: &Import, delta: Option<&[SeverityCounts; 4]>
         "group_by": options.group_by,
         "create_finding_groups_for_all_findings": options.groups_single_findings(),
         "deduplication_complete": true,
-        "push_to_jira": false,
+        "push_to_jira": options.push_to_jira,
         "pro": [],
         "statistics": statistics,
         "counts": import.counts,

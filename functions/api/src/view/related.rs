@@ -12,6 +12,7 @@ use tatami_store::Store;
 use crate::error::Result;
 use crate::fields::{Field, Kind, Target};
 use crate::openapi::Routes;
+use crate::view::jira::Issues;
 
 const ID: Field = Field::answer("id", Kind::Ref(Target::Unknown));
 const NAME: Field = Field::answer("name", Kind::Text(300));
@@ -52,7 +53,10 @@ pub fn add(routes: &mut Routes) {
         Field::answer("created", Kind::DateTime),
         Field::answer("updated", Kind::DateTime),
     ];
-    let related = [one("test", "FindingTest"), one("jira", "").nullable()];
+    let related = [
+        one("test", "FindingTest"),
+        one("jira", "JIRAIssue").nullable(),
+    ];
     routes.schemas("FindingRelatedFields", &related);
     routes.schemas("FindingTest", &test);
     routes.schemas("FindingEngagement", &engagement);
@@ -100,8 +104,8 @@ impl Related {
         })
     }
 
-    /// What a finding belongs to; none where its test is gone.
-    pub fn of(&self, finding: &Finding) -> Option<Value> {
+    /// What a finding belongs to, with its issue in JIRA; none where its test is gone.
+    pub fn of(&self, finding: &Finding, issues: &Issues) -> Option<Value> {
         let test = self.tests.get(&finding.test)?;
         let engagement = self.engagements.get(&test.engagement)?;
         let product = self.products.get(&engagement.product)?;
@@ -137,7 +141,7 @@ impl Related {
                 "commit_hash": test.commit_hash,
                 "version": test.version,
             },
-            "jira": null,
+            "jira": issues.view(finding.jira.issue),
         }))
     }
 }

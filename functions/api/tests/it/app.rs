@@ -1,6 +1,7 @@
 //! The router on services of its own, in a temporary directory.
 
 use std::fmt::Write as _;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
@@ -63,12 +64,13 @@ impl TestApp {
             .endpoint_url(local.endpoint())
             .build();
         let queues = local.queues();
-        for queue in ["findings", "notify"] {
+        for queue in ["findings", "jira", "notify"] {
             let made = queues.ensure(queue, tatami_local_aws::sqs::QueueSettings::default());
             made.await.unwrap();
         }
         let mut settings = Settings {
             findings_queue_url: format!("{}/000000000000/findings", local.endpoint()),
+            jira_queue_url: format!("{}/000000000000/jira", local.endpoint()),
             notify_queue_url: format!("{}/000000000000/notify", local.endpoint()),
             admin_password: Some(PASSWORD.into()),
             admin_token: Some(TOKEN.into()),
@@ -173,6 +175,19 @@ impl TestApp {
             .body(Body::from(body))
             .unwrap();
         self.send(request).await
+    }
+
+    /// Takes out of a queue what was sent to it.
+    pub async fn sent(&self, queue: &str) -> Vec<String> {
+        let (queues, wait) = (self.local.queues(), Some(Duration::ZERO));
+        let mut bodies = Vec::new();
+        loop {
+            let some = queues.receive(queue, 10, None, wait).await.unwrap();
+            if some.is_empty() {
+                return bodies;
+            }
+            bodies.extend(some.into_iter().map(|message| message.body));
+        }
     }
 
     /// Writes over a document in the catalog's table, as somebody with access to it could.

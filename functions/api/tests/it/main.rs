@@ -24,6 +24,7 @@ mod finding_groups;
 mod findings;
 mod history;
 mod imports;
+mod jira;
 mod metrics;
 mod notifications;
 mod pages;

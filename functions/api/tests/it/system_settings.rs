@@ -59,7 +59,7 @@ async fn every_version_is_kept_and_can_come_back() {
 async fn changes_at_once_all_count() {
     let app = TestApp::start().await;
     let names = [
-        "enable_jira",
+        "enable_jira_web_hook",
         "enable_github",
         "delete_duplicates",
         "engagement_auto_close",

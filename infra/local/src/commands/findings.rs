@@ -210,7 +210,8 @@ fn status(text: &str) -> Result<ShortStatus, String> {
         })
 }
 
-fn filter(text: &str) -> Result<(String, String), String> {
+/// A filter as it is written: KEY=VALUE.
+pub fn filter(text: &str) -> Result<(String, String), String> {
     let pair = text
         .split_once('=')
         .filter(|(name, _)| !name.trim().is_empty());

@@ -98,6 +98,9 @@ pub struct ImportArgs {
     /// Leave closed what was closed, though the report has it again
     #[arg(long)]
     do_not_reactivate: bool,
+    /// Bring what is new or back again into JIRA
+    #[arg(long)]
+    push_to_jira: bool,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -489,6 +492,7 @@ fn fields(args: &ImportArgs) -> Vec<(&'static str, String)> {
         ),
         ("group_by", args.group_by.clone()),
         ("do_not_reactivate", yes(args.do_not_reactivate)),
+        ("push_to_jira", yes(args.push_to_jira)),
     ];
     fields
         .into_iter()

@@ -6,6 +6,7 @@ pub mod audit;
 pub mod findings;
 pub mod import;
 pub mod imports;
+pub mod jira;
 pub mod metrics;
 pub mod notify;
 pub mod parse;

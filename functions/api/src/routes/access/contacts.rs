@@ -122,7 +122,13 @@ impl Resource for ContactInfo {
         permit_over(caller, store, &user).await
     }
 
-    async fn apply(&self, _: &Caller, store: &Store, sent: &Object) -> Result<()> {
+    async fn apply(
+        &self,
+        _: &Caller,
+        store: &Store,
+        sent: &Object,
+        _: Option<&Self>,
+    ) -> Result<()> {
         let time = |name: &str| {
             let sent = sent.get(name)?;
             Some(

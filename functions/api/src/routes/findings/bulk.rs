@@ -15,8 +15,8 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    BulkChange, BulkError, BulkOutcome, Finding, FindingId, Job, JobState, ProductId, Severity,
-    UserId, Work,
+    BulkChange, BulkError, BulkOutcome, Finding, FindingId, IssueRule, Job, JobState, ProductId,
+    Severity, UserId, Work,
 };
 use tatami_duplicates::{Done, Duplicates, JobTold, Listed, keep_told, tell_of_job, work_off};
 
@@ -30,6 +30,7 @@ use crate::fields::{Field, Kind, Mode, Object, Target, read};
 use crate::openapi::{Answer, Operation, Routes};
 use crate::query::Query;
 use crate::routes::catalog::check_references;
+use crate::routes::jira::pushing::{self, PUSH, Pushing};
 use crate::routes::{jobs, mentions};
 
 /// So many findings at most are changed before the answer.
@@ -61,6 +62,7 @@ const CHANGES: &[Field] = &[
     Field::new("tags", Kind::Texts),
     Field::new("add_tags", Kind::Texts),
     Field::new("remove_tags", Kind::Texts),
+    Field::new("push_to_jira", Kind::Bool),
     Field::new("delete", Kind::Bool),
 ];
 
@@ -109,7 +111,7 @@ pub enum Which {
 }
 
 async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Result<Response> {
-    let (which, change) = match read_body(&body) {
+    let (which, mut change, push) = match read_body(&body) {
         Ok(read) => read,
         Err(error) => {
             caller
@@ -128,6 +130,9 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
         let sent = Object::from_iter([("mitigated_by".to_owned(), json!(change.mitigated_by))]);
         check_references(&api.services.store, CHANGES, &sent).await?;
     }
+    if push {
+        change.push_to_jira = Some(pushable(&api, &findings).await?);
+    }
     let duplicates = Duplicates::new(&api.services.store, Some(caller.0.user));
     if findings.len() > AT_ONCE {
         let (job, _) = begin(&api, &duplicates, &findings, change, 0).await?;
@@ -144,9 +149,10 @@ async fn bulk(State(api): State<Api>, caller: Caller, Body(body): Body) -> Resul
         done = if change.delete {
             None
         } else {
-            let mentioned = mentioned(&api, &findings, &change, caller.0.user).await?;
+            let by = caller.0.user;
+            let mentioned = Box::pin(mentioned(&api, &findings, &change, by)).await?;
             let together = duplicates.change_together(&ids, &change, &mentioned);
-            together.await?
+            Box::pin(together).await?
         };
     }
     let done = match done {
@@ -175,6 +181,7 @@ async fn check(
         let error = match change.apply(finding, simple, Some(caller.0.user), now) {
             Ok(_) => continue,
             Err(BulkError::Flags(error)) => error.into(),
+            Err(BulkError::NoIssue(why)) => pushing::refused(why.to_string()),
             Err(error @ (BulkError::NoDuplicate | BulkError::NotAccepted(_))) => {
                 ApiError::field("duplicate", error.to_string())
             }
@@ -185,6 +192,19 @@ async fn check(
         });
     }
     Ok(())
+}
+
+/// What findings have to be to go into JIRA, where all of these have a place to go to.
+async fn pushable(api: &Api, findings: &[Finding]) -> Result<IssueRule> {
+    let pushing = Pushing::read(&api.services.store).await?;
+    let places: BTreeSet<_> = (findings.iter())
+        .map(|finding| (finding.product, finding.engagement))
+        .collect();
+    for (product, engagement) in places {
+        let project = pushing.project(product, engagement);
+        project.map_err(pushing::refused)?;
+    }
+    Ok(pushing.rule())
 }
 
 /// Changes findings one transaction after the other, as a job that this request works off itself.
@@ -225,7 +245,7 @@ async fn begin(
     let key = tatami_blobs::list_key(&list);
     api.services.blobs.put_json(&key, &listed).await?;
     let by = duplicates.by().unwrap_or_default();
-    let mentioned = mentioned(api, findings, &change, by).await?;
+    let mentioned = Box::pin(mentioned(api, findings, &change, by)).await?;
     let told = JobTold::new(findings, &change, by, &mentioned);
     keep_told(&api.services.blobs, &list, &told).await?;
     let work = Work::Bulk { change, list };
@@ -303,7 +323,7 @@ pub fn result(done: &Done) -> Value {
     json!({"id": done.id, "result": done.result, "message": done.message})
 }
 
-fn read_body(body: &Object) -> Result<(Which, BulkChange)> {
+fn read_body(body: &Object) -> Result<(Which, BulkChange, bool)> {
     let sent = read(body, BULK, Mode::Change).map_err(ApiError::Fields)?;
     let which = match (sent.get("ids"), body.get("filter")) {
         (Some(ids), None) => Which::Ids(read_ids(ids)?),
@@ -343,9 +363,11 @@ fn read_body(body: &Object) -> Result<(Which, BulkChange)> {
         add_tags: texts("add_tags").unwrap_or_default(),
         remove_tags: texts("remove_tags").unwrap_or_default(),
         acceptance: None,
+        push_to_jira: None,
         note: note.filter(|text| !text.is_empty()).map(str::to_owned),
     };
-    Ok((which, change))
+    let push = typed(PUSH) == json!(true) && !change.delete;
+    Ok((which, change, push))
 }
 
 /// The ids that were sent, each once.

@@ -1,11 +1,12 @@
 //! Which findings a list shows: parameters as functions over the stored finding.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde_json::{Value, json};
-use tatami_domain::{Exploitation, Finding, Severity, ShortStatus, Texts};
+use tatami_domain::{Exploitation, Finding, JiraIssue, JiraIssueId, Severity, ShortStatus, Texts};
 use tatami_threat_intel::Intel;
 
 use crate::error::{ApiError, Result};
@@ -59,7 +60,7 @@ const FILTERS: &[(&str, How)] = &[
     ("dynamic_finding", How::Bool(|f| f.dynamic_finding)),
     ("has_finding_group", How::Bool(|f| f.group.is_some())),
     ("has_tags", How::Bool(|f| !f.tags.is_empty())),
-    ("has_jira", How::Bool(|_| false)),
+    ("has_jira", How::Bool(|f| f.jira.issue.is_some())),
     ("fix_available", How::MaybeBool(|f| f.fix_available)),
     ("title", How::Contains(|f| Some(&f.title))),
     ("exact_title", How::Exact(|f| Some(&f.title))),
@@ -219,6 +220,12 @@ const TEXTS: &[(&str, How<Texts>)] = &[
     ("payload", How::Contains(|t| t.payload.as_deref())),
 ];
 
+/// Those that need the issues in JIRA, which are read only then.
+const ISSUES: &[(&str, How<JiraIssue>)] = &[
+    ("jira_creation", How::Day(|i| day(Some(i.created)))),
+    ("jira_change", How::Day(|i| day(i.changed))),
+];
+
 /// The parameters that need more.
 const OTHERS: &[Field] = &[
     Field::new("severity", Kind::Texts),
@@ -258,7 +265,9 @@ pub fn parameters() -> impl Iterator<Item = Field> {
     let of_finding = FILTERS.iter().map(described);
     let of_exploitation = EXPLOITATION.iter().map(described);
     let of_texts = TEXTS.iter().map(described);
+    let of_issues = ISSUES.iter().map(described);
     let known = of_finding.chain(of_exploitation).chain(of_texts);
+    let known = known.chain(of_issues);
     known.chain(OTHERS.iter().copied())
 }
 
@@ -335,6 +344,23 @@ impl Filters {
         };
         filters.add_others(query, clock)?;
         Ok(filters)
+    }
+
+    /// Does a query ask for anything in the issues in JIRA?
+    pub fn want_issues(query: &Query) -> bool {
+        ISSUES.iter().any(|(name, _)| query.get(name).is_some())
+    }
+
+    /// Adds what a query asks of these issues.
+    pub fn add_issues(&mut self, query: &Query, issues: &[JiraIssue], today: Date) -> Result<()> {
+        let tests = tests(ISSUES, query, today)?;
+        if tests.is_empty() {
+            return Ok(());
+        }
+        let wanted = issues.iter().filter(|i| tests.iter().all(|test| test(i)));
+        let wanted: HashSet<JiraIssueId> = wanted.map(|issue| issue.id).collect();
+        self.test(move |f| f.jira.issue.is_some_and(|issue| wanted.contains(&issue)));
+        Ok(())
     }
 
     /// Does a finding pass, as far as can be told without its texts?

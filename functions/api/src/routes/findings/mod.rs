@@ -26,8 +26,8 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tatami_auth::{Permission, Place};
 use tatami_domain::{
-    Engagement, EngagementId, Finding, FindingGroup, FindingGroupId, FindingId, Note, Product,
-    ProductId, Test, TestId,
+    Engagement, EngagementId, Finding, FindingGroup, FindingGroupId, FindingId, JiraIssue, Note,
+    Product, ProductId, Test, TestId,
 };
 use tatami_runtime::Services;
 use tatami_store::{Entity as _, FINDING_KIND, Sight, Store};
@@ -112,14 +112,8 @@ async fn list(
     let store = &api.services.store;
     let mut cut = Cut::new(&listing, &order)?;
     let found = |finding: &Arc<Finding>| cut.push(order.ranked(finding));
-    search(
-        &api,
-        &scope,
-        &visible,
-        &Filters::read(query, &clock)?,
-        found,
-    )
-    .await?;
+    let filters = filters(store, query, &scope, &clock).await?;
+    search(&api, &scope, &visible, &filters, found).await?;
     let (links, page) = cut.page();
     let page: Vec<&Finding> = page.iter().map(|ranked| &*ranked.finding).collect();
     let packs = Packs::load(&api.services.blobs, page.iter().copied()).await?;
@@ -129,7 +123,7 @@ async fn list(
         .map(|finding| {
             FindingView::new(finding, packs.of(finding), &clock)
                 .with_group(finding, &groups)
-                .with_related(related.of(finding))
+                .with_related(related.of(finding, groups.issues()))
         })
         .collect();
     let along = along(&api, &caller, &base, query, &page, &views).await?;
@@ -140,11 +134,24 @@ async fn list(
 pub async fn selected(api: &Api, caller: &Caller, query: &Query) -> Result<Vec<Arc<Finding>>> {
     let (scope, visible) = seen(api, caller, query).await?;
     let clock = Clock::now(&api.services.store).await?;
-    let filters = Filters::read(query, &clock)?;
+    let filters = filters(&api.services.store, query, &scope, &clock).await?;
     let mut all = Vec::new();
     let found = |finding: &Arc<Finding>| all.push(Arc::clone(finding));
     search(api, &scope, &visible, &filters, found).await?;
     Ok(all)
+}
+
+/// What a query asks of findings of a scope, and of their issues in JIRA where it does.
+async fn filters(store: &Store, query: &Query, scope: &Scope, clock: &Clock) -> Result<Filters> {
+    let mut filters = Filters::read(query, clock)?;
+    if Filters::want_issues(query) {
+        let issues: Vec<JiraIssue> = match scope.products.as_deref() {
+            Some([product]) => store.jira_issues_of(*product).await?,
+            _ => store.list().await?,
+        };
+        filters.add_issues(query, &issues, clock.today)?;
+    }
+    Ok(filters)
 }
 
 /// Where a query looks, and what of it the caller may see.
@@ -445,7 +452,7 @@ async fn get(
     let groups = Groups::load(&api.services.store, [&finding]).await?;
     let related = related(&api.services.store, &query, &[&finding]).await?;
     let view = whole(&api, &finding, &texts, &groups, &clock).await?;
-    let view = [view.with_related(related.of(&finding))];
+    let view = [view.with_related(related.of(&finding, groups.issues()))];
     let along = along(&api, &caller, &base, &query, &[&finding], &view).await?;
     let [view] = view;
     let answer = Json(WithPrefetch {

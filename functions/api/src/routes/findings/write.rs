@@ -12,8 +12,8 @@ use serde_json::Value;
 use tatami_auth::{Permission, Place};
 use tatami_dedup_rules::{endpoint_places, keys_of_stored};
 use tatami_domain::{
-    Dedupe, Endpoint, EndpointId, Finding, FindingId, FlagChange, Flags, Note, Product, ProductId,
-    ResolvedDedupe, ShortStatus, StatusPlace, Test, TestType, Texts, UserId,
+    Dedupe, Endpoint, EndpointId, Finding, FindingId, FlagChange, Flags, JiraObject, Note, Product,
+    ProductId, ResolvedDedupe, ShortStatus, StatusPlace, Test, TestType, Texts, UserId,
 };
 use tatami_duplicates::{Duplicates, Held, as_duplicate, critical_event, moves, turned_critical};
 use tatami_store::{Change, Commit, Committed, EndpointBook, Store, StoreError};
@@ -30,6 +30,7 @@ use crate::openapi::{Answer, Operation, Routes};
 use crate::query::today;
 use crate::routes::attached::check_type;
 use crate::routes::catalog::check_references;
+use crate::routes::jira::pushing::{self, PUSH, Pushing};
 use crate::routes::records::{Kept as _, NoteType};
 use crate::view::finding::{FIELDS, closed};
 
@@ -146,6 +147,7 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
     finding.keys = keys.keys;
     finding.hash_code = keys.hash_code;
     finding.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
+    let pushing = asked(store, &sent).await?;
     let ids = store.allocate(test.product, 1).await?;
     finding.id = ids
         .first()
@@ -161,10 +163,14 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
             None if new.flags.duplicate => return Err(no_original()),
             None => {}
         }
+        if let Some(pushing) = &pushing {
+            push(pushing, &mut new)?;
+        }
         let mut commit = commit(&new, vec![Change::Create(Box::new(new.clone()))]);
         commit.claims = held.settled(&commit.changes);
         let critical = turned_critical(&commit.changes);
-        let critical = critical_event(store, &critical, None, &commit.unique, now).await?;
+        let critical = critical_event(store, &critical, None, &commit.unique, now);
+        let critical = Box::pin(critical).await?;
         commit.events.extend(critical);
         if store.commit(&commit).await? == Committed::Yes {
             new.version = 1;
@@ -174,6 +180,21 @@ async fn create(State(api): State<Api>, caller: Caller, Body(body): Body) -> Res
         }
     }
     Err(StoreError::Contention(format!("finding {}", finding.id)).into())
+}
+
+/// What decides about bringing a finding into JIRA, where that's asked for.
+async fn asked(store: &Store, sent: &Object) -> Result<Option<Pushing>> {
+    match sent.get(PUSH).and_then(Value::as_bool) {
+        Some(true) => Ok(Some(Pushing::read(store).await?)),
+        _ => Ok(None),
+    }
+}
+
+/// Asks that a finding be brought into JIRA, if it may.
+fn push(pushing: &Pushing, finding: &mut Finding) -> Result<()> {
+    pushing.check(finding).map_err(pushing::refused)?;
+    finding.jira.push = true;
+    Ok(())
 }
 
 /// How findings that are made by hand in a test are recognised.
@@ -293,6 +314,7 @@ async fn change_if(
     let flags = flag_change(sent)?;
     let simple = simple_acceptance(api, &finding, &flags).await?;
     let duplicates = Duplicates::new(store, Some(by));
+    let pushing = asked(store, sent).await?;
     let id = finding.id;
     let mut old = finding;
     for _ in 0..TRIES {
@@ -323,7 +345,15 @@ async fn change_if(
                 new.texts = Some(api.services.blobs.put_own_texts(&unique(), texts).await?);
             }
         }
+        if let Some(pushing) = &pushing {
+            push(pushing, &mut new)?;
+        }
         if new == old && remark.is_none() {
+            if pushing.is_some() {
+                // it was asked for before, and not done yet: once more
+                let again = pushing::work(old.product, JiraObject::Finding(id));
+                store.add_to_outbox(vec![again]).await?;
+            }
             return Ok(old);
         }
         let held = if moves(&old, &new) {
@@ -352,7 +382,7 @@ async fn change_if(
                 note.note_type = remark.note_type;
             }
         }
-        commit.events = told::of_change(store, by, &commit, now).await?;
+        commit.events = Box::pin(told::of_change(store, by, &commit, now)).await?;
         if store.commit(&commit).await? == Committed::Yes {
             if let Some(original) = new.duplicate_finding.filter(|_| joins) {
                 duplicates.flatten(original).await?;
@@ -645,6 +675,7 @@ mod tests {
             "mitigated",
             "mitigated_by",
             "endpoints",
+            PUSH,
             // they follow from the severity and the settings, whatever is sent
             "numerical_severity",
             "sla_expiration_date",

@@ -24,6 +24,7 @@ use tatami_domain::{Product, ProductId};
 use tatami_store::{Entity, Store};
 
 use super::catalog::{self, Deletable, Filter, Resource};
+use crate::auth::Caller;
 use crate::error::Result;
 use crate::fields::{Field, Kind, Object};
 use crate::openapi::Routes;
@@ -81,6 +82,8 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
     const FILTERS: &'static [Filter] = &[];
     /// The field that names it.
     const NAME: &'static str;
+    /// What counts its changes, for readers who keep what they read.
+    const STAMP: Option<&'static str> = None;
     /// Fields of which the audit log says only that they changed.
     const PRIVATE: &'static [&'static str] = &[];
     /// May a name exist only once?
@@ -93,6 +96,13 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
         Permission::ViewProducts
     } else {
         Permission::ViewCommon
+    };
+
+    /// Who may make one, change it, and delete it.
+    const EDIT: Permission = if Self::OF_PRODUCT {
+        Permission::EditProduct
+    } else {
+        Permission::ManageCommon
     };
 
     /// The fields that aren't empty where nobody says otherwise.
@@ -119,6 +129,20 @@ pub trait Kept: Clone + fmt::Debug + Send + Sync + 'static {
 
     /// Brings what was sent into the shape that is stored.
     fn amend(_sent: &mut Object) {}
+
+    /// Rules over several fields.
+    fn check(_of: &Record<Self>) -> Result<()> {
+        Ok(())
+    }
+
+    /// Does what follows from its being written; `old` is what it was.
+    fn written(
+        _of: &Record<Self>,
+        _old: Option<&Record<Self>>,
+        _store: &Store,
+    ) -> impl Future<Output = Result<()>> + Send {
+        async { Ok(()) }
+    }
 
     /// Where it is.
     fn place(of: &Record<Self>) -> Place {
@@ -213,6 +237,10 @@ impl<K: Kept> Entity for Record<K> {
     fn unique_name(&self) -> Option<(u64, &str)> {
         K::unique_name(self)
     }
+
+    fn stamp(_: Option<&Self>, _: Option<&Self>) -> Option<&'static str> {
+        K::STAMP
+    }
 }
 
 impl<K: Kept> Resource for Record<K> {
@@ -226,12 +254,8 @@ impl<K: Kept> Resource for Record<K> {
         None
     };
     const VIEW: Permission = K::VIEW;
-    const ADD: Permission = Self::EDIT;
-    const EDIT: Permission = if K::OF_PRODUCT {
-        Permission::EditProduct
-    } else {
-        Permission::ManageCommon
-    };
+    const ADD: Permission = K::EDIT;
+    const EDIT: Permission = K::EDIT;
 
     fn fresh() -> Self {
         let empty = |field: &Field| match field.kind {
@@ -259,6 +283,14 @@ impl<K: Kept> Resource for Record<K> {
         K::place(self)
     }
 
+    fn check(&self, _: Option<&Self>) -> Result<()> {
+        K::check(self)
+    }
+
+    async fn apply(&self, _: &Caller, store: &Store, _: &Object, old: Option<&Self>) -> Result<()> {
+        K::written(self, old, store).await
+    }
+
     async fn complete(&mut self, store: &Store) -> Result<()> {
         K::complete(self, store).await
     }
@@ -279,7 +311,23 @@ impl<K: Kept> Deletable for Record<K> {
     }
 }
 
-fn add_kind<K: Kept>(routes: &mut Routes) {
+/// Adds the routes of a kind.
+pub fn add_kind<K: Kept>(routes: &mut Routes) {
     catalog::add::<Record<K>>(routes);
     catalog::add_delete::<Record<K>>(routes);
+}
+
+/// Adds the routes of a kind once more, under its second name.
+pub fn add_also<K: Kept>(routes: &mut Routes, path: &'static str) {
+    catalog::add_under::<Record<K>>(routes, path);
+    catalog::add_delete_under::<Record<K>>(routes, path);
+}
+
+/// How many records of a kind have an id in a field.
+pub async fn count<K: Kept>(store: &Store, field: &str, id: u64) -> Result<usize> {
+    let all: Vec<Record<K>> = store.list().await?;
+    let users = all
+        .iter()
+        .filter(|one| one.field(field).as_u64() == Some(id));
+    Ok(users.count())
 }

@@ -6,7 +6,7 @@ use tatami_auth::Permission;
 use tatami_domain::ProductId;
 use tatami_store::Store;
 
-use super::{Kept, Record, add_kind};
+use super::{Kept, Record, add_kind, count};
 use crate::error::{ApiError, Result};
 use crate::fields::{Field, Kind, Object, Target};
 use crate::openapi::Routes;
@@ -45,15 +45,6 @@ impl Kept for ToolType {
         let users = count::<ToolConfiguration>(store, "tool_type", id).await?;
         Ok((users > 0).then(|| format!("{users} tool configurations")))
     }
-}
-
-/// How many records of a kind have an id in a field.
-async fn count<K: Kept>(store: &Store, field: &str, id: u64) -> Result<usize> {
-    let all: Vec<Record<K>> = store.list().await?;
-    let users = all
-        .iter()
-        .filter(|one| one.field(field).as_u64() == Some(id));
-    Ok(users.count())
 }
 
 const AUTHENTICATIONS: &[&str] = &["API", "Password", "SSH"];

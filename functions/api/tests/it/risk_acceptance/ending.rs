@@ -93,7 +93,10 @@ async fn one_that_expires_can_be_reinstated() {
         .await;
     assert_eq!((status.as_u16(), &again["state"]), (200, &json!("active")));
     assert_eq!(stands(&app, own[2]).await, (false, true, id));
-    assert_eq!(get(&app, "events/").await["count"], 2);
+    assert_eq!(
+        get(&app, "events/?kind=risk_acceptance_expired").await["count"],
+        2
+    );
     let history = get(&app, &format!("{path}history/")).await;
     let told: Vec<&str> = (history["results"].as_array().unwrap().iter())
         .map(|entry| entry["event"].as_str().unwrap())
