@@ -12,7 +12,7 @@ async fn cost(lab: &Lab, mode: &str, n: usize) -> Usage {
     let options = [("mode", mode.to_owned())];
     lab.upload("Web shop", "Nightly", &options, generic_report(0, n))
         .await;
-    lab.settle().await;
+    lab.settle_reports().await;
     let now = store.usage();
     let used = Usage {
         requests: now.requests - before.requests,

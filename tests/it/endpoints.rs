@@ -35,7 +35,7 @@ async fn write_units(lab: &Lab, mode: &str, report: String) -> f64 {
     let before = store.usage().write_units;
     let options = [("mode", mode.to_owned())];
     lab.upload("Shop", "Nightly", &options, report).await;
-    lab.settle().await;
+    lab.settle_reports().await;
     let used = store.usage().write_units - before;
     println!("{mode}: {used}");
     used

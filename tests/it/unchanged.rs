@@ -23,12 +23,12 @@ async fn the_same_file_twice_writes_its_own_records_and_nothing_else() {
     let options = [("mode", "reimport".to_owned())];
     let report = generic_report(0, 300);
     lab.upload("P", "E", &options, report.clone()).await;
-    lab.settle().await;
+    lab.settle_reports().await;
     let before = stored(&lab, "P").await;
     let used = lab.services.store.usage();
     lab.wire.take_calls();
     lab.upload("P", "E", &options, report.clone()).await;
-    lab.settle().await;
+    lab.settle_reports().await;
     let now = lab.services.store.usage();
     let calls = lab.wire.take_calls();
     // Findings are compared whole: their texts, their version, their last_status_update.

@@ -297,8 +297,21 @@ impl Lab {
 
     /// Delivers each message once, until there are none left.
     pub async fn settle(&self) {
+        self.settle_some(&Queue::ALL).await;
+    }
+
+    /// The same for the messages of reports alone: what is told of them waits.
+    pub async fn settle_reports(&self) {
+        self.settle_some(&[Queue::Uploads, Queue::Findings, Queue::Sla])
+            .await;
+    }
+
+    async fn settle_some(&self, queues: &[Queue]) {
         loop {
-            let messages = self.take_all().await;
+            let mut messages = Vec::new();
+            for queue in queues {
+                messages.extend(self.take(*queue).await);
+            }
             if messages.is_empty() {
                 return;
             }

@@ -50,6 +50,8 @@ async fn secrets_stay_where_they_belong() {
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let mut stage = Stage::start().await;
+    // other tests may have come by a line of the log first, and nobody listened to them
+    tracing::callsite::rebuild_interest_cache();
     let there = Receiver::start().await;
     stage.lab.services.settings.slack_url = format!("{}/api/", there.url);
     let every = ["slack", "msteams", "webhooks", "mail"];
