@@ -5,6 +5,7 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
+use futures::future::BoxFuture;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tatami_domain::{
@@ -242,10 +243,14 @@ impl Store {
 
     /// The same as it was some seconds ago, for those who write findings: what they miss, the next
     /// reconciliation finds.
-    pub(crate) async fn jira_projects_lately(&self) -> Result<Arc<JiraProjects>> {
+    ///
+    /// Boxed here: those who write findings may lie deep, and this is seldom more than a look into memory.
+    pub(crate) fn jira_projects_lately(&self) -> BoxFuture<'_, Result<Arc<JiraProjects>>> {
         match self.jira.known() {
-            Some((at, _, projects)) if at.elapsed() < LATELY => Ok(projects),
-            _ => self.jira_projects().await,
+            Some((at, _, projects)) if at.elapsed() < LATELY => {
+                Box::pin(std::future::ready(Ok(projects)))
+            }
+            _ => Box::pin(self.jira_projects()),
         }
     }
 
