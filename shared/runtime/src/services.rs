@@ -123,7 +123,8 @@ impl Services {
             sla: Sender::new(sqs.clone(), &settings.sla_queue_url),
             jira: Sender::new(sqs.clone(), &settings.jira_queue_url),
             notify: Sender::new(sqs, &settings.notify_queue_url),
-            outbound: Outbound::new(settings.outbound_allow.clone()),
+            outbound: Outbound::new(settings.outbound_allow.clone())
+                .trusting(&settings.outbound_ca),
             mailer: Mailer::off(),
             seen: Seen::default(),
             settings,

@@ -1,6 +1,6 @@
 use secrecy::SecretString;
 use tatami_mail::{MailError, Mailbox, SmtpSettings};
-use tatami_outbound::{AllowList, AllowListError};
+use tatami_outbound::{AllowList, AllowListError, Authorities, AuthoritiesError};
 use tatami_store::Tables;
 
 use crate::SecretKey;
@@ -25,6 +25,8 @@ const JIRA_QUEUE_URL: &str = "TATAMI_JIRA_QUEUE_URL";
 const NOTIFY_QUEUE_URL: &str = "TATAMI_NOTIFY_QUEUE_URL";
 /// Hosts and networks that may be called although they aren't public, with commas between them (`AllowList`).
 const OUTBOUND_ALLOW: &str = "TATAMI_OUTBOUND_ALLOW";
+/// Certificates of authorities (PEM) that are trusted in such calls beside the public ones.
+const OUTBOUND_CA: &str = "TATAMI_OUTBOUND_CA";
 /// Whom mails come from, such as `Tatami <tatami@example.com>`. Without an SMTP server SES sends them; none are
 /// sent where both are absent, and `tatami serve` writes them into its data folder.
 const MAIL_FROM: &str = "TATAMI_MAIL_FROM";
@@ -90,6 +92,8 @@ pub struct Settings {
     pub notify_queue_url: String,
     /// What may be called beyond the public network.
     pub outbound_allow: AllowList,
+    /// Whose certificates are trusted there beside those of public authorities.
+    pub outbound_ca: Authorities,
     pub mail_from: Option<Mailbox>,
     /// None: there is no SMTP server.
     pub smtp: Option<SmtpSettings>,
@@ -149,6 +153,9 @@ pub enum SettingsError {
     /// A variable doesn't list what may be called.
     #[error("the environment variable {OUTBOUND_ALLOW}: {0}")]
     NotAnAllowList(#[from] AllowListError),
+    /// A variable isn't certificates.
+    #[error("the environment variable {OUTBOUND_CA}: {0}")]
+    NotAuthorities(#[from] AuthoritiesError),
     /// A variable isn't what mails need.
     #[error("the environment variable {0}: {1}")]
     Mail(&'static str, MailError),
@@ -265,6 +272,7 @@ impl Settings {
             jira_queue_url: String::new(),
             notify_queue_url: String::new(),
             outbound_allow: variable(OUTBOUND_ALLOW).unwrap_or_default().parse()?,
+            outbound_ca: variable(OUTBOUND_CA).unwrap_or_default().parse()?,
             mail_from,
             smtp,
             slack_url: slack_url.unwrap_or_else(|| PUBLIC_SLACK_URL.into()),
