@@ -154,7 +154,7 @@ async fn comments_are_posted_once_wherever_the_function_dies() {
         let author = Some(tatami_domain::UserId(1));
         let note = tatami_domain::Note::new(Default::default(), entry, author, store.now());
         store
-            .add_note(finding.product, finding.id, note)
+            .add_note(finding.product, finding.id, note, |_| Default::default())
             .await
             .unwrap();
         world

@@ -24,6 +24,7 @@ async fn order(world: &World, objects: &[FindingId]) -> JiraPush {
         priority: Some("Lowest".into()),
         assignee: Some("ada".into()),
         comment: Some("{severity}: {title}, see {url}".into()),
+        summary: None,
         results: results.collect(),
     };
     let order = store.create(order).await.unwrap();

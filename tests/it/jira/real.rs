@@ -142,7 +142,7 @@ async fn a_finding_lives_through_a_data_center() {
     );
     let store = &world.lab.services.store;
     store
-        .add_note(finding.product, finding.id, note)
+        .add_note(finding.product, finding.id, note, |_| Default::default())
         .await
         .unwrap();
     for _ in 0..2 {

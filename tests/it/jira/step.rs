@@ -224,7 +224,7 @@ async fn comments_and_notes_come_over_once() {
             ..Note::new(Default::default(), text, author, Timestamp::now())
         };
         store
-            .add_note(finding.product, finding.id, note)
+            .add_note(finding.product, finding.id, note, |_| Default::default())
             .await
             .unwrap();
     }
