@@ -158,7 +158,7 @@ mod tests {
 
     #[test]
     fn slack_says_in_the_body_how_it_went() {
-        let of = |body| of_api(&answer(200, body));
+        let of = |body: &str| of_api(&answer(200, body));
         assert_eq!(of(r#"{"ok":true,"ts":"1"}"#), Outcome::Sent);
         let later = Outcome::later("Slack answered ratelimited");
         assert_eq!(of(r#"{"ok":false,"error":"ratelimited"}"#), later);
