@@ -219,8 +219,8 @@ async fn ground(lab: &Lab) -> Everything {
 /// kept for 90 days, as what was told of them is), and whose notes and endpoints got which ids.
 fn left(before: &Everything, after: &Everything) -> BTreeSet<String> {
     let new = after.keys().filter(|key| !before.contains_key(*key));
-    // what was told of it is kept for 90 days
-    let told = ["EVENTS#", "DELIVERED#", "DELIVERIES#", "ALERTS#"];
+    // what was told of it is kept for 90 days; a lease that was given back goes within hours
+    let told = ["EVENTS#", "DELIVERED#", "DELIVERIES#", "ALERTS#", "LEASE#"];
     let kept = ["COUNTER ", "JOBS#", "AUDIT#", "NO#", "EO#"];
     let kept = [&kept[..], &told].concat();
     new.filter(|key| !kept.iter().any(|kept| key.starts_with(kept)))

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use tatami_domain::{
-    EngagementId, Event, EventData, Finding, FindingId, JiraChange, JiraInstance, JiraObject,
-    JiraProject, JiraUpdate, Note, Product, ProductId, Severity, SystemSettings,
+    EngagementId, Event, EventData, Finding, FindingId, IssueRule, JiraChange, JiraInstance,
+    JiraObject, JiraProject, JiraUpdate, Note, Product, ProductId, SystemSettings,
 };
 use tatami_duplicates::{Held, moves};
 use tatami_jira_client::{Jira, JiraError, RichText};
@@ -60,14 +60,9 @@ impl Context {
         project.filter(|_| self.settings.enable_jira)
     }
 
-    /// Do findings have to be verified before they may have issues?
-    pub fn enforces_verified(&self) -> bool {
-        self.settings.enforce_verified_status || self.settings.enforce_verified_status_jira
-    }
-
-    /// The least severity of findings with issues.
-    pub fn minimum(&self) -> Option<Severity> {
-        self.settings.jira_minimum_severity
+    /// What findings have to be so that they may have issues.
+    pub fn rule(&self) -> IssueRule {
+        IssueRule::of(&self.settings)
     }
 
     /// Where people see something in Tatami.

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use jiff::{SignedDuration, Timestamp};
 use tatami_domain::{
     Finding, JiraInstance, JiraInstanceId, JiraIssue, JiraObject, OutboxWork, ProductId,
-    may_have_issue,
 };
 use tatami_jira_client::{Issue, JiraError, jql};
 use tatami_queue::{JiraMessage, Outgoing};
@@ -102,18 +101,17 @@ async fn alone(ctx: &Context, instance: &JiraInstance) -> Result<()> {
     keys.extend(issues.values().filter_map(own));
     keys.remove("");
     let mut full = state.swept.is_none_or(|swept| now - DAY >= swept);
-    let link = if let Some((since, why)) = &state.refused {
-        let tried = state.tried.unwrap_or(*since);
-        if now - PROBE < tried {
-            return Err(JiraFunctionError::Shut(why.clone()));
-        }
-        let link = ctx.link(instance).await?;
+    if let Some((since, why)) = &state.refused
+        && now - PROBE < state.tried.unwrap_or(*since)
+    {
+        return Err(JiraFunctionError::Shut(why.clone()));
+    }
+    let link = ctx.link(instance).await?;
+    // somebody may have closed the circuit by hand, perhaps for another account
+    if state.refused.is_some() || state.tried.is_some() {
         link.heard(link.connection.probe().await).await?;
         full = true;
-        link
-    } else {
-        ctx.link(instance).await?
-    };
+    }
     let from = state.reconciled.unwrap_or(now - DAY) - OVERLAP;
     let up_to = changed(&link, &keys, &issues, from, now).await?;
     (ctx.store)
@@ -299,7 +297,7 @@ fn wants(ctx: &Context, instance: JiraInstanceId, finding: &Finding) -> bool {
     let Some(project) = ctx.project(finding.product, finding.engagement) else {
         return false;
     };
-    let may = || may_have_issue(finding, ctx.enforces_verified(), ctx.minimum()).is_ok();
+    let may = || ctx.rule().check(finding).is_ok();
     let without = finding.jira.issue.is_none() && project.push_all_issues && may();
     project.jira_instance == Some(instance) && (finding.jira.push || without)
 }

@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value, json};
 use tatami_domain::{
     Finding, FindingId, JiraChange, JiraInstance, JiraIssue, JiraObject, JiraProject,
-    may_have_issue,
 };
 use tatami_jira_client::{Deployment, Issue, IssueFields, JiraError, Reference};
 use tatami_store::StoreError;
@@ -150,8 +149,8 @@ async fn first(
     let ctx = link.ctx;
     let asked = order.is_some() || thing.is_pushed();
     if thing.is_of_findings() {
-        let may =
-            |finding: &Finding| may_have_issue(finding, ctx.enforces_verified(), ctx.minimum());
+        let rule = ctx.rule();
+        let may = |finding: &Finding| rule.check(finding);
         let any = thing.findings.iter().any(|finding| may(finding).is_ok());
         if !any && asked {
             let why = thing.findings.iter().find_map(|finding| may(finding).err());

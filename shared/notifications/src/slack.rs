@@ -84,12 +84,11 @@ fn line(item: &Item) -> String {
     let severity = item
         .severity
         .map_or_else(String::new, |at| format!(" · {at}"));
-    match &item.url {
-        Some(url) if length(url) <= 500 => {
-            format!("• <{}|{text}>{severity}", Escape::Slack.of(url))
-        }
-        _ => format!("• {text}{severity}"),
-    }
+    let link = (item.url.as_deref())
+        .map(|url| format!("• <{}|{text}>{severity}", Escape::Slack.of(url)))
+        // a link isn't cut
+        .filter(|link| length(link) <= MAX_SECTION);
+    link.unwrap_or_else(|| format!("• {text}{severity}"))
 }
 
 /// Sections for an escaped text: as many lines in each as fit. A longer line is cut between words, or else in one,
