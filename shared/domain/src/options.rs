@@ -53,9 +53,8 @@ impl ImportOptions {
                 .ok_or_else(|| wrong(format!("\"{value}\" is not a date: use YYYY-MM-DD")))
         };
         let id = || {
-            value
-                .parse::<u64>()
-                .map_err(|_| wrong(format!("\"{value}\" is not an id: use a whole number")))
+            let id = value.parse::<u64>();
+            id.map_err(|_| wrong(format!("\"{value}\" is not an id: use a whole number")))
         };
         let text = || Some(value.to_owned());
         match name.as_str() {

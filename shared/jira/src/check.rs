@@ -29,7 +29,7 @@ pub async fn check(
         checks.push(Check { check, ok, message });
         ok
     };
-    let user = connection.probe().await.map_err(said);
+    let user = connection.probe().await.map_err(|error| error.to_string());
     let name = |user: tatami_jira_client::User| {
         let name = user.display_name.or(user.name).or(user.account_id);
         format!("signed in as {}", name.unwrap_or_else(|| "somebody".into()))
@@ -41,7 +41,7 @@ pub async fn check(
     let Some(key) = project_key.filter(|key| !key.is_empty()) else {
         return checks;
     };
-    let project = connection.jira.project(key).await.map_err(said);
+    let project = connection.jira.project(key).await.map_err(|error| error.to_string());
     let named = |project: tatami_jira_client::Project| format!("{}: {}", project.key, project.name);
     if !note("project", project.map(named)) {
         return checks;
@@ -53,12 +53,8 @@ pub async fn check(
     checks
 }
 
-fn said(error: JiraError) -> String {
-    error.to_string()
-}
-
 async fn has_priorities(connection: &Connection, wanted: &[&str]) -> Result<String, String> {
-    let there = connection.jira.priorities().await.map_err(said)?;
+    let there = connection.jira.priorities().await.map_err(|error| error.to_string())?;
     let there: Vec<String> = there.into_iter().map(|priority| priority.name).collect();
     let missing = |name: &&&str| !name.is_empty() && !there.iter().any(|own| own == **name);
     let missing: Vec<&str> = wanted.iter().filter(missing).copied().collect();
@@ -74,7 +70,7 @@ async fn has_priorities(connection: &Connection, wanted: &[&str]) -> Result<Stri
 
 async fn has_type(connection: &Connection, project: &str, wanted: &str) -> Result<String, String> {
     let there = connection.jira.create_meta_issue_types(project).await;
-    let there: Vec<String> = (there.map_err(said)?.into_iter())
+    let there: Vec<String> = (there.map_err(|error| error.to_string())?.into_iter())
         .map(|issue_type| issue_type.name)
         .collect();
     if there.iter().any(|name| name == wanted) {
@@ -91,10 +87,10 @@ async fn has_transitions(connection: &Connection, project: &str) -> Result<Strin
     let latest = format!("project = {} ORDER BY created DESC", jql::text(project));
     let jira = &connection.jira;
     let found = jira.search(&latest, IssueFields::NAMES, None).await;
-    let Some(issue) = found.map_err(said)?.issues.into_iter().next() else {
+    let Some(issue) = found.map_err(|error| error.to_string())?.issues.into_iter().next() else {
         return Ok("there is no issue yet to see them on".into());
     };
-    let there = jira.transitions(&issue.id).await.map_err(said)?;
+    let there = jira.transitions(&issue.id).await.map_err(|error| error.to_string())?;
     let done = issue.fields.status.as_ref();
     let done = done.is_some_and(tatami_jira_client::Status::is_done);
     let instance = &connection.instance;

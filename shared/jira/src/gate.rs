@@ -69,7 +69,7 @@ impl Gate {
     }
 
     async fn admit(&self) -> Result<(), TransportError> {
-        let state = self.state().await.map_err(lost)?;
+        let state = self.state().await.map_err(|error| lost(&error))?;
         match state {
             JiraState {
                 refused: Some((_, why)),
@@ -96,7 +96,7 @@ impl Gate {
             let first: u32 = rand::random_range(0..SLOTS);
             for n in 0..SLOTS {
                 let name = format!("jira/{}/{}", self.instance, (first + n) % SLOTS);
-                if let Some(lease) = self.store.lease(&name, SLOT_S).await.map_err(lost)? {
+                if let Some(lease) = self.store.lease(&name, SLOT_S).await.map_err(|error| lost(&error))? {
                     return Ok(lease);
                 }
             }
@@ -177,13 +177,13 @@ impl Transport for Gate {
             passing: error.is_passing(),
             message: error.to_string(),
         })?;
-        self.heed(&path, &answer).await.map_err(lost)?;
+        self.heed(&path, &answer).await.map_err(|error| lost(&error))?;
         Ok(answer)
     }
 }
 
 /// An error of the store on the way to JIRA.
-fn lost(error: StoreError) -> TransportError {
+fn lost(error: &StoreError) -> TransportError {
     TransportError {
         message: format!("its state cannot be read or written: {error}"),
         passing: true,
@@ -191,5 +191,5 @@ fn lost(error: StoreError) -> TransportError {
 }
 
 pub(crate) fn broken(error: StoreError) -> JiraError {
-    JiraError::Transport(lost(error))
+    JiraError::Transport(lost(&error))
 }

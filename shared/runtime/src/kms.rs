@@ -48,9 +48,9 @@ pub(crate) async fn secret_key(
         key: kms_key.to_owned(),
         reason,
     };
-    let stored = match store.encrypted_key().await? {
-        Some(stored) => stored,
-        None => {
+    let stored = if let Some(stored) = store.encrypted_key().await? {
+        stored
+    } else {
             let made = client
                 .generate_data_key_without_plaintext()
                 .key_id(kms_key)
@@ -64,7 +64,6 @@ pub(crate) async fn secret_key(
                 })?;
             let made = made.ciphertext_blob.unwrap_or_else(|| Blob::new([]));
             store.keep_encrypted_key(&STANDARD.encode(made)).await?
-        }
     };
     let encrypted = STANDARD.decode(&stored).map_err(|_| SecretError::NotAKey)?;
     let answer = client
