@@ -395,8 +395,8 @@ async fn engagements_are_told_of_before_they_start_and_after_they_should_have_en
     let open = lab.call(Method::GET, &path, None).await.expect(200);
     assert_eq!(open["active"], true);
 
-    let closes = json!({"engagement_auto_close": true, "engagement_auto_close_days": 12});
-    call(&lab, Method::PATCH, "system_settings/1/", closes).await;
+    let settings = json!({"engagement_auto_close": true, "engagement_auto_close_days": 12});
+    call(&lab, Method::PATCH, "system_settings/1/", settings).await;
     assert!(daily(&lab, 20).await);
     for death in DEATHS {
         lab.wire.die_at(1, death);

@@ -299,14 +299,7 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
             None => not("a time; use YYYY-MM-DDThh:mm:ssZ"),
         },
         Kind::Texts => Ok(json!(texts(value)?)),
-        Kind::Choices(choices) => {
-            let texts = texts(value)?;
-            let known = |text: &&String| choices.contains(&text.as_str());
-            match texts.iter().find(|text| !known(text)) {
-                Some(wrong) => Err(no_choice(&json!(wrong), choices)),
-                None => Ok(json!(texts)),
-            }
-        }
+        Kind::Choices(choices) => chosen(value, choices),
         Kind::Named(name) => named(value, name).map(|texts| json!(texts)),
         Kind::Ref(_) => match id(value) {
             Some(id) => Ok(json!(id)),
@@ -328,6 +321,15 @@ fn read_value(value: &Value, kind: Kind) -> Result<Value, String> {
         }
         Kind::Json(_) => Ok(value.clone()),
         Kind::Other(..) => not("something that can be set"),
+    }
+}
+
+/// Texts of which each is one of some.
+fn chosen(value: &Value, choices: &[&str]) -> Result<Value, String> {
+    let texts = texts(value)?;
+    match texts.iter().find(|text| !choices.contains(&text.as_str())) {
+        Some(wrong) => Err(no_choice(&json!(wrong), choices)),
+        None => Ok(json!(texts)),
     }
 }
 

@@ -128,12 +128,11 @@ pub(crate) async fn post(
 ) -> Result<()> {
     let url = link.ctx.url(on);
     let place = format!("{url}#{mark}");
-    let bodies = match there {
-        Some(bodies) => bodies,
-        None => {
-            let bodies = all(link, issue).await?;
-            there.insert(bodies.iter().map(|one| one.body.to_text()).collect())
-        }
+    let bodies = if let Some(bodies) = there {
+        bodies
+    } else {
+        let bodies = all(link, issue).await?;
+        there.insert(bodies.iter().map(|one| one.body.to_text()).collect())
     };
     let ends = |body: &String| {
         let at = body.rfind(&place);

@@ -6,7 +6,7 @@
 
 use jiff::SignedDuration;
 use serde_json::json;
-use tatami_domain::{JiraChange, JiraIssue, JiraObject, JiraProject};
+use tatami_domain::{JiraChange, JiraIssue, JiraIssueId, JiraObject, JiraProject};
 use tatami_jira_client::{CreateMeta, Created, IssueFields, IssueType, Reference, RemoteLink, jql};
 
 use crate::context::Link;
@@ -35,7 +35,7 @@ pub(crate) async fn create(
         ),
     };
     let issue = JiraIssue {
-        id: Default::default(),
+        id: JiraIssueId::default(),
         object: thing.object,
         product: thing.product,
         project: Some(project.id),

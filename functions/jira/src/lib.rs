@@ -91,12 +91,11 @@ async fn handled(services: &Services, message: JiraMessage) -> Result<()> {
         }
         JiraMessage::Changed { jira_id, instance } => {
             let ctx = Context::read(services).await?;
-            let instances = match instance {
-                Some(instance) => vec![instance],
-                None => {
-                    let all: Vec<JiraInstance> = ctx.store.list().await?;
-                    all.into_iter().map(|instance| instance.id).collect()
-                }
+            let instances = if let Some(instance) = instance {
+                vec![instance]
+            } else {
+                let all: Vec<JiraInstance> = ctx.store.list().await?;
+                all.into_iter().map(|instance| instance.id).collect()
             };
             for instance in instances {
                 let known = ctx.store.find_within::<JiraIssue>(instance.0, &jira_id);

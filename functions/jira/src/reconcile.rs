@@ -276,14 +276,14 @@ async fn unpushed(
     products: &BTreeSet<ProductId>,
 ) -> Result<()> {
     for product in products {
-        let mut objects: BTreeMap<JiraObject, ()> = BTreeMap::new();
+        let mut objects: BTreeSet<JiraObject> = BTreeSet::new();
         let see = |finding: &Arc<Finding>| {
             if wants(ctx, instance, finding) {
-                objects.insert(JiraObject::Finding(finding.id), ());
+                objects.insert(JiraObject::Finding(finding.id));
             }
         };
         ctx.store.skim(Sight::Products(&[*product]), see).await?;
-        let objects: Vec<JiraObject> = objects.into_keys().collect();
+        let objects: Vec<JiraObject> = objects.into_iter().collect();
         let work = objects.chunks(PIECE).map(|objects| OutboxWork::Jira {
             product: *product,
             objects: objects.to_vec(),

@@ -160,7 +160,7 @@ async fn first(
         if !any || !(asked || project.push_all_issues) {
             return Ok(None);
         }
-    } else if !asked && !(project.enable_engagement_epic_mapping && thing.is_open()) {
+    } else if !(asked || project.enable_engagement_epic_mapping && thing.is_open()) {
         return Ok(None);
     }
     let made = create(link, thing, project, order).await?;

@@ -105,17 +105,16 @@ async fn end(known: &Known, begun: Delivery, outcome: Outcome) -> Result<(), Not
             ended.state = DeliveryState::Dead;
             ended.error = Some(cut(reason));
         }
-        Outcome::Later { reason, wait } => match backoff(tries, rand::random()) {
-            Some(usual) => {
+        Outcome::Later { reason, wait } => {
+            if let Some(usual) = backoff(tries, rand::random()) {
                 let wait = usual.max(wait.unwrap_or_default());
                 ended.next_try = Some(after(now, wait));
                 ended.error = Some(cut(reason));
-            }
-            None => {
+            } else {
                 ended.state = DeliveryState::Dead;
                 ended.error = Some(cut(format!("{reason} (given up after {tries} tries)")));
             }
-        },
+        }
     }
     if !(store.put_delivery(&ended, tries, DeliveryState::Waiting)).await? {
         return Ok(()); // it took so long that somebody else tries

@@ -105,13 +105,18 @@ impl Connection {
             state.tried = None;
             state.account.clone_from(&account);
         });
-        closed.await.map_err(gate::broken)?;
+        closed.await.map_err(|error| gate::broken(&error))?;
         Ok(user)
     }
 
     /// Who we are there: JIRA's id of the account, asked for once.
     pub async fn account(&self) -> Result<Option<String>, JiraError> {
-        let known = self.gate.state().await.map_err(gate::broken)?.account;
+        let known = self
+            .gate
+            .state()
+            .await
+            .map_err(|error| gate::broken(&error))?
+            .account;
         if known.is_some() {
             return Ok(known);
         }
@@ -120,7 +125,7 @@ impl Connection {
         let note = self
             .gate
             .change(move |state| state.account.clone_from(&kept));
-        note.await.map_err(gate::broken)?;
+        note.await.map_err(|error| gate::broken(&error))?;
         Ok(account)
     }
 

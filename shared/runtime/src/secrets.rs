@@ -157,11 +157,10 @@ mod tests {
         assert_ne!(key.derive("a"), key.derive("b"));
         assert_ne!(key.derive("a"), self::key().derive("a"));
         // as Python's hmac.new(bytes([7] * 32), b"tatami key v1 a", "sha256") has it
-        let hex: String = key
-            .derive("a")
-            .iter()
+        let hex: Vec<String> = (key.derive("a").iter())
             .map(|byte| format!("{byte:02x}"))
             .collect();
+        let hex = hex.concat();
         assert_eq!(
             hex,
             "4c0d7f6e200e974dd7a63fb90c3aa43de7b6dd4155cc57823e3287cdb89e519b"

@@ -152,9 +152,12 @@ async fn comments_are_posted_once_wherever_the_function_dies() {
         world.lab.go_back(5);
         let entry = format!("note number {nth}");
         let author = Some(tatami_domain::UserId(1));
-        let note = tatami_domain::Note::new(Default::default(), entry, author, store.now());
+        let note =
+            tatami_domain::Note::new(tatami_domain::NoteId::default(), entry, author, store.now());
         store
-            .add_note(finding.product, finding.id, note, |_| Default::default())
+            .add_note(finding.product, finding.id, note, |_| {
+                tatami_store::Follows::default()
+            })
             .await
             .unwrap();
         world

@@ -17,7 +17,7 @@ async fn order(world: &World, objects: &[FindingId]) -> JiraPush {
         error: None,
     });
     let order = JiraPush {
-        id: Default::default(),
+        id: tatami_domain::JiraPushId::default(),
         by: None,
         created: Timestamp::now(),
         finished: None,

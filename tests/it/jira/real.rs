@@ -135,14 +135,16 @@ async fn a_finding_lives_through_a_data_center() {
 
     // a note goes there once
     let note = Note::new(
-        Default::default(),
+        tatami_domain::NoteId::default(),
         "seen again",
         Some(UserId(1)),
         Timestamp::now(),
     );
     let store = &world.lab.services.store;
     store
-        .add_note(finding.product, finding.id, note, |_| Default::default())
+        .add_note(finding.product, finding.id, note, |_| {
+            tatami_store::Follows::default()
+        })
         .await
         .unwrap();
     for _ in 0..2 {

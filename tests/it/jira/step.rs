@@ -221,10 +221,17 @@ async fn comments_and_notes_come_over_once() {
     ] {
         let note = Note {
             private,
-            ..Note::new(Default::default(), text, author, Timestamp::now())
+            ..Note::new(
+                tatami_domain::NoteId::default(),
+                text,
+                author,
+                Timestamp::now(),
+            )
         };
         store
-            .add_note(finding.product, finding.id, note, |_| Default::default())
+            .add_note(finding.product, finding.id, note, |_| {
+                tatami_store::Follows::default()
+            })
             .await
             .unwrap();
     }

@@ -162,7 +162,7 @@ async fn what_is_of_no_product_is_for_those_who_see_everything_or_its_type() {
     ];
     member(&stage, one, |member| member.product = Some(stage.product)).await;
     member(&stage, kind, |member| {
-        member.product_type = Some(product_type)
+        member.product_type = Some(product_type);
     })
     .await;
     for user in [all, one, kind] {

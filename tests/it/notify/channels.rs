@@ -56,8 +56,8 @@ async fn a_mail_arrives_by_smtp_once_the_server_takes_it() {
     let event = tatami_domain::Event::new(&data, 1_u64, "1", Some(stage.product), stage.now());
     stage.tell(&event).await;
     stage.settle().await;
-    let (state, error) = stage.end().await;
-    assert_eq!(state, DeliveryState::Dead);
+    let (how, error) = stage.end().await;
+    assert_eq!(how, DeliveryState::Dead);
     assert!(error.contains("no such user here"), "{error}");
     stage.assert_quiet().await;
 }

@@ -138,8 +138,8 @@ async fn a_slow_webhook_is_waited_for_as_long_as_the_setting_says() {
         .await;
     receiver.will([Answer::Late(20)]);
     stage.tell_scan().await;
-    let (state, error) = stage.end().await;
-    assert_eq!(state, DeliveryState::Waiting);
+    let (how, error) = stage.end().await;
+    assert_eq!(how, DeliveryState::Waiting);
     assert_eq!(error, "127.0.0.1 took too long");
 }
 
@@ -168,8 +168,8 @@ async fn what_is_refused_for_good_is_dead_and_its_owner_is_told_once() {
         // what comes then isn't sent, and can be later
         stage.tell_scan().await;
         assert_eq!(receiver.take().len(), 0);
-        let (state, error) = stage.end().await;
-        assert_eq!(state, DeliveryState::Skipped);
+        let (how, error) = stage.end().await;
+        assert_eq!(how, DeliveryState::Skipped);
         assert_eq!(error, "the webhook chat bridge is inactive: reactivate it");
         let alerts = stage.lab.services.store.alerts(user).await.unwrap();
         assert_eq!(alerts.len(), 1, "{alerts:?}");
@@ -216,8 +216,8 @@ async fn after_a_day_of_failures_a_webhook_is_given_up_and_after_nine_tries_a_me
         stage.schedule().await;
     }
     let deliveries = stage.deliveries().await;
-    let scans = deliveries.iter().filter(|d| d.topic == "scan_added");
-    let last = scans.last().unwrap();
+    let mut scans = deliveries.iter().filter(|d| d.topic == "scan_added");
+    let last = scans.next_back().unwrap();
     assert_eq!((last.state, last.tries), (DeliveryState::Dead, 9));
     let error = last.error.as_deref().unwrap();
     assert!(error.ends_with("(given up after 9 tries)"), "{error}");
@@ -238,7 +238,7 @@ async fn after_a_day_of_failures_a_webhook_is_given_up_and_after_nine_tries_a_me
     );
     let well = Receiver::start().await;
     change(&stage, &webhook, |webhook| {
-        webhook.url.clone_from(&well.url)
+        webhook.url.clone_from(&well.url);
     })
     .await;
     stage.schedule().await;
@@ -287,8 +287,8 @@ async fn no_webhook_leads_into_internal_networks() {
         stage.tell(&scan).await;
         stage.settle().await;
         let deliveries = stage.deliveries().await;
-        let scans = deliveries.iter().filter(|d| d.topic == "scan_added");
-        let last = scans.last().unwrap();
+        let mut scans = deliveries.iter().filter(|d| d.topic == "scan_added");
+        let last = scans.next_back().unwrap();
         assert_eq!(last.state, DeliveryState::Dead, "{url}");
         let error = last.error.as_deref().unwrap();
         assert!(error.contains(reason), "{url}: {error}");

@@ -114,14 +114,15 @@ fn test(args: &TestArgs) -> anyhow::Result<()> {
     let client = args.server.client()?;
     let all = instances(&client)?;
     let named = |one: &&Value| {
-        one["id"].to_string() == args.instance || name_of(one).eq_ignore_ascii_case(&args.instance)
+        one["id"].as_u64().map(|id| id.to_string()).as_ref() == Some(&args.instance)
+            || name_of(one).eq_ignore_ascii_case(&args.instance)
     };
     let Some(instance) = all.iter().find(named) else {
-        let names: Vec<&str> = all.iter().map(name_of).collect();
+        let there: Vec<&str> = all.iter().map(name_of).collect();
         bail!(
             "there is no JIRA \"{}\"; there are: {}",
             args.instance,
-            names.join(", ")
+            there.join(", ")
         );
     };
     let path = format!("jira_instances/{}/test_connection/", instance["id"]);

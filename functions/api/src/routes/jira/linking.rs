@@ -252,7 +252,7 @@ pub async fn set(store: &Store, issue: &JiraIssue) -> Result<bool> {
 pub async fn forget(store: &Store, caller: &Caller, issue: &JiraIssue) -> Result<()> {
     match issue.object {
         JiraObject::Finding(finding) => {
-            clear(store, caller, issue, BTreeSet::from([finding])).await?
+            clear(store, caller, issue, BTreeSet::from([finding])).await?;
         }
         JiraObject::FindingGroup(group) => {
             let changed = store.change(group, |group: &mut FindingGroup| {

@@ -60,7 +60,9 @@ impl Resource for NotificationTemplate {
 
     fn check(&self, _: Option<&Self>) -> Result<()> {
         let (template, topic, channel) = parts(self)?;
-        template.check(topic, channel).map_err(wrong)
+        template
+            .check(topic, channel)
+            .map_err(|error| wrong(&error))
     }
 }
 
@@ -86,7 +88,7 @@ fn parts(of: &NotificationTemplate) -> Result<(Template, Topic, Channel)> {
     Ok((template, topic, channel))
 }
 
-fn wrong(error: TemplateError) -> ApiError {
+fn wrong(error: &TemplateError) -> ApiError {
     let field = match error {
         TemplateError::Channel(_) => "channel",
         TemplateError::Source { part }
@@ -105,6 +107,6 @@ async fn preview(State(_): State<Api>, caller: Caller, Body(body): Body) -> Resu
     let (template, topic, channel) = parts(&of)?;
     let (_, message) = sample(topic);
     let made = template.render(&message, channel, &Options::sample());
-    let made = made.map_err(wrong)?;
+    let made = made.map_err(|error| wrong(&error))?;
     Ok(Json(json!({"subject": made.subject, "body": made.body})))
 }

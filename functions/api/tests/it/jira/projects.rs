@@ -150,8 +150,8 @@ async fn findings_that_are_there_go_along_once_all_are_to() {
     assert_eq!(findings_at_work(&app).await, open);
     assert_eq!(work(&app).await.len(), 2);
     // that it's so already asks for nothing more
-    let text = json!({"push_all_issues": true, "component": "web"});
-    assert_eq!(app.patch(&path, text).await.0, 200);
+    let again = json!({"push_all_issues": true, "component": "web"});
+    assert_eq!(app.patch(&path, again).await.0, 200);
     assert_eq!(work(&app).await.len(), 2);
 }
 

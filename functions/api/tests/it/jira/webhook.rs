@@ -2,6 +2,7 @@
 
 use axum::body::Body;
 use http::Request;
+use lambda_http::aws_lambda_events::apigw::ApiGatewayV2httpRequestContext;
 use lambda_http::request::RequestContext;
 use serde_json::{Value, json};
 use tatami_domain::JiraInstanceId;
@@ -66,7 +67,11 @@ async fn what_happened_to_an_issue_is_handed_on() {
     ] {
         let (status, answer) = told(&app, &path, event(kind).to_string()).await;
         assert_eq!(status, 200, "{kind}: {answer}");
-        assert_eq!(messages(&app).await, [changed.clone()], "{kind}");
+        assert_eq!(
+            messages(&app).await,
+            std::slice::from_ref(&changed),
+            "{kind}"
+        );
     }
     // some have a slash at the end
     let (status, _) = told(
@@ -155,7 +160,7 @@ async fn whoever_guesses_has_to_wait() {
     let path = switched_on(&app).await;
     let body = event("sprint_started").to_string();
     let from = |path: String, address: &str| {
-        let mut context = RequestContext::ApiGatewayV2(Default::default());
+        let mut context = RequestContext::ApiGatewayV2(ApiGatewayV2httpRequestContext::default());
         if let RequestContext::ApiGatewayV2(context) = &mut context {
             context.http.source_ip = Some(address.into());
         }
