@@ -41,7 +41,11 @@ pub async fn check(
     let Some(key) = project_key.filter(|key| !key.is_empty()) else {
         return checks;
     };
-    let project = connection.jira.project(key).await.map_err(|error| error.to_string());
+    let project = connection
+        .jira
+        .project(key)
+        .await
+        .map_err(|error| error.to_string());
     let named = |project: tatami_jira_client::Project| format!("{}: {}", project.key, project.name);
     if !note("project", project.map(named)) {
         return checks;
@@ -54,7 +58,11 @@ pub async fn check(
 }
 
 async fn has_priorities(connection: &Connection, wanted: &[&str]) -> Result<String, String> {
-    let there = connection.jira.priorities().await.map_err(|error| error.to_string())?;
+    let there = connection
+        .jira
+        .priorities()
+        .await
+        .map_err(|error| error.to_string())?;
     let there: Vec<String> = there.into_iter().map(|priority| priority.name).collect();
     let missing = |name: &&&str| !name.is_empty() && !there.iter().any(|own| own == **name);
     let missing: Vec<&str> = wanted.iter().filter(missing).copied().collect();
@@ -87,10 +95,18 @@ async fn has_transitions(connection: &Connection, project: &str) -> Result<Strin
     let latest = format!("project = {} ORDER BY created DESC", jql::text(project));
     let jira = &connection.jira;
     let found = jira.search(&latest, IssueFields::NAMES, None).await;
-    let Some(issue) = found.map_err(|error| error.to_string())?.issues.into_iter().next() else {
+    let Some(issue) = found
+        .map_err(|error| error.to_string())?
+        .issues
+        .into_iter()
+        .next()
+    else {
         return Ok("there is no issue yet to see them on".into());
     };
-    let there = jira.transitions(&issue.id).await.map_err(|error| error.to_string())?;
+    let there = jira
+        .transitions(&issue.id)
+        .await
+        .map_err(|error| error.to_string())?;
     let done = issue.fields.status.as_ref();
     let done = done.is_some_and(tatami_jira_client::Status::is_done);
     let instance = &connection.instance;

@@ -96,7 +96,12 @@ impl Gate {
             let first: u32 = rand::random_range(0..SLOTS);
             for n in 0..SLOTS {
                 let name = format!("jira/{}/{}", self.instance, (first + n) % SLOTS);
-                if let Some(lease) = self.store.lease(&name, SLOT_S).await.map_err(|error| lost(&error))? {
+                if let Some(lease) = self
+                    .store
+                    .lease(&name, SLOT_S)
+                    .await
+                    .map_err(|error| lost(&error))?
+                {
                     return Ok(lease);
                 }
             }
@@ -177,7 +182,9 @@ impl Transport for Gate {
             passing: error.is_passing(),
             message: error.to_string(),
         })?;
-        self.heed(&path, &answer).await.map_err(|error| lost(&error))?;
+        self.heed(&path, &answer)
+            .await
+            .map_err(|error| lost(&error))?;
         Ok(answer)
     }
 }

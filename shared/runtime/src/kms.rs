@@ -51,19 +51,19 @@ pub(crate) async fn secret_key(
     let stored = if let Some(stored) = store.encrypted_key().await? {
         stored
     } else {
-            let made = client
-                .generate_data_key_without_plaintext()
-                .key_id(kms_key)
-                .key_spec(DataKeySpec::Aes256)
-                .encryption_context(CONTEXT.0, CONTEXT.1)
-                .send()
-                .await
-                .map_err(|e| {
-                    let reason = DisplayErrorContext(e).to_string();
-                    failed("GenerateDataKeyWithoutPlaintext", reason)
-                })?;
-            let made = made.ciphertext_blob.unwrap_or_else(|| Blob::new([]));
-            store.keep_encrypted_key(&STANDARD.encode(made)).await?
+        let made = client
+            .generate_data_key_without_plaintext()
+            .key_id(kms_key)
+            .key_spec(DataKeySpec::Aes256)
+            .encryption_context(CONTEXT.0, CONTEXT.1)
+            .send()
+            .await
+            .map_err(|e| {
+                let reason = DisplayErrorContext(e).to_string();
+                failed("GenerateDataKeyWithoutPlaintext", reason)
+            })?;
+        let made = made.ciphertext_blob.unwrap_or_else(|| Blob::new([]));
+        store.keep_encrypted_key(&STANDARD.encode(made)).await?
     };
     let encrypted = STANDARD.decode(&stored).map_err(|_| SecretError::NotAKey)?;
     let answer = client
