@@ -44,7 +44,8 @@ pub(crate) async fn create(
         jira_key: made.key.clone(),
         created: link.now(),
         changed: None,
-        open: true,
+        // of one that was there before, whichever side is open has its way
+        open: !sent.is_empty(),
         in_progress: false,
         status: String::new(),
         sent,
@@ -115,6 +116,9 @@ async fn make(
     let key = project.project_key.as_deref().unwrap_or_default();
     let (issue_type, meta) = meta(link, key, issue_type(thing.object, link, project)).await?;
     let mut wanted = content.issue(key, Reference::Id(issue_type.id));
+    if let Some(name) = order.and_then(|order| order.epic_name(thing)) {
+        name.clone_into(&mut wanted.summary);
+    }
     once(link.ctx, &mut wanted, thing, project, order).await?;
     wanted.labels.push(label.to_owned());
     name_epic(link, &mut wanted);

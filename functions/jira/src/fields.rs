@@ -23,8 +23,17 @@ pub(crate) struct Order {
     pub priority: Option<String>,
     pub assignee: Option<String>,
     pub comment: Option<String>,
+    /// The name of an epic, in the place of its engagement's.
+    pub epic: Option<String>,
     /// Tells it from other orders.
     pub name: String,
+}
+
+impl Order {
+    /// What an epic is to be called.
+    pub fn epic_name(&self, thing: &Thing) -> Option<&str> {
+        self.epic.as_deref().filter(|_| thing.epic_of.is_some())
+    }
 }
 
 /// What Tatami says in an issue, and says anew when it changes. All else is said once, when the issue is made, and
@@ -54,8 +63,10 @@ impl Content {
             concerned = thing.findings.iter().collect();
         }
         let worst = concerned.iter().map(|finding| finding.severity).min();
-        let with_description =
-            project.issue_template_dir.as_deref() != Some("issue_without_description");
+        let template = project.issue_template_dir.as_deref();
+        let template = template.filter(|name| !name.is_empty());
+        let template = template.or(instance.issue_template_dir.as_deref());
+        let with_description = template.is_none_or(|name| !name.contains("without_description"));
         let mut endpoints = Vec::new();
         let body = match (&thing.group, &thing.epic_of) {
             (Some(group), _) => of_group(ctx, &group.name, &thing.findings),
@@ -168,7 +179,7 @@ pub(crate) async fn once(
     }
     issue.custom = project.custom_fields.clone().unwrap_or_default();
     if thing.epic_of.is_some() {
-        issue.epic_name = Some(thing.title.clone());
+        issue.epic_name = Some(issue.summary.clone());
     } else if project.enable_engagement_epic_mapping {
         let engagement: Option<tatami_domain::Engagement> =
             get(&ctx.store, thing.engagement).await?;

@@ -19,6 +19,7 @@ pub(crate) async fn ordered(ctx: &Context, id: JiraPushId) -> Result<()> {
         priority: text(&push.priority),
         assignee: text(&push.assignee),
         comment: text(&push.comment),
+        epic: text(&push.summary),
         name: format!("push-{id}"),
     };
     let mut failed = None;

@@ -297,7 +297,8 @@ async fn update(
         .collect();
     let assignee = order.and_then(|order| order.assignee.as_deref());
     let priority = order.and_then(|order| order.priority.clone());
-    if changed.is_empty() && assignee.is_none() && priority.is_none() {
+    let name = order.and_then(|order| order.epic_name(thing));
+    if changed.is_empty() && assignee.is_none() && priority.is_none() && name.is_none() {
         return Ok(());
     }
     let key = issue
@@ -314,6 +315,10 @@ async fn update(
         // until the severity changes
         said.priority = Some(priority);
         changed.push("priority");
+    }
+    if let Some(name) = name {
+        name.clone_into(&mut said.summary);
+        changed.push("summary");
     }
     let prepared = said.fields_for(&meta, link.jira().deployment());
     let mut fields: Map<String, Value> = (prepared.fields.into_iter())

@@ -79,6 +79,37 @@ async fn an_order_is_done_for_each_thing_and_says_what_became_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_epic_keeps_the_name_that_was_ordered() {
+    let world = World::new(1).await;
+    let store = &world.lab.services.store;
+    let object = JiraObject::Engagement(world.test.engagement);
+    let order = order(&world, &[]).await;
+    let ordered = store.change(order.id, |order: &mut JiraPush| {
+        order.summary = Some("The great clean-up".into());
+        order.comment = None;
+        order.results = vec![JiraPushResult {
+            object,
+            done: false,
+            jira_key: None,
+            error: None,
+        }];
+        Ok::<_, tatami_store::StoreError>(())
+    });
+    ordered.await.unwrap();
+    world.settle().await;
+    let work = OutboxWork::Jira {
+        product: world.test.product,
+        objects: vec![object],
+    };
+    store.add_to_outbox(vec![work]).await.unwrap();
+    world.lab.services.relay().await;
+    world.settle().await;
+    let epic = world.jira.only();
+    assert_eq!(epic.text("summary"), "The great clean-up");
+    assert_eq!(epic.fields["issuetype"]["id"], "2");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn issues_of_findings_that_are_due_get_one_comment() {
     let world = World::new(2).await;
     let findings = world.findings().await;

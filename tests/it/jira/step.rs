@@ -281,6 +281,27 @@ async fn a_deleted_issue_is_unlinked_and_can_be_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_finding_that_is_pushed_after_it_was_unlinked_has_its_old_issue_opened() {
+    let (world, finding, id) = pushed().await;
+    let mapping = world.mapping(finding.id).await;
+    let store = &world.lab.services.store;
+    store.forget_jira_issue(mapping.id).await.unwrap();
+    world
+        .change(finding.id, |finding| {
+            finding.jira = tatami_domain::FindingJira::default();
+        })
+        .await;
+    world.settle().await;
+    world.jira.go(id, "Done", Some("Invalid"));
+    world.push(finding.id).await;
+    world.settle().await;
+    let issue = world.jira.only();
+    assert_eq!((issue.id, issue.status), (id, "To Do"));
+    let now = world.finding(finding.id).await;
+    assert!(now.flags.is_open() && !now.flags.false_p, "{now:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_group_has_one_issue_and_what_happens_to_that_happens_to_all() {
     let world = World::new(6).await;
     let store = &world.lab.services.store;
