@@ -1,7 +1,7 @@
 //! What no message told of: changes in JIRA of which no webhook came, issues that were deleted there, findings that
 //! should have an issue and have none, work that was never sent.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::{SignedDuration, Timestamp};
